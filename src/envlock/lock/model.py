@@ -1,0 +1,128 @@
+"""The lock as data.  Standard library only: the builder reads it inside Nix, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+FORMAT = 1
+"""Version of the lock file's own format."""
+
+PACKER = 1
+"""Version of everything that decides an image's bytes: tar and gzip rules, system files, config."""
+
+Kind = Literal["pypi", "debian"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One file that goes into the image.
+
+    source: name of the index (pypi) or archive (debian) it comes from, never a URL;
+    path: where the file lies below that source's file base; size in bytes;
+    depends: its run-time requirements as its own metadata states them (PEP 508, or
+    Debian policy 7.1 for ``Pre-Depends`` and ``Depends``), those that apply to the target.
+    """
+
+    kind: Kind
+    name: str
+    version: str
+    source: str
+    file: str
+    path: str
+    sha256: str
+    size: int
+    depends: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoidedRequirement:
+    """A requirement of ``dependent`` that an override sets aside."""
+
+    dependent: str
+    version: str
+    requirement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedOverride:
+    """What an override did in this solve."""
+
+    package: str
+    version: str
+    voids: tuple[VoidedRequirement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianIndex:
+    """The index a Debian solve saw.
+
+    archive: ``debian`` or ``debian-security`` (the names a snapshot archive uses, too);
+    suite: the codename asked for; date: the Release file's ``Date`` as ``YYYYMMDDTHHMMSSZ``;
+    sha256: of the signed InRelease.
+    """
+
+    archive: str
+    suite: str
+    date: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaintainerScript:
+    """A maintainer script that envlock did not run, and what became of its effects.
+
+    script: ``preinst``, ``postinst``, ...; handled: effects that the builder writes itself;
+    unhandled: commands whose effects the image lacks.
+    """
+
+    package: str
+    script: str
+    handled: tuple[str, ...] = ()
+    unhandled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianSection:
+    """What the OS layer was solved against."""
+
+    suite: str
+    architecture: str
+    indexes: tuple[DebianIndex, ...]
+    scripts: tuple[MaintainerScript, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltImage:
+    """Digests that ``envlock build --record`` saw (OCI image-spec descriptors)."""
+
+    manifest: str
+    config: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """One environment on one platform, exactly.
+
+    spec: the canonical projection of what the spec asks of this platform; it carries the
+    image's settings and the checks, so that a build needs nothing but the lock.
+    """
+
+    name: str
+    platform: str
+    spec: dict[str, Any]
+    artifacts: tuple[Artifact, ...]
+    debian: DebianSection | None = None
+    overrides: tuple[LockedOverride, ...] = ()
+    built: BuiltImage | None = None
+    packer: int = PACKER
+    format: int = field(default=FORMAT)
+
+    @property
+    def python(self) -> str:
+        """``"3.11"``: the CPython feature version that the environment is for."""
+        return str(self.spec["python"])
+
+    def of_kind(self, kind: Kind) -> tuple[Artifact, ...]:
+        """Return the artifacts of one kind, in lock order."""
+        return tuple(artifact for artifact in self.artifacts if artifact.kind == kind)
