@@ -1,0 +1,275 @@
+"""A DEFLATE encoder (RFC 1951) whose output no installed library can change.
+
+``zlib.compress`` gives other bytes with zlib, zlib-ng and ISA-L, so a digest made with it
+holds on one machine only.  This encoder is plain integer arithmetic: the same input gives
+the same bytes on every Python.  It compresses about as well as zlib's level 1 and is some
+forty times slower, which is why wheels are never compressed again (see ``gzipstream``) and
+the result for a .deb is cached.
+
+Every function returns whole bytes and no final block: pieces can be joined freely and end
+with :data:`END`.  A change of anything here changes digests: raise ``lock.model.PACKER``.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+END = b"\x03\x00"
+"""A final, empty block with fixed codes."""
+
+ALIGN = b"\x00\x00\xff\xff"
+"""What follows the three header bits and the padding of an empty stored block."""
+
+CHUNK = 256 * 1024
+"""Bytes that share one window; matches never reach over a chunk."""
+
+_WINDOW = 32 * 1024
+_BLOCK_TOKENS = 32 * 1024
+_SMALL = 2048  # below this a block's own code tables cost more than they save
+_MIN_MATCH, _MAX_MATCH = 4, 258
+_END_OF_BLOCK = 256
+_CODE_LENGTH_ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
+_LENGTH_EXTRA = [0] * 8 + [extra for extra in range(1, 6) for _ in range(4)] + [0]
+_DISTANCE_EXTRA = [0] * 4 + [extra for extra in range(1, 14) for _ in range(2)]
+
+
+def stored(data: bytes) -> bytes:
+    """Return ``data`` as stored blocks (RFC 1951, 3.2.4); at most 5 bytes per 65,535 more."""
+    pieces = []
+    for start in range(0, len(data), 0xFFFF):
+        piece = data[start : start + 0xFFFF]
+        size = len(piece)
+        pieces.append(b"\x00" + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little"))
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def compress(data: bytes) -> bytes:
+    """Return ``data`` compressed, chunk by chunk; a chunk that would grow is stored."""
+    pieces = []
+    for start in range(0, len(data), CHUNK):
+        chunk = data[start : start + CHUNK]
+        packed, plain = _compress_chunk(chunk), stored(chunk)
+        pieces.append(packed if len(packed) < len(plain) else plain)
+    return b"".join(pieces)
+
+
+def _compress_chunk(chunk: bytes) -> bytes:
+    tokens = _tokens(chunk)
+    encode = _fixed_block if len(chunk) < _SMALL else _dynamic_block
+    blocks = [
+        encode(tokens[start : start + _BLOCK_TOKENS])
+        for start in range(0, len(tokens), _BLOCK_TOKENS)
+    ]
+    bits = "".join([*blocks, "000"])  # then pad: the header of an empty stored block
+    return _pack(bits) + ALIGN
+
+
+def _pack(bits: str) -> bytes:
+    """Return a string of 0 and 1 in stream order as bytes, least significant bit first."""
+    return int(bits[::-1], 2).to_bytes((len(bits) + 7) // 8, "little")
+
+
+# --- finding matches: tokens are a literal (0-255) or length << 16 | distance ---
+
+
+def _keys(data: bytes) -> list[int]:
+    """Return the four bytes from each position as one number; its byte order does not matter."""
+    count = len(data) - 3
+    keys = [0] * count
+    for shift in range(4):
+        words = (count - shift + 3) // 4
+        keys[shift::4] = array("I", data[shift : shift + 4 * words])
+    return keys
+
+
+def _tokens(data: bytes) -> list[int]:
+    """Return a greedy parse: the last occurrence of four bytes, extended both ways."""
+    if len(data) < 2 * _MIN_MATCH:
+        return list(data)
+    out: list[int] = []
+    keys = _keys(data)
+    last: dict[int, int] = {}
+    find, limit = last.get, len(keys) - 1
+    here = anchor = 0
+    while here < limit:
+        key = keys[here]
+        there = find(key)
+        last[key] = here
+        if there is None or here - there > _WINDOW:
+            here += 1 + (here - anchor >> 6)  # step faster through what does not compress
+            continue
+        length = _match_length(data, keys, here, there)
+        while here > anchor and there and length < _MAX_MATCH and data[here - 1] == data[there - 1]:
+            here, there, length = here - 1, there - 1, length + 1
+        out += data[anchor:here]
+        out.append(length << 16 | here - there)
+        anchor = here + length
+        if anchor < limit:
+            for inside in range(here + 1, anchor, 2 if length < 32 else 8):
+                last[keys[inside]] = inside
+        here = anchor
+    out += data[anchor:]
+    return out
+
+
+def _match_length(data: bytes, keys: list[int], here: int, there: int) -> int:
+    length, most = _MIN_MATCH, min(_MAX_MATCH, len(data) - here)
+    while length <= most - 4 and keys[here + length] == keys[there + length]:
+        length += 4
+    while length < most and data[here + length] == data[there + length]:
+        length += 1
+    return length
+
+
+# --- symbols (RFC 1951, 3.2.5) ---
+
+
+def _extra_bits(value: int, width: int) -> str:
+    return format(value, f"0{width}b")[::-1] if width else ""
+
+
+def _symbol_table(first: int, extras: list[int], most: int) -> tuple[list[int], list[str]]:
+    symbols, extra_bits = [0] * first, [""] * first
+    for symbol, width in enumerate(extras):
+        for value in range(1 << width):
+            if len(symbols) <= most:
+                symbols.append(symbol)
+                extra_bits.append(_extra_bits(value, width))
+    return symbols, extra_bits
+
+
+_LENGTH_SYMBOL, _LENGTH_BITS = _symbol_table(3, _LENGTH_EXTRA, _MAX_MATCH)
+_LENGTH_SYMBOL[_MAX_MATCH], _LENGTH_BITS[_MAX_MATCH] = 28, ""  # 258 has a symbol of its own
+_LENGTH_SYMBOL = [257 + symbol for symbol in _LENGTH_SYMBOL]
+_DISTANCE_SYMBOL, _DISTANCE_BITS = _symbol_table(1, _DISTANCE_EXTRA, _WINDOW)
+
+
+# --- codes ---
+
+
+def _canonical(lengths: Mapping[int, int]) -> dict[int, str]:
+    """Return the canonical code of each symbol as bits (RFC 1951, 3.2.2)."""
+    code, width, codes = 0, 0, {}
+    for length, symbol in sorted((length, symbol) for symbol, length in lengths.items()):
+        code <<= length - width
+        width = length
+        codes[symbol] = format(code, f"0{width}b")
+        code += 1
+    return codes
+
+
+def _code_lengths(frequencies: Mapping[int, int], limit: int) -> dict[int, int]:
+    """Return optimal code lengths of at most ``limit`` bits (package-merge)."""
+    leaves: list[tuple[int, tuple[int, ...]]]
+    leaves = sorted((count, (symbol,)) for symbol, count in frequencies.items())
+    if len(leaves) == 1:
+        return {leaves[0][1][0]: 1}
+    packages = leaves
+    for _ in range(limit - 1):
+        pairs = zip(packages[::2], packages[1::2], strict=False)
+        merged = [(one[0] + two[0], one[1] + two[1]) for one, two in pairs]
+        packages = sorted([*leaves, *merged])
+    lengths: Counter[int] = Counter()
+    for _, symbols in packages[: 2 * len(leaves) - 2]:
+        lengths.update(symbols)
+    return dict(lengths)
+
+
+@cache
+def _fixed_codes() -> tuple[dict[int, str], dict[int, str]]:
+    widths = {symbol: 8 for symbol in range(144)} | {symbol: 9 for symbol in range(144, 256)}
+    widths |= {symbol: 7 for symbol in range(256, 280)} | {symbol: 8 for symbol in range(280, 288)}
+    return _canonical(widths), _canonical({symbol: 5 for symbol in range(32)})
+
+
+def _fixed_block(tokens: list[int]) -> str:
+    return "010" + _body(tokens, set(tokens), *_fixed_codes())
+
+
+def _body(
+    tokens: list[int], distinct: Iterable[int], literals: dict[int, str], distances: dict[int, str]
+) -> str:
+    bits = {}
+    for token in distinct:
+        if token < _END_OF_BLOCK:
+            bits[token] = literals[token]
+            continue
+        length, distance = token >> 16, token & 0xFFFF
+        bits[token] = (
+            literals[_LENGTH_SYMBOL[length]]
+            + _LENGTH_BITS[length]
+            + distances[_DISTANCE_SYMBOL[distance]]
+            + _DISTANCE_BITS[distance]
+        )
+    return "".join(map(bits.__getitem__, tokens)) + literals[_END_OF_BLOCK]
+
+
+def _dynamic_block(tokens: list[int]) -> str:
+    counts = Counter(tokens)
+    literals: Counter[int] = Counter({_END_OF_BLOCK: 1})
+    distances: Counter[int] = Counter()
+    for token, count in counts.items():
+        if token < _END_OF_BLOCK:
+            literals[token] += count
+        else:
+            literals[_LENGTH_SYMBOL[token >> 16]] += count
+            distances[_DISTANCE_SYMBOL[token & 0xFFFF]] += count
+    literal_lengths = _code_lengths(literals, 15)
+    distance_lengths = _code_lengths(distances, 15) if distances else {0: 1}
+    return (
+        "001"
+        + _tables(literal_lengths, distance_lengths)
+        + _body(tokens, counts, _canonical(literal_lengths), _canonical(distance_lengths))
+    )
+
+
+def _tables(literals: dict[int, int], distances: dict[int, int]) -> str:
+    """Return both code length tables, run-length encoded (RFC 1951, 3.2.7)."""
+    literal_count = max(257, max(literals) + 1)
+    distance_count = max(distances) + 1
+    lengths = [literals.get(symbol, 0) for symbol in range(literal_count)]
+    lengths += [distances.get(symbol, 0) for symbol in range(distance_count)]
+    runs = list(_runs(lengths))
+    widths = _code_lengths(Counter(symbol for symbol, _ in runs), 7)
+    if len(widths) == 1:
+        widths |= {next(symbol for symbol in (0, 18) if symbol not in widths): 1}
+    codes = _canonical(widths)
+    used = max(place for place, symbol in enumerate(_CODE_LENGTH_ORDER) if symbol in widths) + 1
+    used = max(used, 4)
+    head = _extra_bits(literal_count - 257, 5) + _extra_bits(distance_count - 1, 5)
+    head += _extra_bits(used - 4, 4)
+    head += "".join(_extra_bits(widths.get(symbol, 0), 3) for symbol in _CODE_LENGTH_ORDER[:used])
+    return head + "".join(codes[symbol] + extra for symbol, extra in runs)
+
+
+def _runs(lengths: list[int]) -> Iterable[tuple[int, str]]:
+    """Yield code length symbols with their extra bits."""
+    place = 0
+    while place < len(lengths):
+        value, run = lengths[place], 1
+        while place + run < len(lengths) and lengths[place + run] == value:
+            run += 1
+        place += run
+        if value:
+            yield value, ""
+            run -= 1
+        while run >= 3:
+            if value:
+                step = min(run, 6)
+                yield 16, _extra_bits(step - 3, 2)
+            elif run < 11:
+                step = run
+                yield 17, _extra_bits(step - 3, 3)
+            else:
+                step = min(run, 138)
+                yield 18, _extra_bits(step - 11, 7)
+            run -= step
+        for _ in range(run):
+            yield value, ""

@@ -1,0 +1,209 @@
+"""Gzip members (RFC 1952) written without compressing what is already compressed.
+
+A wheel is a zip, and each of its files is a raw DEFLATE stream: exactly what a gzip member
+holds between its header and its CRC.  :class:`GzipWriter` copies such streams between bytes
+of our own, so the layer's bytes come from the wheel, whose sha256 is in the lock, and from
+``deflate``; never from the zlib at hand.  zlib is asked only to *decompress*, which has one
+right answer.
+
+Copied streams are spliced into the running member where possible, because some readers pay
+for every member (unpigz starts a thread): a stream that is one block has its final-block
+bit in the first byte; with that bit cleared and the end aligned by an empty stored block,
+another block may follow.  How many bits the last byte still has cannot be seen without
+decoding, so both possible alignments are tried and the one that inflates to the very same
+bytes is taken.  Where neither does, the member ends there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
+
+from envlock.errors import ArtifactError
+from envlock.layers import deflate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+HEADER = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255])
+"""No name, no time, no hint of a level; OS 255 is "unknown" (RFC 1952, 2.3.1)."""
+
+SPLICE_LIMIT = 1024 * 1024
+"""Streams of more plain bytes than this are copied as they come and end their member."""
+
+_FINAL_BLOCK = 0x01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamDigests:
+    """What was written.  ``diff_id`` is of the plain bytes, ``digest`` of the gzip bytes.
+
+    Both are ``sha256:`` digests (OCI image-spec, descriptor and config); sizes in bytes.
+    """
+
+    diff_id: str
+    digest: str
+    size: int
+    plain_size: int
+
+
+@runtime_checkable
+class Streamable(Protocol):
+    """Content that knows how to put itself into a gzip stream without being compressed."""
+
+    def write_to(self, stream: GzipWriter) -> None:
+        """Write all bytes; raises ArtifactError if they are not the promised ones."""
+
+
+def splice(stream: bytes, plain: bytes) -> bytes | None:
+    """Return a raw DEFLATE stream of ``plain`` made joinable, or None where it cannot be."""
+    if not stream or not stream[0] & _FINAL_BLOCK:
+        return None
+    open_stream = bytes([stream[0] & ~_FINAL_BLOCK]) + stream[1:]
+    for alignment in (deflate.ALIGN, b"\x00" + deflate.ALIGN):
+        candidate = open_stream + alignment
+        decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            result = decoder.decompress(candidate + deflate.END, len(plain) + 1)
+        except zlib.error:
+            continue
+        if decoder.eof and not decoder.unused_data and result == plain:
+            return candidate
+    return None
+
+
+def _inflate(decoder: zlib._Decompress, piece: bytes) -> Iterator[bytes]:
+    """Yield what ``piece`` adds, in parts that fit into memory."""
+    try:
+        plain = decoder.decompress(piece, SPLICE_LIMIT)
+        while plain:
+            yield plain
+            plain = decoder.decompress(decoder.unconsumed_tail, SPLICE_LIMIT)
+    except zlib.error as error:
+        raise ArtifactError(f"a compressed stream is damaged ({error})") from error
+
+
+class GzipWriter:
+    """Writes gzip members to ``out`` and digests both sides on the way."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._plain_hash = hashlib.sha256()
+        self._packed_hash = hashlib.sha256()
+        self._pending = bytearray()
+        self._open = False
+        self._crc = 0
+        self._member_size = 0
+        self._size = 0
+        self._plain_size = 0
+
+    def write(self, data: bytes) -> None:
+        """Add bytes of our own; they are compressed in chunks of a fixed size."""
+        self._account(data)
+        self._pending += data
+        while len(self._pending) >= deflate.CHUNK:
+            self._emit(deflate.compress(bytes(self._pending[: deflate.CHUNK])))
+            del self._pending[: deflate.CHUNK]
+
+    def copy_stored(self, data: bytes) -> None:
+        """Add bytes that are not worth compressing."""
+        self._flush()
+        self._account(data)
+        self._emit(deflate.stored(data))
+
+    def copy_small(self, stream: bytes, plain: bytes) -> None:
+        """Add a whole raw DEFLATE stream whose content is at hand."""
+        if not plain:
+            return
+        joined = splice(stream, plain)
+        self._flush()
+        self._account(plain)
+        self._emit(joined or stream)
+        if joined is None:
+            self._end_member()
+
+    def copy_large(self, pieces: Iterable[bytes], size: int) -> int:
+        """Add a raw DEFLATE stream of ``size`` plain bytes piece by piece; return their CRC-32.
+
+        Raises ArtifactError if it is not one complete stream of just that size.
+        """
+        self._flush()
+        decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+        crc, left = 0, size
+        for piece in pieces:
+            self._emit(piece)
+            for plain in _inflate(decoder, piece):
+                left -= len(plain)
+                if left < 0:
+                    raise ArtifactError("a compressed stream is longer than its archive says")
+                self._account(plain)
+                crc = zlib.crc32(plain, crc)
+        if not decoder.eof or decoder.unused_data or left:
+            raise ArtifactError("a compressed stream is not as long as its archive says")
+        self._end_member()
+        return crc
+
+    def copy_members(self, pieces: Iterable[bytes]) -> None:
+        """Add complete gzip members that an earlier writer made."""
+        self._close_member()
+        decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        for piece in pieces:
+            self._put(piece)
+            rest = piece
+            while rest:
+                plain = decoder.decompress(rest)
+                self._plain_hash.update(plain)
+                self._plain_size += len(plain)
+                rest = decoder.unused_data
+                if decoder.eof:
+                    decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+    def finish(self) -> StreamDigests:
+        """End the last member and tell the digests; an empty stream is one empty member."""
+        if not self._size and not self._pending:
+            self._emit(b"")
+        self._close_member()
+        return StreamDigests(
+            diff_id=f"sha256:{self._plain_hash.hexdigest()}",
+            digest=f"sha256:{self._packed_hash.hexdigest()}",
+            size=self._size,
+            plain_size=self._plain_size,
+        )
+
+    def _account(self, plain: bytes) -> None:
+        self._plain_hash.update(plain)
+        self._crc = zlib.crc32(plain, self._crc)
+        self._member_size += len(plain)
+        self._plain_size += len(plain)
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._emit(deflate.compress(bytes(self._pending)))
+            self._pending.clear()
+
+    def _emit(self, blocks: bytes) -> None:
+        if not self._open:
+            self._put(HEADER)
+            self._open = True
+        self._put(blocks)
+
+    def _close_member(self) -> None:
+        """End the running member, if there is one, after blocks of our own."""
+        self._flush()
+        if self._open:
+            self._put(deflate.END)
+            self._end_member()
+
+    def _end_member(self) -> None:
+        """Write the trailer (RFC 1952, 2.3) behind the member's final block."""
+        self._put(self._crc.to_bytes(4, "little"))
+        self._put((self._member_size & 0xFFFFFFFF).to_bytes(4, "little"))
+        self._open = False
+        self._crc = self._member_size = 0
+
+    def _put(self, data: bytes) -> None:
+        self._packed_hash.update(data)
+        self._size += len(data)
+        self._out.write(data)

@@ -1,0 +1,246 @@
+"""A wheel as layer entries, installed as the binary distribution format says.
+
+Follows "Binary distribution format" and "Recording installed projects" of the PyPA
+specifications (PEP 427, 376, 627) without running anything: files go to site-packages,
+``.data`` folders to their scheme, entry points become scripts, RECORD tells it all.
+Bytecode is not compiled: it would differ between Python builds.
+"""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import csv
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from envlock.errors import ArtifactError
+from envlock.layers.entry import Bytes, Content, Entry, check_path, regular
+from envlock.layers.zipcontent import Joined, ZipFileInfo, read_zip
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO
+
+INSTALLER = b"envlock\n"
+_SIGNATURES = ("RECORD.jws", "RECORD.p7s")
+_ENTRY_POINT = re.compile(r"^([\w.]+)\s*:\s*([\w.]+)\s*(?:\[[^\]]*\])?$")
+_SCRIPT_NAME = re.compile(r"^[A-Za-z0-9_.][A-Za-z0-9_.+-]*$")
+_MAX_METADATA = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """Where an environment keeps things; paths relative to the image's root.
+
+    prefix: ``opt/env``; python: feature version, ``3.11``.
+    """
+
+    prefix: str
+    python: str
+
+    @property
+    def site_packages(self) -> str:
+        return f"{self.prefix}/lib/python{self.python}/site-packages"
+
+    @property
+    def scripts(self) -> str:
+        return f"{self.prefix}/bin"
+
+    def data(self, name: str) -> dict[str, str]:
+        """Return the folder of each ``.data`` key for the distribution ``name``."""
+        return {
+            "purelib": self.site_packages,
+            "platlib": self.site_packages,
+            "scripts": self.scripts,
+            "headers": f"{self.prefix}/include/site/python{self.python}/{name}",
+            "data": self.prefix,
+        }
+
+
+def normalized(name: str) -> str:
+    """Return a distribution's normalized name (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def wheel_entries(
+    path: Path, archive: BinaryIO, scheme: Scheme, *, name: str, version: str
+) -> list[Entry]:
+    """Return what the wheel ``path`` installs, in the archive's order.
+
+    Raises ArtifactError if the wheel is malformed, is for another distribution than
+    ``name`` ``version``, or puts a file outside the environment's prefix.
+    """
+    return _Wheel(path, archive, scheme, name=name, version=version).entries()
+
+
+class _Wheel:
+    def __init__(
+        self, path: Path, archive: BinaryIO, scheme: Scheme, *, name: str, version: str
+    ) -> None:
+        self._file = path.name
+        self._scheme = scheme
+        self._files = {info.name: info for info in read_zip(path, archive)}
+        self._dist_info = self._find_dist_info(name, version)
+        self._data = self._dist_info.removesuffix(".dist-info") + ".data"
+        self._folders = scheme.data(self._dist_info.split("-")[0])
+        self._check_wheel_file()
+
+    def entries(self) -> list[Entry]:
+        rows: list[tuple[str, str, str]] = []
+        entries: list[Entry] = []
+        moved = False
+        for info in self._files.values():
+            target = self._target(info.name)
+            if target is None:
+                continue
+            entry = self._entry(target, info)
+            entries.append(entry)
+            if info.name.startswith(f"{self._data}/"):
+                moved = True
+                rows.append(self._row(entry))
+        for entry in [*self._scripts(), regular(f"{self._installed}/INSTALLER", INSTALLER)]:
+            entries = [other for other in entries if other.path != entry.path]
+            entries.append(entry)
+            rows.append(self._row(entry))
+        entries.append(self._record(rows, moved=moved))
+        return entries
+
+    @property
+    def _installed(self) -> str:
+        return f"{self._scheme.site_packages}/{self._dist_info}"
+
+    def _find_dist_info(self, name: str, version: str) -> str:
+        found = sorted({part for part in (file.split("/")[0] for file in self._files)
+                        if part.endswith(".dist-info")})  # fmt: skip
+        if len(found) != 1:
+            raise ArtifactError(f"{self._file} has {len(found)} .dist-info folders, not one")
+        stem = found[0].removesuffix(".dist-info")
+        project, _, release = stem.rpartition("-")
+        if normalized(project) != normalized(name):
+            raise ArtifactError(f"{self._file} holds {stem}, not {name} {version}")
+        if not release:
+            raise ArtifactError(f"{self._file}: {found[0]} does not tell a version")
+        return found[0]
+
+    def _check_wheel_file(self) -> None:
+        """Refuse a newer major Wheel-Version, as the specification asks of installers."""
+        text = self._text("WHEEL")
+        match = re.search(r"(?mi)^Wheel-Version:\s*(\d+)\.", text)
+        if match is None or match[1] != "1":
+            found = match[0] if match else "no Wheel-Version"
+            raise ArtifactError(f"{self._file}: its WHEEL file has {found}; envlock knows 1.x")
+        for required in ("METADATA", "RECORD"):
+            if f"{self._dist_info}/{required}" not in self._files:
+                raise ArtifactError(f"{self._file} has no {required}")
+
+    def _text(self, name: str) -> str:
+        info = self._files.get(f"{self._dist_info}/{name}")
+        if info is None:
+            return ""
+        if info.member.size > _MAX_METADATA:
+            raise ArtifactError(f"{self._file}: {name} is absurdly large")
+        try:
+            return info.member.read().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ArtifactError(f"{self._file}: {name} is not UTF-8") from error
+
+    def _target(self, name: str) -> str | None:
+        """Return where a file of the wheel goes, or None for what is made anew."""
+        check_path(name)
+        if name.startswith(f"{self._data}/"):
+            key, _, rest = name.removeprefix(f"{self._data}/").partition("/")
+            folder = self._folders.get(key)
+            if folder is None or not rest:
+                raise ArtifactError(f"{self._file}: {name!r} belongs to no known scheme")
+            return f"{folder}/{rest}"
+        if name == f"{self._dist_info}/RECORD":
+            return None
+        if name in {f"{self._dist_info}/{signature}" for signature in _SIGNATURES}:
+            return None
+        return f"{self._scheme.site_packages}/{name}"
+
+    def _entry(self, target: str, info: ZipFileInfo) -> Entry:
+        content: Content = info.member
+        mode = 0o755 if info.unix_mode & 0o111 else 0o644
+        if info.name.startswith(f"{self._data}/scripts/"):
+            content, mode = self._script_content(info), 0o755
+        return Entry(path=target, kind="file", mode=mode, content=content)
+
+    def _script_content(self, info: ZipFileInfo) -> Content:
+        """Return a script with ``#!python`` made to name the environment's interpreter."""
+        if info.member.size > _MAX_METADATA:
+            return info.member
+        first, newline, rest = info.member.read().partition(b"\n")
+        if not first.startswith(b"#!python"):
+            return info.member
+        return Bytes(self._shebang.encode() + newline + rest)
+
+    @property
+    def _shebang(self) -> str:
+        return f"#!/{self._scheme.scripts}/python3"
+
+    def _scripts(self) -> list[Entry]:
+        """Return the console and GUI scripts ("Entry points specification")."""
+        parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+        parser.optionxform = str  # type: ignore[assignment,method-assign]
+        try:
+            parser.read_string(self._text("entry_points.txt"))
+        except configparser.Error as error:
+            raise ArtifactError(f"{self._file}: entry_points.txt is malformed") from error
+        scripts = {}
+        for group in ("console_scripts", "gui_scripts"):
+            if parser.has_section(group):
+                scripts.update(dict(parser.items(group)))
+        return [self._script(name, value) for name, value in sorted(scripts.items())]
+
+    def _script(self, name: str, value: str) -> Entry:
+        match = _ENTRY_POINT.match(value.strip())
+        if match is None or not _SCRIPT_NAME.match(name):
+            raise ArtifactError(f"{self._file}: the entry point {name!r} = {value!r} is malformed")
+        module, attribute = match.groups()
+        text = (
+            f"{self._shebang}\n"
+            "import sys\n"
+            f"from {module} import {attribute.split('.')[0]}\n"
+            'if __name__ == "__main__":\n'
+            f"    sys.exit({attribute}())\n"
+        )
+        return regular(f"{self._scheme.scripts}/{name}", text.encode(), 0o755)
+
+    def _record(self, rows: list[tuple[str, str, str]], *, moved: bool) -> Entry:
+        """Return RECORD: the wheel's own rows and those of what the installation added."""
+        tail = io.StringIO()
+        csv.writer(tail, lineterminator="\n").writerows(sorted(rows))
+        original = self._files[f"{self._dist_info}/RECORD"].member
+        path = f"{self._installed}/RECORD"
+        if not moved:
+            last = original.read()[-1:]
+            glue = b"" if last in {b"\n", b""} else b"\n"
+            joined = Joined(original, glue + tail.getvalue().encode())
+            return Entry(path=path, kind="file", mode=0o644, content=joined)
+        gone = f"{self._data}/"
+        kept = [row for row in csv.reader(io.StringIO(self._text("RECORD"), newline=""))
+                if row and not row[0].startswith(gone)]  # fmt: skip
+        head = io.StringIO()
+        csv.writer(head, lineterminator="\n").writerows(kept)
+        return regular(path, (head.getvalue() + tail.getvalue()).encode())
+
+    def _row(self, entry: Entry) -> tuple[str, str, str]:
+        """Return a RECORD row: path relative to site-packages, hash and size."""
+        assert entry.content is not None
+        data = entry.content.read()
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        return _relative(entry.path, self._scheme.site_packages), f"sha256={digest}", str(len(data))
+
+
+def _relative(path: str, folder: str) -> str:
+    """Return ``path`` relative to ``folder``; both lie below one root."""
+    parts, base = path.split("/"), folder.split("/")
+    common = 0
+    while common < min(len(parts) - 1, len(base)) and parts[common] == base[common]:
+        common += 1
+    return "/".join([*[".."] * (len(base) - common), *parts[common:]])

@@ -1,0 +1,181 @@
+"""Files of a zip archive as raw DEFLATE streams (APPNOTE.TXT 6.3, PEP 427's container).
+
+``zipfile`` reads the central directory; the local headers are read here, because the raw
+streams are wanted and because an archive whose two halves disagree is refused.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from envlock.errors import ArtifactError
+from envlock.layers.gzipstream import SPLICE_LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from envlock.layers.gzipstream import GzipWriter
+
+_LOCAL_HEADER = struct.Struct("<4s5H3L2H")
+_LOCAL_MAGIC = b"PK\x03\x04"
+_FLAG_ENCRYPTED, _FLAG_DESCRIPTOR = 0x1, 0x8
+_PIECE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZipMember:
+    """One file of a zip; ``size`` and ``packed_size`` in bytes, ``start`` an offset."""
+
+    archive: BinaryIO
+    name: str
+    start: int
+    packed_size: int
+    size: int
+    crc: int
+    deflated: bool
+
+    def read(self) -> bytes:
+        """Return the plain bytes; raises ArtifactError if size or CRC-32 differ."""
+        packed = b"".join(self._pieces())
+        plain = self._inflate(packed) if self.deflated else packed
+        self._verify(zlib.crc32(plain), len(plain))
+        return plain
+
+    def write_to(self, stream: GzipWriter) -> None:
+        """Copy the raw stream into a layer, verifying its content on the way."""
+        if not self.deflated:
+            crc = 0
+            for piece in self._pieces():
+                crc = zlib.crc32(piece, crc)
+                stream.copy_stored(piece)
+            self._verify(crc, self.packed_size)
+        elif self.size > SPLICE_LIMIT:
+            self._verify(stream.copy_large(self._pieces(), self.size), self.size)
+        else:
+            packed = b"".join(self._pieces())
+            plain = self._inflate(packed)
+            self._verify(zlib.crc32(plain), len(plain))
+            stream.copy_small(packed, plain)
+
+    def _pieces(self) -> Iterator[bytes]:
+        self.archive.seek(self.start)
+        left = self.packed_size
+        while left:
+            piece = self.archive.read(min(_PIECE, left))
+            if not piece:
+                raise ArtifactError(f"{self.name!r} is cut off")
+            left -= len(piece)
+            yield piece
+
+    def _inflate(self, packed: bytes) -> bytes:
+        decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            plain = decoder.decompress(packed, self.size + 1)
+        except zlib.error as error:
+            raise ArtifactError(f"{self.name!r} is damaged ({error})") from error
+        if not decoder.eof or decoder.unused_data:
+            raise ArtifactError(f"{self.name!r} is not as long as its archive says")
+        return plain
+
+    def _verify(self, crc: int, size: int) -> None:
+        if (crc, size) != (self.crc, self.size):
+            raise ArtifactError(f"{self.name!r} does not have the size and CRC-32 of its archive")
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A file of a zip with bytes of our own behind it."""
+
+    head: ZipMember
+    tail: bytes
+
+    @property
+    def size(self) -> int:
+        return self.head.size + len(self.tail)
+
+    def read(self) -> bytes:
+        return self.head.read() + self.tail
+
+    def write_to(self, stream: GzipWriter) -> None:
+        self.head.write_to(stream)
+        stream.write(self.tail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZipFileInfo:
+    """What the central directory says of a regular file, and where its content lies."""
+
+    name: str
+    unix_mode: int
+    member: ZipMember
+
+
+def read_zip(path: Path, archive: BinaryIO) -> list[ZipFileInfo]:
+    """Return the regular files of the zip ``path``, open as ``archive``, in archive order.
+
+    Raises ArtifactError for anything that two readers could understand differently:
+    duplicate names, local headers that disagree, overlapping content, encryption, a
+    compression method other than stored and deflated.
+    """
+    try:
+        with zipfile.ZipFile(archive) as reader:
+            infos = reader.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
+        raise ArtifactError(f"{path.name} is not a usable zip archive ({error})") from error
+    names = [info.filename for info in infos]
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})[0]
+        raise ArtifactError(f"{path.name} has two entries with the name {twice!r}")
+    files, end = [], 0
+    for info in sorted(infos, key=lambda info: info.header_offset):
+        if info.header_offset < end:
+            raise ArtifactError(f"{path.name}: {info.filename!r} overlaps another entry")
+        start = _content_start(path, archive, info)
+        end = start + info.compress_size
+        files.append((info, start))
+    order = {name: place for place, name in enumerate(names)}
+    files.sort(key=lambda pair: order[pair[0].filename])
+    return [_file(archive, info, start) for info, start in files if not info.is_dir()]
+
+
+def _file(archive: BinaryIO, info: zipfile.ZipInfo, start: int) -> ZipFileInfo:
+    member = ZipMember(
+        archive=archive,
+        name=info.filename,
+        start=start,
+        packed_size=info.compress_size,
+        size=info.file_size,
+        crc=info.CRC,
+        deflated=info.compress_type == zipfile.ZIP_DEFLATED,
+    )
+    return ZipFileInfo(name=info.filename, unix_mode=info.external_attr >> 16, member=member)
+
+
+def _content_start(path: Path, archive: BinaryIO, info: zipfile.ZipInfo) -> int:
+    """Return where the content begins, after checking the local file header."""
+    where = f"{path.name}: {info.filename!r}"
+    if info.flag_bits & _FLAG_ENCRYPTED:
+        raise ArtifactError(f"{where} is encrypted")
+    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise ArtifactError(f"{where} has compression method {info.compress_type}, not deflate")
+    if info.filename != info.orig_filename:
+        raise ArtifactError(f"{where} is written with characters that no path has")
+    archive.seek(info.header_offset)
+    raw = archive.read(_LOCAL_HEADER.size)
+    if len(raw) < _LOCAL_HEADER.size or raw[:4] != _LOCAL_MAGIC:
+        raise ArtifactError(f"{where} has no local file header")
+    _, _, flags, method, _, _, crc, packed, plain, name_size, extra_size = _LOCAL_HEADER.unpack(raw)
+    name = archive.read(name_size)
+    if name != info.orig_filename.encode("utf-8" if flags & 0x800 else "cp437"):
+        raise ArtifactError(f"{where} has another name in its local file header")
+    sizes_follow = flags & _FLAG_DESCRIPTOR or 0xFFFFFFFF in {packed, plain}
+    if method != info.compress_type or (
+        not sizes_follow and (crc, packed, plain) != (info.CRC, info.compress_size, info.file_size)
+    ):
+        raise ArtifactError(f"{where} is described differently by its local file header")
+    return info.header_offset + _LOCAL_HEADER.size + int(name_size) + int(extra_size)
