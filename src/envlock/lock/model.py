@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -117,6 +119,12 @@ class Lock:
     built: BuiltImage | None = None
     packer: int = PACKER
     format: int = field(default=FORMAT)
+
+    @property
+    def input(self) -> str:
+        """The ``sha256:`` hash of the projection that this lock answers."""
+        text = json.dumps(self.spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
     @property
     def python(self) -> str:

@@ -1,0 +1,175 @@
+"""What belongs to the machine, not to the project: where things are fetched and kept.
+
+Read from ``config.toml`` and ``ENVLOCK_*``; where neither speaks, uv's and pip's own
+settings do, and last the default of the libraries.  No URL from here reaches a lock.
+"""
+
+from __future__ import annotations
+
+import configparser
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from envlock.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TABLES = {"indexes", "mirrors", "snapshots", "keyrings"}
+_KEYS = _TABLES | {"cache-dir", "jobs"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The machine's settings.
+
+    indexes: URL of each package index by name; mirrors: URLs of each Debian archive by
+    name, in order of preference; snapshots: URL template of a snapshot archive by
+    distribution, with ``{archive}`` and ``{timestamp}``; keyrings: OpenPGP keyring by
+    distribution; jobs: how many downloads run at once.
+    """
+
+    cache_dir: Path
+    indexes: Mapping[str, str] = field(default_factory=dict)
+    mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    snapshots: Mapping[str, str] = field(default_factory=dict)
+    keyrings: Mapping[str, Path] = field(default_factory=dict)
+    jobs: int = 8
+
+
+def load_config(environ: Mapping[str, str]) -> Config:
+    """Return the settings of a machine with these environment variables.
+
+    Raises UsageError for a file that cannot be understood.
+    """
+    import platformdirs
+
+    named = environ.get("ENVLOCK_CONFIG")
+    path = Path(named or platformdirs.user_config_path("envlock") / "config.toml")
+    if named and not path.is_file():
+        raise UsageError("ENVLOCK_CONFIG names a file that is not there", where=str(path))
+    table = _read(path)
+    cache = environ.get("ENVLOCK_CACHE_DIR") or table.get("cache-dir")
+    return Config(
+        cache_dir=Path(cache).expanduser() if cache else platformdirs.user_cache_path("envlock"),
+        indexes={**_default_index(environ), **table.get("indexes", {})}
+        | _from_environ(environ, "ENVLOCK_INDEX_"),
+        mirrors={name: _urls(value) for name, value in table.get("mirrors", {}).items()}
+        | {n: _urls(v) for n, v in _from_environ(environ, "ENVLOCK_MIRROR_").items()},
+        snapshots=table.get("snapshots", {}) | _from_environ(environ, "ENVLOCK_SNAPSHOT_"),
+        keyrings={
+            name: Path(value).expanduser()
+            for name, value in (
+                table.get("keyrings", {}) | _from_environ(environ, "ENVLOCK_KEYRING_")
+            ).items()
+        },
+        jobs=_jobs(environ.get("ENVLOCK_JOBS") or table.get("jobs", 8)),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"the configuration cannot be read: {error}", where=str(path)) from error
+    unknown = sorted(table.keys() - _KEYS)
+    if unknown:
+        raise UsageError(
+            f"unknown setting {unknown[0]!r}",
+            where=str(path),
+            hint=f"known settings: {', '.join(sorted(_KEYS))}",
+        )
+    for name in sorted(_TABLES & table.keys()):
+        if not isinstance(table[name], dict):
+            raise UsageError(f"{name} must be a table", where=str(path), hint=f"write [{name}]")
+    return table
+
+
+def _urls(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(url.rstrip("/") for url in value.split())
+    if isinstance(value, list) and all(isinstance(url, str) for url in value):
+        return tuple(url.rstrip("/") for url in value)
+    raise UsageError("a mirror must be a URL or a list of URLs", where="[mirrors]")
+
+
+def _jobs(value: object) -> int:
+    try:
+        jobs = int(str(value))
+    except ValueError:
+        jobs = 0
+    if not 1 <= jobs <= 64:
+        raise UsageError(f"jobs must be a number from 1 to 64, not {value!r}")
+    return jobs
+
+
+def _from_environ(environ: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """Return ``ENVLOCK_INDEX_PYTORCH_CU124`` as ``pytorch-cu124``, and so on."""
+    return {
+        key.removeprefix(prefix).lower().replace("_", "-"): value
+        for key, value in environ.items()
+        if key.startswith(prefix) and value
+    }
+
+
+def _default_index(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the URL of the index that uv or pip would use on this machine."""
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL"):
+        if environ.get(name):
+            return {"pypi": environ[name].rpartition("=")[2]}
+    uv = _uv_index(environ)
+    if uv:
+        return {"pypi": uv}
+    if environ.get("PIP_INDEX_URL"):
+        return {"pypi": environ["PIP_INDEX_URL"]}
+    pip = _pip_index(environ)
+    if pip:
+        return {"pypi": pip}
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+    return {"pypi": PYPI_SIMPLE_ENDPOINT}
+
+
+def _uv_index(environ: Mapping[str, str]) -> str | None:
+    import platformdirs
+
+    files = [platformdirs.user_config_path("uv") / "uv.toml", Path("/etc/uv/uv.toml")]
+    if environ.get("UV_CONFIG_FILE"):
+        files = [Path(environ["UV_CONFIG_FILE"])]
+    for path in files:
+        try:
+            table = tomllib.loads(path.read_text())
+        except (OSError, ValueError):
+            continue
+        for index in table.get("index", []):
+            if isinstance(index, dict) and index.get("default") and index.get("url"):
+                return str(index["url"])
+        if table.get("index-url"):
+            return str(table["index-url"])
+    return None
+
+
+def _pip_index(environ: Mapping[str, str]) -> str | None:
+    import platformdirs
+
+    files = [
+        Path(environ.get("PIP_CONFIG_FILE") or "/nonexistent"),
+        platformdirs.user_config_path("pip") / "pip.conf",
+        Path("~/.pip/pip.conf").expanduser(),
+        Path("/etc/pip.conf"),
+    ]
+    for path in files:
+        parser = configparser.ConfigParser(interpolation=None, strict=False)
+        try:
+            parser.read_string(path.read_text())
+        except (OSError, UnicodeDecodeError, configparser.Error):
+            continue
+        for key in ("index-url", "index_url"):
+            url = parser.get("global", key, fallback=None)
+            if url:
+                return url
+    return None

@@ -1,0 +1,167 @@
+"""Every artifact of a lock as a verified local file."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TYPE_CHECKING
+
+from envlock.errors import EnvlockError, FetchError, IntegrityError
+from envlock.fetch.http import Http, NotFoundError
+from envlock.urls import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from envlock.fetch.indexes import Locator
+    from envlock.fetch.store import Download, Store
+    from envlock.lock.model import Artifact
+    from envlock.progress import Reporter, Task
+
+
+class CancelledError(FetchError):
+    """Another download failed or the user stopped the command."""
+
+
+class Fetcher:
+    """Brings artifacts into the store; safe to use from several threads."""
+
+    def __init__(self, store: Store, http: Http, *, jobs: int = 8) -> None:
+        self.store = store
+        self._http = http
+        self._jobs = jobs
+        self._stop = threading.Event()
+
+    def all(
+        self,
+        artifacts: Sequence[Artifact],
+        locators: Mapping[str, Locator],
+        reporter: Reporter,
+    ) -> dict[str, Path]:
+        """Return the local file of each artifact by sha256, fetching what is missing.
+
+        Raises FetchError for the first that cannot be had; the others' partial downloads
+        stay for the next run.
+        """
+        have = {a.sha256: self.store.get(a.sha256, a.size) for a in artifacts}
+        missing = [a for a in artifacts if have[a.sha256] is None]
+        paths = {sha256: path for sha256, path in have.items() if path is not None}
+        if not missing:
+            return paths
+        label = f"fetching {len(missing)} artifacts"
+        with (
+            reporter.task(label, sum(a.size for a in missing), "bytes") as task,
+            ThreadPoolExecutor(self._jobs) as pool,
+        ):
+            largest_first = sorted(missing, key=lambda artifact: -artifact.size)
+            futures = {
+                pool.submit(self._one_located, artifact, locators[artifact.kind], task): artifact
+                for artifact in largest_first
+            }
+            try:
+                for future in as_completed(futures):
+                    paths[futures[future].sha256] = future.result()
+            except BaseException:  # Ctrl-C as well: the other threads must not go on
+                self._stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+        return paths
+
+    def one(
+        self, urls: Iterable[str], *, name: str, sha256: str, size: int, task: Task | None = None
+    ) -> Path:
+        """Return the verified local file of one artifact, trying ``urls`` in order.
+
+        Raises FetchError, IntegrityError, DiskError.
+        """
+        found = self.store.get(sha256, size)
+        if found is not None:
+            return found
+        with self.store.download(sha256, size) as download:
+            found = download.finished()
+            if found is not None:
+                return found
+            return self._first_that_works(download, urls, name, task)
+
+    def _one_located(self, artifact: Artifact, locator: Locator, task: Task) -> Path:
+        if self._stop.is_set():
+            raise CancelledError("the downloads were stopped")
+        return self.one(
+            locator.urls(artifact),
+            name=artifact.file,
+            sha256=artifact.sha256,
+            size=artifact.size,
+            task=task,
+        )
+
+    def _first_that_works(
+        self, download: Download, urls: Iterable[str], name: str, task: Task | None
+    ) -> Path:
+        problems: list[EnvlockError] = []
+        tried: list[str] = []
+        for url in urls:
+            tried.append(redact(url))
+            try:
+                return self._from(download, url, task)
+            except CancelledError:
+                raise
+            except FetchError as error:
+                problems.append(error)
+        raise _gone(name, tried, problems)
+
+    def _from(self, download: Download, url: str, task: Task | None) -> Path:
+        """Download from one URL; what an earlier run left is tried once, then dropped."""
+        resumed = download.offset > 0
+        try:
+            self._append(download, url, task)
+            return download.commit()
+        except IntegrityError:
+            if not resumed:
+                raise
+        download.restart()
+        self._append(download, url, task)
+        return download.commit()
+
+    def _append(self, download: Download, url: str, task: Task | None) -> None:
+        offset = download.offset
+        start, pieces = self._http.stream(url, offset)
+        if offset and start == 0:
+            download.restart()
+        elif task is not None:
+            task.advance(start)
+        download.append(self._counted(pieces, task))
+
+    def _counted(self, pieces: Iterator[bytes], task: Task | None) -> Iterator[bytes]:
+        for piece in pieces:
+            if self._stop.is_set():
+                raise CancelledError("the downloads were stopped")
+            if task is not None:
+                task.advance(len(piece))
+            yield piece
+
+
+def _gone(name: str, tried: list[str], problems: list[EnvlockError]) -> FetchError:
+    """Return the error for an artifact that no place gave."""
+    details = [f"  {url}: {problem.message}" for url, problem in zip(tried, problems, strict=True)]
+    for problem in problems:
+        if isinstance(problem, IntegrityError):
+            return IntegrityError(
+                f"{name}: {problem.message}",
+                details=(*problem.details, *details),
+                hint=problem.hint,
+            )
+    if not tried:
+        return FetchError(
+            f"{name}: no index or mirror of this machine has it",
+            hint="it was removed, or the configured index or mirror is not the one the lock "
+            "was made with; see [indexes], [mirrors] and [snapshots] in the documentation",
+        )
+    if all(isinstance(problem, NotFoundError) for problem in problems):
+        return FetchError(
+            f"{name}: it is gone from every place that was tried",
+            details=details,
+            hint="mirrors forget old versions: name a snapshot archive ([snapshots] in "
+            "config.toml, ENVLOCK_SNAPSHOT_DEBIAN) or solve again",
+        )
+    return FetchError(f"{name}: it could not be fetched", details=details, hint=problems[0].hint)

@@ -1,0 +1,164 @@
+"""HTTP by requests, with our errors and our limits.
+
+Retries (connections, 429 and 5xx, with back-off and Retry-After) are urllib3's, proxies,
+certificates and netrc are requests'.  Credentials never reach an error message.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from envlock.errors import FetchError
+from envlock.files import PIECE, read_pieces
+from envlock.urls import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import requests
+
+_TIMEOUT = (10, 60)  # seconds to connect, seconds between two reads
+_RETRIES = 4
+
+
+class NotFoundError(FetchError):
+    """The server answered, and it does not have the file (404, 410)."""
+
+
+class Http:
+    """Reads ``http``, ``https`` and ``file`` URLs; safe to share between threads."""
+
+    def __init__(self, *, offline: bool = False) -> None:
+        self._offline = offline
+        self._local = threading.local()
+
+    def session(self) -> requests.Session:
+        """Return this thread's session; raises FetchError when offline."""
+        if self._offline:
+            raise FetchError("the network is needed, but --offline was given")
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = _new_session()
+        return session
+
+    def read(self, url: str, *, limit: int) -> bytes:
+        """Return a small document of at most ``limit`` bytes; raises FetchError."""
+        parts, size = [], 0
+        for piece in self.stream(url)[1]:
+            size += len(piece)
+            if size > limit:
+                raise FetchError(f"more than {limit} bytes came", where=redact(url))
+            parts.append(piece)
+        return b"".join(parts)
+
+    def stream(self, url: str, offset: int = 0) -> tuple[int, Iterator[bytes]]:
+        """Return where the answer starts (0 or ``offset``) and its pieces; raises FetchError."""
+        if url.startswith("file://"):
+            return _stream_file(url, offset)
+        response = self._get(url, {"Range": f"bytes={offset}-"} if offset else {})
+        if response.status_code == 416:  # nothing lies behind the offset: begin anew
+            response.close()
+            offset, response = 0, self._get(url, {})
+        partial = response.status_code == 206
+        return (offset if partial else 0), _pieces(url, response)
+
+    def _get(self, url: str, headers: dict[str, str]) -> requests.Response:
+        import requests
+
+        try:
+            response = self.session().get(
+                url,
+                headers={"Accept-Encoding": "identity", **headers},
+                stream=True,
+                timeout=_TIMEOUT,
+            )
+        except requests.RequestException as error:
+            raise FetchError(_reason(error), where=redact(url), hint=_HINT) from None
+        if response.status_code < 300 or response.status_code == 416:
+            return response
+        response.close()
+        kind = NotFoundError if response.status_code in {404, 410} else FetchError
+        raise kind(
+            f"the server answered {response.status_code} {response.reason}",
+            where=redact(url),
+            hint=_HINT,
+        )
+
+
+_HINT = "check the network, the mirror and its credentials, then run the command again"
+
+
+@functools.cache
+def _adapter_class() -> type:
+    from requests.adapters import HTTPAdapter
+
+    return HTTPAdapter
+
+
+def _new_session() -> requests.Session:
+    import requests
+    from urllib3.util import Retry
+
+    from envlock import __version__
+
+    retry = Retry(
+        total=_RETRIES,
+        backoff_factor=0.5,
+        status_forcelist=(429, 500, 502, 503, 504),
+        allowed_methods=("GET", "HEAD"),
+        raise_on_status=False,
+    )
+    session = requests.Session()
+    session.headers["User-Agent"] = f"envlock/{__version__}"
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _adapter_class()(max_retries=retry, pool_maxsize=4))
+    return session
+
+
+def _pieces(url: str, response: requests.Response) -> Iterator[bytes]:
+    import requests
+
+    try:
+        with response:
+            yield from response.iter_content(PIECE)
+    except requests.RequestException as error:
+        raise FetchError(_reason(error), where=redact(url), hint=_HINT) from None
+
+
+def _stream_file(url: str, offset: int) -> tuple[int, Iterator[bytes]]:
+    path = Path(unquote(urlsplit(url).path))
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        raise NotFoundError("there is no such file", where=redact(url)) from None
+    except OSError as error:
+        raise FetchError(f"cannot be read: {error.strerror}", where=redact(url)) from error
+    stream.seek(offset)
+
+    def pieces() -> Iterator[bytes]:
+        with stream:
+            yield from read_pieces(stream)
+
+    return offset, pieces()
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost reason of a requests error, without its URL."""
+    import requests
+    import urllib3
+
+    if isinstance(error, requests.exceptions.Timeout):
+        return "the server did not answer in time"
+    inner: BaseException = error
+    while inner.args and isinstance(inner.args[0], BaseException):
+        inner = inner.args[0]
+    reason = getattr(inner, "reason", None)
+    if isinstance(reason, BaseException):
+        inner = reason
+    if isinstance(inner, urllib3.exceptions.NewConnectionError | ConnectionError | OSError):
+        return f"no connection: {redact(str(inner)).rpartition(': ')[2]}"
+    return f"the connection failed: {redact(str(inner))}"

@@ -1,0 +1,116 @@
+"""Files written so that nothing half-written is ever found under its name."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envlock.errors import DiskError, IntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+PIECE = 1024 * 1024
+"""Bytes read at once."""
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about ``path`` into a DiskError."""
+    try:
+        yield
+    except OSError as error:
+        free = ""
+        with contextlib.suppress(OSError):
+            place = next(folder for folder in (path, *path.parents) if folder.exists())
+            free = f"  {shutil.disk_usage(place).free // 2**20} MiB are free there"
+        raise DiskError(
+            f"the disk refused: {error.strerror or error}",
+            where=str(path),
+            details=(free,) if free else (),
+            hint="make room or mend the folder's permissions, then run the command again; "
+            "ENVLOCK_CACHE_DIR moves the cache",
+        ) from error
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on the file ``path``, waiting for other processes.
+
+    The file is removed afterwards; a process that waited for it notices and locks the new one.
+    """
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with disk_errors(path):
+            stream = path.open("ab")
+        with stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            try:
+                current = os.fstat(stream.fileno()).st_ino == path.stat().st_ino
+            except FileNotFoundError:
+                current = False
+            if not current:
+                continue
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def sync(path: Path) -> None:
+    """Ask the system to bring a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file beside its name, bring it to the disk, and rename it; raises DiskError."""
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        beside = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+            beside.chmod(mode)
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+def read_pieces(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the rest of a stream piece by piece."""
+    while piece := stream.read(PIECE):
+        yield piece
+
+
+def verify_file(path: Path, sha256: str, size: int) -> None:
+    """Read a file whole and check it; raises IntegrityError or DiskError."""
+    with disk_errors(path), path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+        length = stream.tell()
+    if (found, length) != (sha256, size):
+        raise IntegrityError(
+            "the file is not the one that the lock names",
+            where=str(path),
+            details=(
+                f"  locked: sha256 {sha256}, {size} bytes",
+                f"  found:  sha256 {found}, {length} bytes",
+            ),
+            hint="remove the file; the next run fetches it anew",
+        )

@@ -1,0 +1,265 @@
+"""The lock file's text: canonical JSON that people read in diffs and machines verify.
+
+Sorted keys, one artifact a block in order of kind and name, no times, hosts, paths of this
+machine or users.  Each artifact carries a ``seal`` and the whole file one more: a hand edit
+breaks the seal of its block, a merge that joined blocks of two locks only the file's.
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from envlock.errors import LockError, StaleLockError
+from envlock.lock.model import (
+    FORMAT,
+    Artifact,
+    BuiltImage,
+    DebianIndex,
+    DebianSection,
+    Lock,
+    LockedOverride,
+    MaintainerScript,
+    VoidedRequirement,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SOURCE_KEY = {"pypi": "index", "debian": "archive"}
+_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+_CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+
+
+def lock_path(folder: Path, name: str, platform: str) -> Path:
+    """Return where the lock of an environment lies in ``locks/``."""
+    return folder / f"{name}.{platform}.lock.json"
+
+
+def dump_lock(lock: Lock) -> str:
+    """Return the lock file's text; the same lock gives the same text."""
+    value = _plain(lock)
+    value["seal"] = _seal(value)
+    if lock.built is not None:
+        value["built"] = asdict(lock.built)
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def load_lock(path: Path) -> Lock:
+    """Read a lock file; raises LockError, or StaleLockError if its seals are broken."""
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise LockError(
+            "there is no lock", where=str(path), hint="run envlock solve to make it"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockError(f"the lock cannot be read: {error}", where=str(path)) from None
+    return parse_lock(text, str(path))
+
+
+def parse_lock(text: str, shown: str) -> Lock:
+    """Parse and verify a lock's text; ``shown`` is its name in errors."""
+    conflict = _CONFLICT.search(text)
+    if conflict:
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise StaleLockError(
+            "a merge left its conflict markers", where=f"{shown}:{line}", hint=_AGAIN
+        )
+    try:
+        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise LockError(f"not a lock file: {error}", where=shown, hint=_AGAIN) from None
+    if not isinstance(value, dict) or "format" not in value:
+        raise LockError("not a lock file of envlock", where=shown)
+    if value["format"] != FORMAT:
+        raise LockError(
+            f"this lock has format {value['format']!r}; this envlock reads format {FORMAT}",
+            where=shown,
+            hint="use the envlock that wrote it, or solve again",
+        )
+    try:
+        lock = _lock(value)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise StaleLockError(
+            f"the lock was changed by hand: {reason}", where=shown, hint=_AGAIN
+        ) from None
+    _verify_seals(value, lock, shown)
+    return lock
+
+
+_AGAIN = "git checkout the lock of one side, then run envlock solve"
+
+
+def _plain(lock: Lock) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "format": lock.format,
+        "packer": lock.packer,
+        "name": lock.name,
+        "platform": lock.platform,
+        "input": lock.input,
+        "spec": lock.spec,
+        "artifacts": [_plain_artifact(artifact) for artifact in _ordered(lock.artifacts)],
+        "overrides": [asdict(override) for override in lock.overrides],
+    }
+    if lock.debian is not None:
+        value["debian"] = asdict(lock.debian)
+    return json.loads(json.dumps(value))  # type: ignore[no-any-return]  # tuples become lists
+
+
+def _ordered(artifacts: tuple[Artifact, ...]) -> list[Artifact]:
+    return sorted(artifacts, key=lambda artifact: (artifact.kind, artifact.name, artifact.file))
+
+
+def _plain_artifact(artifact: Artifact) -> dict[str, Any]:
+    value = asdict(artifact)
+    value[_SOURCE_KEY[artifact.kind]] = value.pop("source")
+    value["depends"] = list(artifact.depends)
+    value["seal"] = _seal(value)
+    return value
+
+
+def _seal(value: dict[str, Any]) -> str:
+    """Return a short hash of a block, without its own seal and the digests of a build."""
+    bare = {key: item for key, item in value.items() if key not in {"seal", "built"}}
+    text = json.dumps(bare, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key stands twice in one block")
+    return value
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _lock(value: dict[str, Any]) -> Lock:
+    debian = value.get("debian")
+    built = value.get("built")
+    lock = Lock(
+        name=_matching(_NAME, value["name"]),
+        platform=_text(value["platform"]),
+        spec=_mapping(value["spec"]),
+        artifacts=tuple(_artifact(item) for item in value["artifacts"]),
+        overrides=tuple(_override(item) for item in value["overrides"]),
+        debian=_debian(debian) if debian is not None else None,
+        built=BuiltImage(**built) if built is not None else None,
+        packer=int(value["packer"]),
+    )
+    if value["input"] != lock.input:
+        raise ValueError("its spec section does not have the hash that stands under 'input'")
+    return lock
+
+
+def _artifact(value: dict[str, Any]) -> Artifact:
+    kind = value["kind"]
+    if kind not in _SOURCE_KEY:
+        raise ValueError(f"artifact kind {kind!r} is not known")
+    size = value["size"]
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise ValueError(f"{value['name']}: size {size!r} is no number of bytes")
+    file = _text(value["file"])
+    path = _text(value["path"])
+    if "/" in file or path.split("/")[-1] != file or ".." in path.split("/"):
+        raise ValueError(f"{value['name']}: {path!r} is no place of a file")
+    return Artifact(
+        kind=kind,
+        name=_matching(_NAME, value["name"]),
+        version=_text(value["version"]),
+        source=_matching(_NAME, value[_SOURCE_KEY[kind]]),
+        file=file,
+        path=path,
+        sha256=_matching(_SHA256, value["sha256"]),
+        size=size,
+        depends=tuple(_text(item) for item in value["depends"]),
+    )
+
+
+def _override(value: dict[str, Any]) -> LockedOverride:
+    return LockedOverride(
+        package=_text(value["package"]),
+        version=_text(value["version"]),
+        voids=tuple(VoidedRequirement(**item) for item in value["voids"]),
+    )
+
+
+def _debian(value: dict[str, Any]) -> DebianSection:
+    return DebianSection(
+        suite=_text(value["suite"]),
+        architecture=_text(value["architecture"]),
+        indexes=tuple(DebianIndex(**item) for item in value["indexes"]),
+        scripts=tuple(
+            MaintainerScript(
+                package=_text(item["package"]),
+                script=_text(item["script"]),
+                handled=tuple(item["handled"]),
+                unhandled=tuple(item["unhandled"]),
+            )
+            for item in value["scripts"]
+        ),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} is no mapping")
+    return value
+
+
+def _matching(pattern: re.Pattern[str], value: object) -> str:
+    text = _text(value)
+    if not pattern.match(text):
+        raise ValueError(f"{text!r} cannot stand there")
+    return text
+
+
+def _verify_seals(value: dict[str, Any], lock: Lock, shown: str) -> None:
+    """Raise StaleLockError naming each block that is not as envlock wrote it."""
+    edited = [
+        f"  {item['kind']} {item['name']} {item['version']}"
+        for item in value["artifacts"]
+        if item.get("seal") != _seal(item)
+    ]
+    if edited:
+        raise StaleLockError(
+            f"{len(edited)} artifact(s) were changed by hand",
+            where=shown,
+            details=edited,
+            hint="change the spec, not the lock; " + _AGAIN,
+        )
+    if value.get("seal") == _seal(value) and _ordered(lock.artifacts) == list(lock.artifacts):
+        return
+    raise StaleLockError(
+        "the lock is not what envlock wrote: every artifact is intact, but not this set of "
+        "them with this spec (a merge joined two locks, or other lines were edited)",
+        where=shown,
+        details=_splice_details(lock),
+        hint=_AGAIN,
+    )
+
+
+def _splice_details(lock: Lock) -> list[str]:
+    seen: dict[tuple[str, str], str] = {}
+    details = []
+    for artifact in lock.artifacts:
+        key = (artifact.kind, artifact.name)
+        if key in seen:
+            details.append(f"  {artifact.name} is there twice: {seen[key]} and {artifact.version}")
+        seen[key] = artifact.version
+    return details

@@ -1,0 +1,166 @@
+"""YAML read strictly, with the place of every value kept for error messages.
+
+PyYAML composes the nodes (YAML 1.1); the values are built here, because YAML's own rules
+are where specs go wrong: duplicate keys vanish, ``3.10`` is the float 3.1, a few nested
+aliases make billions of values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from envlock.errors import Location, SpecError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Place = tuple[str | int, ...]
+"""How to get to a value: keys and list positions from the top."""
+
+MAX_BYTES = 1024 * 1024
+_MAX_VALUES = 20_000
+_MAX_DEPTH = 40
+_SCALARS = {"str", "int", "float", "bool", "null", "timestamp"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Where a value (and its key, in a mapping) stands; ``raw`` is a scalar as written."""
+
+    value: Location
+    key: Location
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """The plain value of a YAML file and the marks of all its parts."""
+
+    value: Any
+    marks: dict[Place, Mark]
+
+    def mark(self, place: Place) -> Mark:
+        """Return the mark of ``place`` or of the nearest thing around it."""
+        while place not in self.marks:
+            place = place[:-1]
+        return self.marks[place]
+
+
+def read_document(path: Path, shown: str) -> Document:
+    """Read a YAML file; ``shown`` is its name in errors.  Raises SpecError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SpecError(f"{shown} cannot be read: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise SpecError(f"{shown} is larger than {MAX_BYTES // 1024} KiB; that is no spec")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        where = Location(file=shown, line=line, column=1)
+        raise SpecError("this is not UTF-8", location=where) from error
+    return parse_document(text, shown)
+
+
+def parse_document(text: str, shown: str) -> Document:
+    """Parse YAML text; ``shown`` is its name in errors.  Raises SpecError."""
+    return _Builder(text, shown).document()
+
+
+class _Builder:
+    def __init__(self, text: str, shown: str) -> None:
+        self._text = text
+        self._lines = text.splitlines()
+        self._shown = shown
+        self._marks: dict[Place, Mark] = {}
+        self._values = 0
+
+    def document(self) -> Document:
+        try:
+            node = yaml.compose(self._text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            raise SpecError(
+                f"not valid YAML: {error.problem or error.context}",
+                location=self._location(mark) if mark else None,
+            ) from None
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
+            raise SpecError(f"{self._shown} is not valid YAML: {error}") from None
+        if node is None:
+            raise SpecError(f"{self._shown} is empty", hint="envlock schema prints what a spec has")
+        return Document(value=self._build(node, (), None), marks=self._marks)
+
+    def _location(self, mark: yaml.Mark) -> Location:
+        text = self._lines[mark.line] if mark.line < len(self._lines) else ""
+        return Location(file=self._shown, line=mark.line + 1, column=mark.column + 1, text=text)
+
+    def _build(self, node: yaml.Node, place: Place, key: yaml.Node | None) -> Any:
+        here = self._location(node.start_mark)
+        self._values += 1
+        if self._values > _MAX_VALUES or len(place) > _MAX_DEPTH:
+            raise SpecError(
+                "this grows beyond any spec (aliases or nesting)",
+                location=here,
+                hint="write the values out; anchors may be used, but not to multiply",
+            )
+        raw = node.value if isinstance(node, yaml.ScalarNode) else ""
+        above = self._location(key.start_mark) if key is not None else here
+        self._marks[place] = Mark(value=here, key=above, raw=raw)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, place)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._build(item, (*place, n), None) for n, item in enumerate(node.value)]
+        return self._scalar(node, here)
+
+    def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        for key, value in node.value:
+            where = self._location(key.start_mark)
+            if not isinstance(key, yaml.ScalarNode):
+                raise SpecError("a key must be a plain word", location=where)
+            if key.tag.endswith(":merge"):
+                raise SpecError("merge keys (<<) are not understood here", location=where)
+            if key.value in mapping:
+                first = self._marks[(*place, key.value)].key
+                raise SpecError(
+                    f"the key {key.value!r} stands twice",
+                    location=where,
+                    hint=f"the first is in line {first.line}; YAML would silently drop it",
+                )
+            mapping[key.value] = self._build(value, (*place, key.value), key)
+        return mapping
+
+    def _scalar(self, node: yaml.Node, here: Location) -> Any:
+        kind = node.tag.rpartition(":")[2]
+        if kind not in _SCALARS or not node.tag.startswith("tag:yaml.org,2002:"):
+            raise SpecError(f"the tag {node.tag} is not allowed", location=here)
+        text: str = node.value
+        if kind == "null":
+            return None
+        if kind == "bool":
+            return text.lower() in {"true", "yes", "on"}
+        if kind == "int" and text.lstrip("+-").isdecimal() and not _leading_zero(text):
+            return int(text) if len(text) < 20 else float("inf")
+        if kind in {"int", "float"}:
+            return _number(text)
+        return text  # a timestamp stays as it was written
+
+
+def _leading_zero(text: str) -> bool:
+    digits = text.lstrip("+-")
+    return len(digits) > 1 and digits.startswith("0")
+
+
+def _number(text: str) -> float:
+    """Return any other number of YAML 1.1 (hex, octal, sexagesimal, float) as a float.
+
+    No key of a spec takes one; the schema refuses it with its text as written.
+    """
+    try:
+        return float(text.replace("_", ""))
+    except ValueError:
+        return 0.5

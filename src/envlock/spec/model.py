@@ -1,0 +1,131 @@
+"""A spec as data: what a person asks for, before anything is solved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from envlock.errors import Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A requirement (PEP 508) and where the spec asks for it."""
+
+    requirement: Requirement
+    location: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A platform of the spec with its virtual packages; never read from the host.
+
+    name: conda subdir; glibc and cuda: ``major.minor``.
+    """
+
+    name: str
+    glibc: str
+    cuda: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """A package index besides ``pypi``.
+
+    packages: normalized names that are taken from this index and no other; empty where
+    the index is asked first for everything.
+    """
+
+    name: str
+    url: str
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debian:
+    """The OS layer."""
+
+    suite: str
+    packages: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    alternatives: Mapping[str, str] = field(default_factory=dict)
+    location: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pypi:
+    """What is wanted from package indexes."""
+
+    dependencies: tuple[Asked, ...] = ()
+    constraints: tuple[Asked, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One check; ``kind`` is version, import, run or gpu, ``value`` its argument(s)."""
+
+    kind: str
+    value: tuple[str, ...]
+
+    def plain(self) -> dict[str, object]:
+        """Return the check as the spec writes it."""
+        one = self.kind in {"version", "import"}
+        return {self.kind: self.value[0] if one else list(self.value)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """A version that is forced against another package's pin.
+
+    package: normalized name; version: the exact version; against: the requirement of each
+    dependent (normalized name) that is set aside, as upstream wrote it; until: when a
+    locked distribution meets this, the override is stale.
+    """
+
+    package: str
+    version: str
+    against: Mapping[str, Requirement]
+    because: str
+    adds: tuple[Asked, ...] = ()
+    accepts: tuple[str, ...] = ()
+    until: Requirement | None = None
+    checks: tuple[Check, ...] = ()
+    location: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """How the image presents itself (OCI image-spec, config)."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    workdir: str | None = None
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """One environment.  ``file`` is the name that errors show."""
+
+    file: str
+    name: str
+    python: str
+    targets: tuple[Target, ...]
+    description: str = ""
+    exclude_newer: datetime | None = None
+    indexes: tuple[Index, ...] = ()
+    debian: Debian | None = None
+    pypi: Pypi = field(default_factory=Pypi)
+    overrides: tuple[Override, ...] = ()
+    image: Image = field(default_factory=Image)
+    checks: tuple[Check, ...] = ()

@@ -1,0 +1,293 @@
+"""From a YAML document to a :class:`Spec`: what the schema cannot say is checked here."""
+
+from __future__ import annotations
+
+import posixpath
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from envlock.errors import Location, SpecError
+from envlock.spec.document import Document, read_document
+from envlock.spec.model import (
+    Asked,
+    Check,
+    Debian,
+    Image,
+    Index,
+    Override,
+    Pypi,
+    Spec,
+    Target,
+)
+from envlock.spec.schema import check_schema
+from envlock.urls import carries_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from envlock.spec.document import Place
+
+
+def load_spec(path: Path, shown: str | None = None) -> Spec:
+    """Read ``envs/<name>.yaml``; raises SpecError with the place of what is wrong.
+
+    ``shown`` is the file's name in errors, by default ``path``.
+    """
+    document = read_document(path, shown or str(path))
+    spec = parse_spec(document, shown or str(path))
+    if path.stem != spec.name:
+        raise SpecError(
+            f"the name {spec.name!r} is not the file's",
+            location=document.mark(("name",)).value,
+            hint=f"write name: {path.stem}, or rename the file to {spec.name}.yaml",
+        )
+    return spec
+
+
+def parse_spec(document: Document, shown: str) -> Spec:
+    """Check a document against the schema and against itself; raises SpecError."""
+    check_schema(document)
+    parser = _Parser(document)
+    value = document.value
+    spec = Spec(
+        file=shown,
+        name=value["name"],
+        description=value.get("description", ""),
+        python=value["python"],
+        targets=tuple(
+            Target(name=name, glibc=platform["glibc"], cuda=platform.get("cuda"))
+            for name, platform in sorted(value["platforms"].items())
+        ),
+        exclude_newer=parser.moment(("exclude-newer",), value.get("exclude-newer")),
+        indexes=parser.indexes(value.get("indexes") or {}),
+        debian=parser.debian(value.get("debian")),
+        pypi=parser.pypi(value.get("pypi") or {}),
+        overrides=tuple(
+            parser.override(("overrides", n), item)
+            for n, item in enumerate(value.get("overrides") or [])
+        ),
+        image=parser.image(value.get("image") or {}),
+        checks=parser.checks(("checks",), value.get("checks"), in_override=False),
+    )
+    parser.check_overrides(spec)
+    return spec
+
+
+class _Parser:
+    def __init__(self, document: Document) -> None:
+        self._document = document
+
+    def _at(self, place: Place) -> Location:
+        return self._document.mark(place).value
+
+    def requirement(self, place: Place, text: str) -> Requirement:
+        """Return a PEP 508 requirement by name; URLs are refused."""
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement as error:
+            reason = str(error).splitlines()[0]
+            raise SpecError(
+                f"{text!r} is not a requirement: {reason}",
+                location=self._at(place),
+                hint='write it as pip does: "torch>=2.6,<2.7"',
+            ) from None
+        if requirement.url is not None:
+            raise SpecError(
+                f"{requirement.name} is asked for by URL",
+                location=self._at(place),
+                hint="a lock is free of hosts: put the file on an index and name it in indexes",
+            )
+        return requirement
+
+    def asked(self, place: Place, texts: Iterable[str] | None) -> tuple[Asked, ...]:
+        """Return a list of requirements with their locations; one a distribution and marker."""
+        found: dict[tuple[str, str], Asked] = {}
+        for n, text in enumerate(texts or []):
+            here = (*place, n)
+            requirement = self.requirement(here, text)
+            key = (canonicalize_name(requirement.name), str(requirement.marker or ""))
+            if key in found:
+                raise SpecError(
+                    f"{requirement.name} is asked for twice",
+                    location=self._at(here),
+                    hint=f"the first is in line {found[key].location.line}; join the two with a comma",
+                )
+            found[key] = Asked(requirement=requirement, location=self._at(here))
+        return tuple(found.values())
+
+    def moment(self, place: Place, text: str | None) -> datetime | None:
+        if text is None:
+            return None
+        try:
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        except ValueError as error:
+            raise SpecError(f"{text} is not a moment: {error}", location=self._at(place)) from None
+
+    def indexes(self, table: dict[str, Any]) -> tuple[Index, ...]:
+        indexes, owners = [], dict[str, str]()
+        for name, value in table.items():
+            entry = {"url": value} if isinstance(value, str) else value
+            if carries_secret(entry["url"]):
+                raise SpecError(
+                    f"the URL of the index {name!r} carries a credential",
+                    location=Location(
+                        file=self._at(("indexes", name)).file,
+                        line=self._at(("indexes", name)).line,
+                        column=1,
+                    ),
+                    hint="a spec is checked in: put the credential into netrc, a keyring or "
+                    "the machine's config.toml",
+                )
+            packages = tuple(sorted(canonicalize_name(p) for p in entry.get("packages", ())))
+            for package in packages:
+                if owners.setdefault(package, name) != name:
+                    raise SpecError(
+                        f"{package} is taken from two indexes, {owners[package]} and {name}",
+                        location=self._at(("indexes", name)),
+                        hint="a distribution comes from one index",
+                    )
+            indexes.append(Index(name=name, url=entry["url"], packages=packages))
+        return tuple(indexes)
+
+    def debian(self, table: dict[str, Any] | None) -> Debian | None:
+        if table is None:
+            return None
+        exclude = tuple(sorted(table.get("exclude", ())))
+        both = sorted(set(exclude) & set(table["packages"]))
+        if both:
+            raise SpecError(
+                f"{both[0]} is asked for and excluded",
+                location=self._at(("debian", "exclude")),
+                hint="remove it from one of the two lists",
+            )
+        alternatives = table.get("alternatives") or {}
+        for link, target in alternatives.items():
+            for path in (link, target if target.startswith("/") else f"/{target}"):
+                if posixpath.normpath(path) != path:
+                    raise SpecError(
+                        f"{path!r} is not in its normal form",
+                        location=self._at(("debian", "alternatives", link)),
+                        hint=f"write {posixpath.normpath(path)}",
+                    )
+        return Debian(
+            suite=table["suite"],
+            packages=tuple(sorted(table["packages"])),
+            exclude=exclude,
+            alternatives=dict(sorted(alternatives.items())),
+            location=self._at(("debian", "packages")),
+        )
+
+    def pypi(self, table: dict[str, Any]) -> Pypi:
+        dependencies = self.asked(("pypi", "dependencies"), table.get("dependencies"))
+        exclude = tuple(sorted(canonicalize_name(name) for name in table.get("exclude") or ()))
+        for asked in dependencies:
+            if canonicalize_name(asked.requirement.name) in exclude:
+                raise SpecError(
+                    f"{asked.requirement.name} is asked for and excluded",
+                    location=asked.location,
+                    hint="remove it from pypi.dependencies or from pypi.exclude",
+                )
+        return Pypi(
+            dependencies=dependencies,
+            constraints=self.asked(("pypi", "constraints"), table.get("constraints")),
+            exclude=exclude,
+        )
+
+    def override(self, place: Place, table: dict[str, Any]) -> Override:
+        package = canonicalize_name(table["package"])
+        against: dict[str, Requirement] = {}
+        for dependent, text in table["against"].items():
+            here = (*place, "against", dependent)
+            requirement = self.requirement(here, text)
+            if canonicalize_name(requirement.name) != package:
+                raise SpecError(
+                    f"the override of {package} is against a pin of {requirement.name}",
+                    location=self._at(here),
+                    hint=f"write what {dependent} requires of {package}",
+                )
+            if canonicalize_name(dependent) in against:
+                raise SpecError(f"{dependent} stands twice", location=self._at(here))
+            against[canonicalize_name(dependent)] = requirement
+        until = table.get("until")
+        return Override(
+            package=package,
+            version=self._exact(place, table["version"]),
+            against=dict(sorted(against.items())),
+            because=table["because"].strip(),
+            adds=self.asked((*place, "adds"), table.get("adds")),
+            accepts=tuple(table.get("accepts") or ()),
+            until=self.requirement((*place, "until"), until) if until else None,
+            checks=self.checks((*place, "checks"), table.get("checks"), in_override=True),
+            location=self._document.mark(place).value,
+        )
+
+    def _exact(self, place: Place, text: str) -> str:
+        version = text.removeprefix("==").strip()
+        try:
+            Version(version)
+        except InvalidVersion:
+            raise SpecError(
+                f"{text!r} does not name one version",
+                location=self._at((*place, "version")),
+                hint='an override forces one version: "==2.3.1"',
+            ) from None
+        return version
+
+    def checks(self, place: Place, items: Any, *, in_override: bool) -> tuple[Check, ...]:
+        checks = []
+        for n, item in enumerate(items or []):
+            ((kind, value),) = item.items()
+            if kind == "version" and not in_override:
+                raise SpecError(
+                    "version: is a check of an override",
+                    location=self._at((*place, n)),
+                    hint="the environment's versions are in the lock; use import: or run:",
+                )
+            checks.append(
+                Check(kind=kind, value=(value,) if isinstance(value, str) else tuple(value))
+            )
+        return tuple(checks)
+
+    def image(self, table: dict[str, Any]) -> Image:
+        return Image(
+            env=dict(sorted((table.get("env") or {}).items())),
+            user=table.get("user"),
+            workdir=table.get("workdir"),
+            command=tuple(table.get("command") or ()),
+            entrypoint=tuple(table.get("entrypoint") or ()),
+            labels=dict(sorted((table.get("labels") or {}).items())),
+            budget=(table.get("layers") or {}).get("budget"),
+        )
+
+    def check_overrides(self, spec: Spec) -> None:
+        """Refuse overrides that contradict each other or the rest of the spec."""
+        seen: dict[str, Override] = {}
+        for override in spec.overrides:
+            if override.package in seen:
+                first = seen[override.package].location.line
+                raise SpecError(
+                    f"{override.package} is overridden twice",
+                    location=override.location,
+                    hint=f"the first override is in line {first}; name all dependents in one against:",
+                )
+            seen[override.package] = override
+            for asked in (*spec.pypi.dependencies, *spec.pypi.constraints):
+                requirement = asked.requirement
+                if canonicalize_name(requirement.name) == override.package and not (
+                    requirement.specifier.contains(override.version, prereleases=True)
+                ):
+                    raise SpecError(
+                        f"{requirement} excludes {override.version}, which an override forces",
+                        location=asked.location,
+                        hint=f"remove this line; the override in line {override.location.line} "
+                        "decides the version",
+                    )
+            if override.package in spec.pypi.exclude:
+                raise SpecError(
+                    f"{override.package} is overridden and excluded", location=override.location
+                )

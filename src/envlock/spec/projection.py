@@ -1,0 +1,86 @@
+"""What a spec asks of one platform, in one canonical form.
+
+The lock carries this projection and its hash (``Lock.input``).  Comments, the order of lists that have no
+order, and the URLs of indexes do not count: a change of those leaves a lock fresh.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from envlock.spec.model import Asked, Check, Override, Spec
+
+VERSION = 1
+"""Version of the projection; part of what is hashed."""
+
+
+def project(spec: Spec, platform: str) -> dict[str, Any]:
+    """Return the projection of ``spec`` for one of its platforms; plain JSON values."""
+    target = next(target for target in spec.targets if target.name == platform)
+    projection: dict[str, Any] = {
+        "projection": VERSION,
+        "name": spec.name,
+        "description": spec.description,
+        "python": spec.python,
+        "platform": _filled(name=target.name, cuda=target.cuda, glibc=target.glibc),
+        "exclude-newer": spec.exclude_newer and spec.exclude_newer.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "indexes": {index.name: list(index.packages) for index in spec.indexes},
+        "index-order": [index.name for index in spec.indexes],
+        "pypi": _filled(
+            dependencies=_texts(spec.pypi.dependencies),
+            constraints=_texts(spec.pypi.constraints),
+            exclude=list(spec.pypi.exclude),
+        ),
+        "overrides": [_override(item) for item in sorted(spec.overrides, key=lambda o: o.package)],
+        "image": _image(spec),
+        "checks": _checks(spec.checks),
+    }
+    if spec.debian is not None:
+        projection["debian"] = _filled(
+            suite=spec.debian.suite,
+            packages=list(spec.debian.packages),
+            exclude=list(spec.debian.exclude),
+            alternatives=dict(spec.debian.alternatives),
+        )
+    return {key: value for key, value in projection.items() if value not in (None, "", [], {})}
+
+
+def _filled(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value not in (None, "", [], {})}
+
+
+def _texts(asked: Iterable[Asked]) -> list[str]:
+    return sorted(str(item.requirement) for item in asked)
+
+
+def _checks(checks: Iterable[Check]) -> list[dict[str, object]]:
+    return [check.plain() for check in checks]
+
+
+def _override(override: Override) -> dict[str, Any]:
+    return _filled(
+        package=override.package,
+        version=f"=={override.version}",
+        against={name: str(pin) for name, pin in override.against.items()},
+        because=override.because,
+        adds=_texts(override.adds),
+        accepts=sorted(override.accepts),
+        until=str(override.until) if override.until else None,
+        checks=_checks(override.checks),
+    )
+
+
+def _image(spec: Spec) -> dict[str, Any]:
+    image = spec.image
+    return _filled(
+        env=dict(image.env),
+        user=image.user,
+        workdir=image.workdir,
+        command=list(image.command),
+        entrypoint=list(image.entrypoint),
+        labels=dict(image.labels),
+        layers={"budget": image.budget} if image.budget else None,
+    )

@@ -1,0 +1,144 @@
+"""The spec's JSON Schema, and its complaints in words a person can act on."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from envlock.errors import SpecError
+
+if TYPE_CHECKING:
+    from envlock.spec.document import Document, Mark, Place
+
+_TYPE_NAMES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+    "boolean": "true or false",
+}
+
+
+def schema_text() -> str:
+    """Return the JSON Schema (draft 2020-12) as it is shipped."""
+    return resources.files("envlock.spec").joinpath("schema.json").read_text("utf-8")
+
+
+@functools.cache
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads(schema_text())
+    return schema
+
+
+def check_schema(document: Document) -> None:
+    """Raise SpecError for the first thing in the file that the schema does not allow."""
+    from jsonschema import Draft202012Validator
+
+    errors = [
+        _deepest(error) for error in Draft202012Validator(_schema()).iter_errors(document.value)
+    ]
+    if not errors:
+        return
+    found = sorted(
+        ((_complaint(document, error), error) for error in errors),
+        key=lambda pair: (pair[1].validator == "required", pair[0][0].line, pair[0][0].column),
+    )
+    (location, message, hint), _ = found[0]
+    more = [f"  also {other[0]}: {other[1]}" for other, _ in found[1:6]]
+    raise SpecError(message, location=location, details=more, hint=hint)
+
+
+def _deepest(error: Any) -> Any:
+    """Return the alternative of a ``oneOf`` that the value comes nearest to."""
+    if error.context:
+        return max(error.context, key=lambda inner: (len(inner.path), inner.validator != "type"))
+    return error
+
+
+def _complaint(document: Document, error: Any) -> tuple[Any, str, str | None]:
+    place: Place = tuple(error.absolute_path)
+    mark = document.mark(place)
+    name = _dotted(place)
+    kind = error.validator
+    if kind == "additionalProperties":
+        return _unknown_key(document, error, place)
+    if kind == "type":
+        return mark.value, *_wrong_type(error, mark, name)
+    if kind == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return mark.key, f"{name or 'the spec'} lacks the key {missing[0]!r}", _known_keys(error)
+    if kind in {"enum", "const"}:
+        allowed = error.validator_value if kind == "enum" else [error.validator_value]
+        if "propertyNames" in error.absolute_schema_path:
+            mark = document.mark((*place, error.instance))
+            return mark.key, f"{error.instance!r} is not known here", _one_of(allowed)
+        return mark.value, f"{name} is {_shown(error.instance)}", _one_of(allowed)
+    if kind in {"pattern", "not"} and "propertyNames" in error.absolute_schema_path:
+        mark = document.mark((*place, error.instance))
+        return mark.key, f"{error.instance!r} cannot be used as a name in {name}", None
+    if kind == "pattern":
+        return mark.value, f"{name}: {_shown(error.instance)} is not understood", _hint(error)
+    return mark.value, f"{name}: {error.message}", _hint(error)
+
+
+def _unknown_key(document: Document, error: Any, place: Place) -> tuple[Any, str, str | None]:
+    known = list(error.schema.get("properties", {}))
+    unknown = [key for key in error.instance if key not in known]
+    close = difflib.get_close_matches(unknown[0], known, n=1)
+    inside = f" in {_dotted(place)}" if place else ""
+    hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+    return document.mark((*place, unknown[0])).key, f"unknown key {unknown[0]!r}{inside}", hint
+
+
+def _wrong_type(error: Any, mark: Mark, name: str) -> tuple[str, str]:
+    wanted = _TYPE_NAMES.get(str(error.validator_value), str(error.validator_value))
+    if error.validator_value == "string" and mark.raw and not isinstance(error.instance, str):
+        key = name.rpartition(".")[2]
+        read = (
+            "true or false"
+            if isinstance(error.instance, bool)
+            else f"the number {error.instance!r}"
+        )
+        return (
+            f"{name}: {mark.raw} is {read} to YAML, not a text",
+            f'write it in quotes: {key}: "{mark.raw}"',
+        )
+    return f"{name or 'the spec'} must be {wanted}, not {_shown(error.instance)}", _example(error)
+
+
+def _example(error: Any) -> str:
+    return _hint(error) or "envlock schema prints what a spec has"
+
+
+def _hint(error: Any) -> str | None:
+    return error.schema.get("description") if isinstance(error.schema, dict) else None
+
+
+def _known_keys(error: Any) -> str | None:
+    missing = next(key for key in error.validator_value if key not in error.instance)
+    described = error.schema.get("properties", {}).get(missing, {}).get("description")
+    return f"{missing}: {described}" if described else None
+
+
+def _one_of(allowed: list[Any]) -> str:
+    return "write " + " or ".join(str(value) for value in allowed)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return repr(value)[:80]
+
+
+def _dotted(place: Place) -> str:
+    text = ""
+    for part in place:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
