@@ -28,6 +28,8 @@ _RETRIES = 4
 class NotFoundError(FetchError):
     """The server answered, and it does not have the file (404, 410)."""
 
+    status = 404
+
 
 class Http:
     """Reads ``http``, ``https`` and ``file`` URLs; safe to share between threads."""

@@ -22,6 +22,7 @@ from envlock.lock.model import (
     DebianIndex,
     DebianSection,
     Lock,
+    LockedExclude,
     LockedOverride,
     MaintainerScript,
     VoidedRequirement,
@@ -107,6 +108,7 @@ def _plain(lock: Lock) -> dict[str, Any]:
         "spec": lock.spec,
         "artifacts": [_plain_artifact(artifact) for artifact in _ordered(lock.artifacts)],
         "overrides": [asdict(override) for override in lock.overrides],
+        "excludes": [asdict(exclude) for exclude in lock.excludes],
     }
     if lock.debian is not None:
         value["debian"] = asdict(lock.debian)
@@ -152,6 +154,10 @@ def _lock(value: dict[str, Any]) -> Lock:
         spec=_mapping(value["spec"]),
         artifacts=tuple(_artifact(item) for item in value["artifacts"]),
         overrides=tuple(_override(item) for item in value["overrides"]),
+        excludes=tuple(
+            LockedExclude(package=_text(item["package"]), voids=_voids(item["voids"]))
+            for item in value["excludes"]
+        ),
         debian=_debian(debian) if debian is not None else None,
         built=BuiltImage(**built) if built is not None else None,
         packer=int(value["packer"]),
@@ -189,8 +195,12 @@ def _override(value: dict[str, Any]) -> LockedOverride:
     return LockedOverride(
         package=_text(value["package"]),
         version=_text(value["version"]),
-        voids=tuple(VoidedRequirement(**item) for item in value["voids"]),
+        voids=_voids(value["voids"]),
     )
+
+
+def _voids(value: list[dict[str, Any]]) -> tuple[VoidedRequirement, ...]:
+    return tuple(VoidedRequirement(**item) for item in value)
 
 
 def _debian(value: dict[str, Any]) -> DebianSection:

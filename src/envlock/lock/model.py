@@ -56,6 +56,14 @@ class LockedOverride:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedExclude:
+    """A distribution that is left out although others require it."""
+
+    package: str
+    voids: tuple[VoidedRequirement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DebianIndex:
     """The index a Debian solve saw.
 
@@ -116,6 +124,7 @@ class Lock:
     artifacts: tuple[Artifact, ...]
     debian: DebianSection | None = None
     overrides: tuple[LockedOverride, ...] = ()
+    excludes: tuple[LockedExclude, ...] = ()
     built: BuiltImage | None = None
     packer: int = PACKER
     format: int = field(default=FORMAT)
@@ -130,6 +139,11 @@ class Lock:
     def python(self) -> str:
         """``"3.11"``: the CPython feature version that the environment is for."""
         return str(self.spec["python"])
+
+    @property
+    def voided(self) -> tuple[VoidedRequirement, ...]:
+        """All requirements that are set aside, by overrides and by exclusions."""
+        return tuple(void for item in (*self.overrides, *self.excludes) for void in item.voids)
 
     def of_kind(self, kind: Kind) -> tuple[Artifact, ...]:
         """Return the artifacts of one kind, in lock order."""

@@ -1,0 +1,192 @@
+"""``envlock solve``: from specs to locks, and whether locks are fresh."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from envlock.cli.app import app
+from envlock.cli.complete import environments
+from envlock.cli.context import Context
+from envlock.cli.output import megabytes
+from envlock.errors import EnvlockError, LockError, StaleLockError
+
+if TYPE_CHECKING:
+    from envlock.lock.model import Lock
+    from envlock.spec.model import Spec, Target
+
+
+@app.command("solve")
+def solve_command(  # noqa: PLR0913
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Environments; all of envs/ by default.", autocompletion=environments),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only tell whether the locks are fresh; offline.")
+    ] = False,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", "-U", help="Take the newest of everything.")
+    ] = False,
+    upgrade_package: Annotated[
+        list[str] | None,
+        typer.Option("--upgrade-package", "-P", help="Take the newest of one package."),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Use caches only.")] = False,
+) -> None:
+    """Solve specs into locks (locks/NAME.PLATFORM.lock.json)."""
+    state: Context = context.obj
+    state.offline = offline
+    documents = []
+    for name in state.names(names):
+        spec = state.spec(name)
+        for target in spec.targets:
+            if check:
+                documents.append(_check(state, spec, target))
+            else:
+                documents.append(
+                    _solve(state, spec, target, upgrade, frozenset(upgrade_package or ()))
+                )
+    state.output.document({"environments": documents})
+
+
+def _check(state: Context, spec: Spec, target: Target) -> dict[str, Any]:
+    from envlock.lock.check import differences
+    from envlock.lock.codec import load_lock
+    from envlock.lock.model import PACKER
+    from envlock.spec.projection import project
+
+    path = state.project.lock(spec.name, target.name)
+    lock = _shown(state, lambda: load_lock(path))
+    found = differences(project(spec, target.name), lock)
+    if found:
+        raise StaleLockError(
+            f"the lock does not answer {spec.file} any more",
+            where=state.project.shown(path),
+            details=[f"  {line}" for line in found],
+            hint=f"run envlock solve {spec.name} and check the lock in",
+        )
+    if lock.packer != PACKER:
+        raise StaleLockError(
+            f"the lock is for packer {lock.packer}; this envlock packs by {PACKER}",
+            where=state.project.shown(path),
+            hint=f"run envlock solve {spec.name}",
+        )
+    state.output.message(f"{spec.name} {target.name}: fresh")
+    return {"name": spec.name, "platform": target.name, "fresh": True}
+
+
+def _solve(
+    state: Context, spec: Spec, target: Target, upgrade: bool, packages: frozenset[str]
+) -> dict[str, Any]:
+    from envlock.files import write_atomically
+    from envlock.lock.codec import dump_lock
+    from envlock.solve import solve
+
+    path = state.project.lock(spec.name, target.name)
+    previous = _previous(state, spec, target)
+    lock = solve(
+        spec,
+        target,
+        state.solvers(spec),
+        state.output,
+        previous=previous,
+        upgrade=upgrade,
+        upgrade_packages=packages,
+    )
+    text = dump_lock(_with_digests(lock, previous))
+    changed = not path.is_file() or path.read_text() != text
+    if changed:
+        write_atomically(path, text.encode())
+    _summarise(state, lock, previous, changed=changed)
+    return {
+        "name": lock.name,
+        "platform": lock.platform,
+        "lock": state.project.shown(path),
+        "changed": changed,
+        "artifacts": len(lock.artifacts),
+        "bytes": sum(artifact.size for artifact in lock.artifacts),
+        "voided": [
+            {"dependent": void.dependent, "version": void.version, "requirement": void.requirement}
+            for void in lock.voided
+        ],
+    }
+
+
+def _with_digests(lock: Lock, previous: Lock | None) -> Lock:
+    """Keep the recorded digests where nothing that decides the image has changed."""
+    import dataclasses
+
+    if previous is None or previous.built is None:
+        return lock
+    same = dataclasses.replace(previous, built=None) == lock
+    return dataclasses.replace(lock, built=previous.built) if same else lock
+
+
+def _previous(state: Context, spec: Spec, target: Target) -> Lock | None:
+    """Return the lock as it is; one that cannot be trusted is solved anew."""
+    from envlock.lock.codec import load_lock
+
+    path = state.project.lock(spec.name, target.name)
+    if not path.exists():
+        return None
+    try:
+        return load_lock(path)
+    except (LockError, StaleLockError) as error:
+        state.output.warn(f"{state.project.shown(path)}: {error.message}; solving from scratch")
+        return None
+
+
+def _summarise(state: Context, lock: Lock, previous: Lock | None, *, changed: bool) -> None:
+    say = state.output.message
+    for line in _changes(previous, lock):
+        say(f"  {line}")
+    for override in lock.overrides:
+        for void in override.voids:
+            say(
+                f"  override {override.package} {override.version}: "
+                f"voids {void.dependent} {void.version} -> {void.requirement}"
+            )
+    unhandled = [s for s in (lock.debian.scripts if lock.debian else ()) if s.unhandled]
+    if unhandled and changed:
+        packages = sorted({script.package for script in unhandled})
+        state.output.warn(
+            f"{len(packages)} Debian packages have maintainer scripts whose effects the image "
+            f"will lack: {', '.join(packages)} (see debian.scripts in the lock)"
+        )
+    size = megabytes(sum(artifact.size for artifact in lock.artifacts))
+    path = state.project.shown(state.project.lock(lock.name, lock.platform))
+    count = f"{len(lock.of_kind('pypi'))} wheels, {len(lock.of_kind('debian'))} Debian packages"
+    say(
+        f"{lock.name} {lock.platform}: {count}, {size} {'->' if changed else 'unchanged in'} {path}"
+    )
+
+
+def _changes(previous: Lock | None, lock: Lock) -> list[str]:
+    """Return one line for each artifact that came, went or changed its version."""
+    if previous is None:
+        return []
+    old = {(a.kind, a.name): a.version for a in previous.artifacts}
+    new = {(a.kind, a.name): a.version for a in lock.artifacts}
+    lines = []
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if before is None:
+            lines.append(f"+ {key[1]} {after}")
+        elif after is None:
+            lines.append(f"- {key[1]} {before}")
+        elif before != after:
+            lines.append(f"~ {key[1]} {before} -> {after}")
+    return lines
+
+
+def _shown(state: Context, load: Any) -> Any:
+    """Name the lock in errors as the project sees it."""
+    try:
+        return load()
+    except EnvlockError as error:
+        if error.where:
+            error.where = error.where.replace(f"{state.project.root}/", "")
+        raise

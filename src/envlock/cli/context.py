@@ -1,0 +1,168 @@
+"""What every command needs: the project, the machine's configuration, the output."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envlock.project import find_project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from envlock.cli.output import Output
+    from envlock.config import Config
+    from envlock.debian_archive import Archive
+    from envlock.fetch.artifacts import Fetcher
+    from envlock.fetch.http import Http
+    from envlock.fetch.indexes import Locator
+    from envlock.lock.model import Lock
+    from envlock.project import Project
+    from envlock.solve import Solvers
+    from envlock.spec.model import Spec
+
+_CHILD_DROPS = ("UV_", "PIP_", "PYTHON", "VIRTUAL_ENV", "CONDA")
+_CHILD_KEEPS = ("UV_INDEX_", "UV_KEYRING_PROVIDER", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS",
+                "UV_HTTP_TIMEOUT", "UV_CONCURRENT_DOWNLOADS")  # fmt: skip
+
+
+@dataclass
+class Context:
+    """One run of the command line."""
+
+    output: Output
+    folder: Path
+    offline: bool = False
+
+    @cached_property
+    def project(self) -> Project:
+        return find_project(self.folder.resolve())
+
+    @cached_property
+    def config(self) -> Config:
+        from envlock.config import load_config
+
+        return load_config(os.environ)
+
+    @cached_property
+    def http(self) -> Http:
+        from envlock.fetch.http import Http
+
+        return Http(offline=self.offline)
+
+    @cached_property
+    def fetcher(self) -> Fetcher:
+        from envlock.fetch.artifacts import Fetcher
+        from envlock.fetch.store import Store
+
+        return Fetcher(Store(self.config.cache_dir), self.http, jobs=self.config.jobs)
+
+    def index_urls(self, spec: Spec | None) -> dict[str, str]:
+        """Return the URL of each index: the machine's where it has one, else the spec's."""
+        named = {index.name: index.url for index in spec.indexes} if spec else {}
+        return {**named, **self.config.indexes}
+
+    def archives(self, suite: str) -> list[Archive]:
+        """Return where Debian's archives are: configured mirrors, else the apt sources."""
+        from envlock.apt_sources import apt_archives
+
+        return _configured_archives(self.config, suite) or apt_archives(
+            Path("/"), suite=suite, check_valid_until=_apt_checks_dates()
+        )
+
+    def locators(self, lock: Lock, spec: Spec | None) -> dict[str, Locator]:
+        """Return how to find the artifacts of each kind on this machine."""
+        from envlock.fetch.indexes import DebianMirrors, SimpleIndex
+
+        section = lock.debian
+        return {
+            "pypi": SimpleIndex(self.index_urls(spec), self.http),
+            "debian": DebianMirrors(
+                self.archives(section.suite) if section else [],
+                section.indexes if section else [],
+                self.config.snapshots.get("debian"),
+            ),
+        }
+
+    def solvers(self, spec: Spec) -> Solvers:
+        from envlock.fetch.transport import NetworkTransport
+        from envlock.solve import Solvers
+        from envlock.solve.pypi.metadata import MetadataReader
+        from envlock.solve.pypi.uv import Uv
+
+        cache = self.config.cache_dir
+        return Solvers(
+            uv=Uv(
+                index_urls=self.index_urls(spec),
+                environ=_child_environ(),
+                cache=cache / "uv",
+                python=Path(sys.executable),
+                offline=self.offline,
+            ),
+            metadata=MetadataReader(self.http, self.fetcher, cache / "metadata"),
+            archives=self.archives(spec.debian.suite) if spec.debian else [],
+            transport=NetworkTransport(self.http, self.fetcher),
+            snapshot=self.config.snapshots.get("debian"),
+        )
+
+    def spec(self, name: str) -> Spec:
+        """Return the spec of an environment; raises UsageError, SpecError."""
+        from envlock.spec.parse import load_spec
+
+        path = self.project.spec(name)
+        return load_spec(path, self.project.shown(path))
+
+    def optional_spec(self, name: str) -> Spec | None:
+        """Return the spec if there is one: a lock alone is enough to build."""
+        return self.spec(name) if name in self.project.names() else None
+
+    def names(self, asked: Sequence[str] | None) -> list[str]:
+        """Return the asked environments, or all; raises UsageError for an unknown one."""
+        from envlock.errors import UsageError
+
+        names = list(dict.fromkeys(asked or self.project.names()))
+        if not names:
+            raise UsageError(
+                "there is no spec in envs/", hint="write envs/<name>.yaml; see envlock schema"
+            )
+        for name in names:
+            self.project.spec(name)
+        return names
+
+
+def _child_environ() -> dict[str, str]:
+    """Return the variables that uv gets: none that change what it resolves."""
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(_CHILD_DROPS) or key.startswith(_CHILD_KEEPS)
+    }
+
+
+def _configured_archives(config: Config, suite: str) -> list[Archive]:
+    from envlock.apt_sources import DEFAULT_KEYRING
+    from envlock.debian_archive import Archive
+
+    suites = {"debian": (suite, f"{suite}-updates"), "debian-security": (f"{suite}-security",)}
+    keyring = config.keyrings.get("debian", Path("/") / DEFAULT_KEYRING)
+    return [
+        Archive(name=name, suites=suites[name], urls=config.mirrors[name], keyring=keyring)
+        for name in suites
+        if name in config.mirrors
+    ]
+
+
+def _apt_checks_dates() -> bool:
+    import shutil
+    import subprocess
+
+    from envlock.apt_sources import parse_check_valid_until
+
+    if shutil.which("apt-config") is None:
+        return True
+    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False)
+    return parse_check_valid_until(dump.stdout)

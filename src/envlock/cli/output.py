@@ -1,0 +1,154 @@
+"""Everything that is printed: messages on stderr, results on stdout, progress on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.progress import Progress, TaskID
+
+    from envlock.errors import EnvlockError
+    from envlock.progress import Task, Unit
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """Return ``text`` without characters that could steer a terminal."""
+    return _CONTROL.sub("", text)
+
+
+@dataclass
+class Output:
+    """How much is said and where; also the core's reporter (:class:`envlock.progress.Reporter`)."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: int = 0
+    warnings: list[str] = field(default_factory=list)
+    _progress: Progress | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def result(self, text: str) -> None:
+        """Print a line that is the command's result, unless JSON is."""
+        if not self.json:
+            print(clean(text))
+
+    def document(self, value: dict[str, Any]) -> None:
+        """Print the command's result for machines, where it was asked for."""
+        if self.json:
+            print(json.dumps(value, indent=2, sort_keys=True))
+
+    def message(self, text: str) -> None:
+        """Tell a person something that is not the result."""
+        if not self.quiet:
+            self._say(text)
+
+    def note(self, text: str) -> None:
+        if self.verbose and not self.quiet:
+            self._say(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+        self._say(f"{self._paint('33', 'warning')}: {text}")
+
+    def error(self, error: EnvlockError) -> None:
+        """Print an error: what, where, what was seen, what to do."""
+        if self.json:
+            print(json.dumps({"error": error_document(error)}, indent=2, sort_keys=True))
+        place = f"{error.where}: " if error.where else ""
+        self._say(f"{self._paint('31;1', 'error')}: {place}{error.message}")
+        for line in error.details:
+            self._say(line)
+        if error.hint:
+            first, *rest = error.hint.splitlines()
+            self._say(f"{self._paint('36', 'hint')}: {first}")
+            for line in rest:
+                self._say(f"  {line}")
+
+    @contextmanager
+    def task(self, label: str, total: int | None = None, unit: Unit = "items") -> Iterator[Task]:
+        """Show a line of progress on a terminal; elsewhere say nothing."""
+        if self.quiet or self.json or not sys.stderr.isatty():
+            yield _NoTask()
+            return
+        with self._lock:
+            progress = self._started()
+            task = progress.add_task(label, total=total, unit=unit)
+        try:
+            yield _ShownTask(progress, task)
+        finally:
+            with self._lock:
+                progress.remove_task(task)
+                if not progress.tasks:
+                    progress.stop()
+                    self._progress = None
+
+    def _started(self) -> Progress:
+        if self._progress is None:
+            from envlock.cli.bars import new_progress
+
+            self._progress = new_progress()
+            self._progress.start()
+        return self._progress
+
+    def _say(self, text: str) -> None:
+        if self._progress is not None:
+            self._progress.console.print(clean(text), markup=False, highlight=False)
+        else:
+            print(_printable(text), file=sys.stderr, flush=True)
+
+    def _paint(self, code: str, text: str) -> str:
+        if sys.stderr.isatty() and not os.environ.get("NO_COLOR") and self._progress is None:
+            return f"\x1b[{code}m{text}\x1b[0m"
+        return text
+
+
+def _printable(text: str) -> str:
+    """Keep our own colours, drop every other control character."""
+    parts = re.split(r"(\x1b\[[0-9;]*m)", text)
+    return "".join(part if n % 2 else clean(part) for n, part in enumerate(parts))
+
+
+class _NoTask:
+    def advance(self, amount: int) -> None:
+        """Show nothing."""
+
+
+class _ShownTask:
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+
+    def advance(self, amount: int) -> None:
+        self._progress.advance(self._task, amount)
+
+
+def error_document(error: EnvlockError) -> dict[str, Any]:
+    """Return an error as ``--json`` shows it."""
+    return {
+        "kind": type(error).__name__,
+        "message": error.message,
+        "where": error.where,
+        "details": list(error.details),
+        "hint": error.hint,
+        "exit_code": error.exit_code,
+    }
+
+
+def megabytes(size: int) -> str:
+    """Return a size for people: ``3.1 GB``, ``17 MB``, ``4 kB``."""
+    for unit, step in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= step:
+            value = size / step
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    return f"{size} B"

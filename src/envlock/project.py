@@ -1,0 +1,71 @@
+"""A project on disk: ``envs/``, ``locks/`` and ``build/`` below one folder."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from envlock.errors import LockError, UsageError
+from envlock.lock.codec import lock_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """Where the files of a project are; see docs/reference/files.md."""
+
+    root: Path
+
+    def names(self) -> list[str]:
+        """Return the environments that have a spec, sorted."""
+        return sorted(path.stem for path in (self.root / "envs").glob("*.yaml"))
+
+    def spec(self, name: str) -> Path:
+        """Return the spec's path; raises UsageError if there is none."""
+        path = self.root / "envs" / f"{name}.yaml"
+        if path.is_file():
+            return path
+        names = self.names()
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names) or 'none'}"
+        raise UsageError(f"there is no environment {name!r} (envs/{name}.yaml)", hint=hint)
+
+    def lock(self, name: str, platform: str) -> Path:
+        """Return where the lock is or will be."""
+        return lock_path(self.root / "locks", name, platform)
+
+    def locked_platforms(self, name: str) -> list[str]:
+        """Return the platforms an environment is locked for; raises LockError for none."""
+        files = sorted((self.root / "locks").glob(f"{name}.*.lock.json"))
+        platforms = [file.name.removeprefix(f"{name}.").split(".")[0] for file in files]
+        if not platforms:
+            self.spec(name)
+            raise LockError(
+                f"{name} is not locked", hint=f"run envlock solve {name}, and check the lock in"
+            )
+        return platforms
+
+    def image(self, name: str) -> Path:
+        """Return where ``envlock build`` puts the image, an OCI layout."""
+        return self.root / "build" / name
+
+    def shown(self, path: Path) -> str:
+        """Return a path as messages name it: relative to the project where it is inside."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def find_project(start: Path) -> Project:
+    """Return the project around ``start``: the nearest folder that has ``envs/``.
+
+    Raises UsageError.
+    """
+    for folder in (start, *start.parents):
+        if (folder / "envs").is_dir():
+            return Project(root=folder)
+    raise UsageError(
+        f"there is no envs/ folder in {start} or above it",
+        hint="go to a project, or name it with --project",
+    )

@@ -1,0 +1,153 @@
+"""Why a PyPI solve failed, found by solving again with less, and the way out as YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from envlock.errors import EnvlockError, OverrideError, UnsatisfiableError
+from envlock.solve.pypi.overrides import bare, requirements_on
+from envlock.solve.pypi.uv import ScopedOverride
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from envlock.solve.pypi.metadata import Described
+    from envlock.solve.pypi.uv import Chosen, Question, Uv
+    from envlock.spec.model import Asked, Spec
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What is needed to look into a failed solve."""
+
+    uv: Uv
+    describe: Callable[[Sequence[Chosen]], tuple[Described, ...]]
+    spec: Spec
+    environment: Mapping[str, str]
+
+    def explain(self, question: Question, failure: UnsatisfiableError) -> EnvlockError:
+        """Return a better error than ``failure`` if a reason can be found, else ``failure``."""
+        return self._unlisted_pin(question) or self._own_requirement(question, failure) or failure
+
+    def _solved(self, question: Question) -> tuple[Described, ...] | None:
+        try:
+            return self.describe(self.uv.ask(question))
+        except EnvlockError:
+            return None
+
+    def _unlisted_pin(self, question: Question) -> EnvlockError | None:
+        """Force each override on everybody: who then disagrees should have been named."""
+        if not self.spec.overrides:
+            return None
+        everybody = [
+            ScopedOverride(package=None, requirement=f"{o.package}=={o.version}")
+            for o in self.spec.overrides
+        ]
+        solved = self._solved(dataclasses.replace(question, overrides=everybody))
+        for override in self.spec.overrides if solved else ():
+            for item in solved or ():
+                for pin in requirements_on(item, override.package, self.environment):
+                    if item.name in override.against or pin.specifier.contains(
+                        override.version, prereleases=True
+                    ):
+                        continue
+                    lines = [f'{name}: "{claim}"' for name, claim in override.against.items()]
+                    lines.append(f'{item.name}: "{bare(pin)}"')
+                    return OverrideError(
+                        f"the override of {override.package} would void a pin that it does "
+                        f"not list: {item.name} {item.version} requires {bare(pin)}",
+                        where=str(override.location),
+                        hint="if that pin may be voided as well, write\n"
+                        + f"      against: {{{', '.join(lines)}}}",
+                    )
+        return None
+
+    def _own_requirement(
+        self, question: Question, failure: UnsatisfiableError
+    ) -> EnvlockError | None:
+        """Leave out one line of the spec at a time: with which one gone is there a solution?"""
+        for field, asked in self._lines():
+            fewer = dataclasses.replace(
+                question,
+                requirements=_without(question.requirements, asked, field == "dependencies"),
+                constraints=_without(question.constraints, asked, field == "constraints"),
+            )
+            solved = self._solved(fewer)
+            if solved is None:
+                continue
+            name = canonicalize_name(asked.requirement.name)
+            pins = [
+                (item, pin)
+                for item in solved
+                for pin in requirements_on(item, name, self.environment)
+                if not self._compatible(question, asked.requirement, pin)
+            ]
+            if pins:
+                return self._conflict(question, field, asked, pins, failure)
+        return None
+
+    def _lines(self) -> list[tuple[str, Asked]]:
+        pypi = self.spec.pypi
+        return [
+            *(("constraints", asked) for asked in pypi.constraints),
+            *(("dependencies", asked) for asked in pypi.dependencies),
+        ]
+
+    def _compatible(self, question: Question, asked: Requirement, pin: Requirement) -> bool:
+        """Tell whether some version meets both."""
+        both = f"{asked.name}{asked.specifier & pin.specifier}"
+        return self._newest(question, both) is not None
+
+    def _newest(self, question: Question, requirement: str) -> str | None:
+        """Return the newest version that meets a requirement on the target, or None."""
+        alone = dataclasses.replace(
+            question, requirements=[requirement], constraints=(), overrides=(), preferred={}
+        )
+        try:
+            chosen = self.uv.ask(alone)
+        except EnvlockError:
+            return None
+        wanted = canonicalize_name(Requirement(requirement).name)
+        return next((item.version for item in chosen if item.name == wanted), None)
+
+    def _conflict(
+        self,
+        question: Question,
+        field: str,
+        asked: Asked,
+        pins: list[tuple[Described, Requirement]],
+        failure: UnsatisfiableError,
+    ) -> EnvlockError:
+        name = canonicalize_name(asked.requirement.name)
+        own = bare(asked.requirement)
+        said = ", ".join(f"{item.name} {item.version} requires {bare(pin)}" for item, pin in pins)
+        version = self._newest(question, own)
+        against = ", ".join(f'{item.name}: "{bare(pin)}"' for item, pin in pins)
+        if version is None:
+            hint = f"change or remove {own}"
+        else:
+            hint = (
+                f"remove {own} from pypi.{field}, or force it and say why:\n"
+                "overrides:\n"
+                f"  - package: {name}\n"
+                f'    version: "=={version}"\n'
+                f"    against: {{{against}}}\n"
+                f"    because: <what needs {name} {version}>\n"
+                "    checks:\n"
+                f"      - version: {version}"
+            )
+        return UnsatisfiableError(
+            f"pypi.{field} asks for {own}, but {said}",
+            where=str(asked.location),
+            details=["uv's explanation:", *failure.details],
+            hint=hint,
+        )
+
+
+def _without(requirements: Sequence[str], asked: Asked, here: bool) -> list[str]:
+    text = str(asked.requirement)
+    return [item for item in requirements if not (here and item == text)]

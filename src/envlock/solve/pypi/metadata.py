@@ -1,0 +1,133 @@
+"""The Requires-Dist of wheels that were chosen but need not be downloaded.
+
+In order: the wheel in the store, the index's own METADATA file (PEP 658), the METADATA at
+the end of the remote wheel by HTTP range, the whole wheel.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.metadata import parse_email
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from envlock.errors import ArtifactError, FetchError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from envlock.fetch.artifacts import Fetcher
+    from envlock.fetch.http import Http
+    from envlock.progress import Reporter
+    from envlock.solve.pypi.uv import Chosen
+
+_LIMIT = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """A chosen wheel and what its METADATA requires (core metadata, Requires-Dist)."""
+
+    chosen: Chosen
+    requires: tuple[Requirement, ...]
+
+    @property
+    def name(self) -> str:
+        return self.chosen.name
+
+    @property
+    def version(self) -> str:
+        return self.chosen.version
+
+
+class MetadataReader:
+    """Reads METADATA; what was read once is kept in ``cache`` by the wheel's sha256."""
+
+    def __init__(self, http: Http, fetcher: Fetcher, cache: Path) -> None:
+        self._http = http
+        self._fetcher = fetcher
+        self._cache = cache
+
+    def describe(self, chosen: Sequence[Chosen], reporter: Reporter) -> tuple[Described, ...]:
+        """Return all wheels with their requirements; raises FetchError, ArtifactError."""
+        with (
+            reporter.task("reading metadata", len(chosen)) as task,
+            ThreadPoolExecutor(8) as pool,
+        ):
+
+            def one(wheel: Chosen) -> Described:
+                described = Described(chosen=wheel, requires=_parse(wheel, self._text(wheel)))
+                task.advance(1)
+                return described
+
+            return tuple(pool.map(one, chosen))
+
+    def _text(self, wheel: Chosen) -> bytes:
+        from envlock.files import write_atomically
+
+        known = self._cache / f"{wheel.sha256}.metadata"
+        if known.is_file():
+            return known.read_bytes()
+        text = self._read(wheel)
+        write_atomically(known, text)
+        return text
+
+    def _read(self, wheel: Chosen) -> bytes:
+        stored = self._fetcher.store.get(wheel.sha256, wheel.size)
+        if stored is None:
+            try:
+                return self._http.read(f"{wheel.url}.metadata", limit=_LIMIT)
+            except FetchError:
+                pass
+            try:
+                return self._by_range(wheel)
+            except (FetchError, OSError, zipfile.BadZipFile, KeyError):
+                pass
+            stored = self._fetcher.one(
+                [wheel.url], name=wheel.file, sha256=wheel.sha256, size=wheel.size
+            )
+        with zipfile.ZipFile(stored) as archive:
+            return _member(archive, wheel)
+
+    def _by_range(self, wheel: Chosen) -> bytes:
+        if wheel.url.startswith("file:"):
+            raise FetchError("not over HTTP")
+        from remotezip import RemoteIOError, RemoteZip
+
+        try:
+            with RemoteZip(wheel.url, session=self._http.session()) as archive:
+                return _member(archive, wheel)
+        except RemoteIOError as error:
+            raise FetchError(str(error)) from None
+
+
+def _member(archive: zipfile.ZipFile, wheel: Chosen) -> bytes:
+    for info in archive.infolist():
+        folder, _, file = info.filename.partition("/")
+        if file == "METADATA" and folder.endswith(".dist-info") and info.file_size < _LIMIT:
+            return archive.read(info)
+    raise ArtifactError(f"{wheel.file} has no METADATA")
+
+
+def _parse(wheel: Chosen, text: bytes) -> tuple[Requirement, ...]:
+    raw, _ = parse_email(text)
+    if canonicalize_name(raw.get("name", "")) != wheel.name:
+        raise ArtifactError(
+            f"the metadata of {wheel.file} is of {raw.get('name')!r}",
+            hint="the index serves wrong metadata; use another one",
+        )
+    requires = []
+    for line in raw.get("requires_dist", []):
+        try:
+            requires.append(Requirement(line))
+        except InvalidRequirement as error:
+            raise ArtifactError(
+                f"{wheel.name} {wheel.version} requires {line!r}, which PEP 508 does not know",
+                details=(f"  {str(error).splitlines()[0]}",),
+            ) from None
+    return tuple(requires)

@@ -1,0 +1,158 @@
+"""The PyPI solve, step by step: resolve, look at the overrides, resolve again, explain."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from packaging.utils import canonicalize_name
+
+from envlock.errors import UnsatisfiableError
+from envlock.lock.model import Artifact, LockedExclude, LockedOverride
+from envlock.platforms import PLATFORMS
+from envlock.requirements import Installed, applying, check_requirements
+from envlock.solve.pypi.diagnose import Diagnosis
+from envlock.solve.pypi.overrides import check_override, forced, locked_overrides, requirements_on
+from envlock.solve.pypi.uv import Question, ScopedOverride
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from envlock.progress import Reporter
+    from envlock.solve.pypi.metadata import Described, MetadataReader
+    from envlock.solve.pypi.uv import Chosen, Uv
+    from envlock.spec.model import Spec, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PypiSolution:
+    """The wheels of an environment, and what its overrides and exclusions set aside."""
+
+    artifacts: tuple[Artifact, ...]
+    overrides: tuple[LockedOverride, ...]
+    excludes: tuple[LockedExclude, ...]
+
+
+def solve_pypi(
+    spec: Spec,
+    target: Target,
+    uv: Uv,
+    metadata: MetadataReader,
+    reporter: Reporter,
+    *,
+    preferred: Mapping[str, str] | None = None,
+) -> PypiSolution:
+    """Return the exact wheels for one target; ``preferred`` versions are kept where they fit.
+
+    Raises UnsatisfiableError, OverrideError, FetchError.
+    """
+    if not spec.pypi.dependencies and not spec.overrides:
+        return PypiSolution(artifacts=(), overrides=(), excludes=())
+    environment = PLATFORMS[target.name].marker_environment(spec.python)
+    question = _question(spec, target, preferred or {})
+
+    def describe(chosen: Sequence[Chosen]) -> tuple[Described, ...]:
+        return metadata.describe(chosen, reporter)
+
+    try:
+        with reporter.task(f"resolving {spec.name} for {target.name}"):
+            chosen = uv.ask(question)
+        described = describe(chosen)
+        exact = _with_markers(spec, question, described, environment)
+        if exact != question:
+            described = describe(uv.ask(exact))
+    except UnsatisfiableError as failure:
+        diagnosis = Diagnosis(uv=uv, describe=describe, spec=spec, environment=environment)
+        raise diagnosis.explain(question, failure) from None
+    return _solution(spec, described, environment)
+
+
+def _question(spec: Spec, target: Target, preferred: Mapping[str, str]) -> Question:
+    adds = [asked for override in spec.overrides for asked in override.adds]
+    moment = spec.exclude_newer
+    return Question(
+        name=spec.name,
+        python=spec.python,
+        target=target,
+        requirements=sorted({str(a.requirement) for a in (*spec.pypi.dependencies, *adds)}),
+        constraints=[str(asked.requirement) for asked in spec.pypi.constraints],
+        exclude=spec.pypi.exclude,
+        overrides=[
+            ScopedOverride(package=dependent, requirement=forced(override))
+            for override in spec.overrides
+            for dependent in override.against
+        ],
+        exclude_newer=moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None,
+        indexes=spec.indexes,
+        preferred=preferred,
+    )
+
+
+def _with_markers(
+    spec: Spec,
+    question: Question,
+    described: Sequence[Described],
+    environment: Mapping[str, str],
+) -> Question:
+    """Return the question with each forced version under the marker of the pin it replaces."""
+    by_name = {item.name: item for item in described}
+    scoped = []
+    for override in spec.overrides:
+        check_override(override, by_name, environment)
+        for dependent in override.against:
+            pins = requirements_on(by_name[dependent], override.package, environment)
+            scoped.append(ScopedOverride(package=dependent, requirement=forced(override, pins[0])))
+    return dataclasses.replace(question, overrides=scoped)
+
+
+def _solution(
+    spec: Spec, described: Sequence[Described], environment: Mapping[str, str]
+) -> PypiSolution:
+    installed = [
+        Installed(name=d.name, version=d.version, requires=tuple(str(r) for r in d.requires))
+        for d in described
+    ]
+    roots = [str(asked.requirement) for asked in spec.pypi.dependencies]
+    verdict = check_requirements(installed, environment, roots=roots)
+    overrides, excludes, left = locked_overrides(spec, described, verdict.violations)
+    if left:
+        raise UnsatisfiableError(
+            f"{spec.name}: the chosen packages contradict each other",
+            details=[f"  {violation}" for violation in left],
+            hint="the index's metadata and the resolver disagree; look at these packages",
+        )
+    depends = applying(installed, environment, roots)
+    return PypiSolution(
+        artifacts=tuple(_artifact(item, depends[item.name]) for item in described),
+        overrides=overrides,
+        excludes=excludes,
+    )
+
+
+def _artifact(described: Described, depends: Sequence[str]) -> Artifact:
+    chosen = described.chosen
+    return Artifact(
+        kind="pypi",
+        name=canonicalize_name(chosen.name),
+        version=chosen.version,
+        source=chosen.index,
+        file=chosen.file,
+        path=_path(chosen),
+        sha256=chosen.sha256,
+        size=chosen.size,
+        depends=tuple(depends),
+    )
+
+
+def _path(chosen: Chosen) -> str:
+    """Return where the file lies below its index's files, without host and folder.
+
+    Indexes that spread files by hash end in ``xx/yy/<rest>/<file>``; of others only the
+    last folder and the file are kept.
+    """
+    parts = unquote(urlsplit(chosen.url).path).strip("/").split("/")
+    if len(parts) >= 5 and [len(part) for part in parts[-4:-1]] == [2, 2, 60]:
+        return "/".join(parts[-5:])
+    return "/".join(parts[-2:])

@@ -1,0 +1,268 @@
+"""Asking uv: one resolution for one target, as a PEP 751 lock.
+
+uv resolves for the spec's platform and Python, takes wheels only (nothing from an artifact
+is run), and sees no configuration of this machine but the indexes it is given.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.pylock import Pylock, PylockSelectError
+from packaging.tags import compatible_tags, cpython_tags
+
+from envlock.errors import EnvlockError, FetchError, UnsatisfiableError
+from envlock.platforms import PLATFORMS
+from envlock.urls import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from packaging.pylock import PackageWheel
+    from packaging.tags import Tag
+
+    from envlock.spec.model import Index, Target
+
+_NETWORK = re.compile(
+    r"Failed to fetch|error sending request|Request failed|Could not connect|"
+    r"HTTP status (?:server error|client error \((?:401|403|407|429))|network was disabled",
+)
+_ANNOTATED = re.compile(
+    r"^([A-Za-z0-9][A-Za-z0-9._-]*)==\S+.*?\n(?:\s+#.*\n)*?\s+# from (\S+)", re.M
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopedOverride:
+    """``package`` (or everybody, where it is None) gets ``requirement`` instead of its own."""
+
+    package: str | None
+    requirement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What uv is asked.  Requirements are PEP 508 texts; names are normalized."""
+
+    name: str
+    python: str
+    target: Target
+    requirements: Sequence[str]
+    constraints: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    overrides: Sequence[ScopedOverride] = ()
+    exclude_newer: str | None = None
+    indexes: Sequence[Index] = ()
+    preferred: Mapping[str, str] = field(default_factory=dict)
+    """Versions that are kept where they fit, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """A wheel that uv chose; ``url`` is for this run only, never for the lock."""
+
+    name: str
+    version: str
+    index: str
+    url: str
+    file: str
+    sha256: str
+    size: int
+
+
+class Uv:
+    """Runs the uv that is installed beside envlock.
+
+    index_urls: URL of each index on this machine, ``pypi`` among them; environ: variables of
+    the subprocess; cache: uv's own cache folder.
+    """
+
+    def __init__(
+        self,
+        *,
+        index_urls: Mapping[str, str],
+        environ: Mapping[str, str],
+        cache: Path,
+        python: Path,
+        offline: bool = False,
+    ) -> None:
+        self._index_urls = index_urls
+        self._environ = dict(environ)
+        self._cache = cache
+        self._python = python
+        self._offline = offline
+
+    def ask(self, question: Question) -> tuple[Chosen, ...]:
+        """Return the chosen wheels sorted by name.
+
+        Raises UnsatisfiableError with uv's explanation, or FetchError.
+        """
+        with tempfile.TemporaryDirectory(prefix="envlock-uv-") as folder:
+            here = Path(folder)
+            project = self._project(question)
+            self._write(here / "pyproject.toml", project)
+            if question.preferred:
+                self._write(here / "pylock.toml", _preferences(question.preferred))
+            self._run(here, question, "pylock.toml", "--format", "pylock.toml")
+            locked = tomllib.loads((here / "pylock.toml").read_text())
+            places = self._places(here, question) if _ambiguous(question.indexes) else {}
+        pinned = {package: index.name for index in question.indexes for package in index.packages}
+        return tuple(
+            _chosen(name, version, wheel, pinned.get(name) or places.get(name, "pypi"))
+            for name, version, wheel in _select(locked, question)
+        )
+
+    def _write(self, path: Path, table: dict[str, Any]) -> None:
+        import tomli_w
+
+        path.write_text(tomli_w.dumps(table))
+
+    def _project(self, question: Question) -> dict[str, Any]:
+        """Return the pyproject.toml that puts the question (uv's settings reference)."""
+        indexes = [
+            {"name": index.name, "url": self._url(index), "explicit": bool(index.packages)}
+            for index in question.indexes
+        ]
+        indexes.append({"name": "pypi", "url": self._index_urls["pypi"], "default": True})
+        pins = {package: index.name for index in question.indexes for package in index.packages}
+        return {
+            "project": {
+                "name": re.sub(r"[^a-z0-9]+", "-", question.name.lower()).strip("-"),
+                "version": "0",
+                "requires-python": f"=={question.python}.*",
+                "dependencies": list(question.requirements),
+            },
+            "tool": {
+                "uv": {
+                    "constraint-dependencies": [*question.constraints, *sorted(pins)],
+                    "exclude-dependencies": list(question.exclude),
+                    "override-dependencies": [_override(o) for o in question.overrides],
+                    "index": indexes,
+                    "sources": {package: {"index": pins[package]} for package in sorted(pins)},
+                }
+            },
+        }
+
+    def _url(self, index: Index) -> str:
+        return self._index_urls.get(index.name, index.url)
+
+    def _run(self, here: Path, question: Question, output: str, *options: str) -> None:
+        from uv import find_uv_bin
+
+        platform = PLATFORMS[question.target.name]
+        command = [
+            find_uv_bin(), "pip", "compile", "pyproject.toml", "--output-file", output, *options,
+            "--python", str(self._python), "--no-python-downloads",
+            "--python-version", question.python,
+            "--python-platform", platform.uv(question.target.glibc),
+            "--only-binary", ":all:", "--no-header", "--quiet", "--color", "never",
+            "--cache-dir", str(self._cache),
+        ]  # fmt: skip
+        if question.exclude_newer:
+            command += ["--exclude-newer", question.exclude_newer]
+        if self._offline:
+            command.append("--offline")
+        # an empty XDG folder keeps the user's own uv.toml out of the question
+        environ = {**self._environ, "XDG_CONFIG_HOME": str(here), "XDG_CONFIG_DIRS": str(here)}
+        done = subprocess.run(
+            command, cwd=here, env=environ, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise _complaint(done.stderr, question)
+
+    def _places(self, here: Path, question: Question) -> dict[str, str]:
+        """Return the index of each distribution where several may have it."""
+        self._run(here, question, "requirements.txt", "--emit-index-annotation", "--no-annotate")
+        names = {redact(self._url(index)).rstrip("/"): index.name for index in question.indexes}
+        text = (here / "requirements.txt").read_text()
+        return {name: names.get(url.rstrip("/"), "pypi") for name, url in _ANNOTATED.findall(text)}
+
+
+def wheel_tags(python: str, target: Target) -> list[Tag]:
+    """Return the tags that CPython ``python`` takes on the target, best first (PEP 425)."""
+    version = tuple(int(part) for part in python.split("."))
+    platforms = PLATFORMS[target.name].wheel_platforms(target.glibc)
+    interpreter = "cp" + "".join(python.split("."))
+    return [
+        *cpython_tags(version, platforms=platforms, abis=[interpreter, "abi3", "none"]),
+        *compatible_tags(version, interpreter=interpreter, platforms=platforms),
+    ]
+
+
+def _ambiguous(indexes: Sequence[Index]) -> bool:
+    return any(not index.packages for index in indexes)
+
+
+def _override(override: ScopedOverride) -> str | dict[str, Any]:
+    if override.package is None:
+        return override.requirement
+    return {"package": {"name": override.package}, "dependencies": [override.requirement]}
+
+
+def _preferences(versions: Mapping[str, str]) -> dict[str, Any]:
+    packages = [{"name": name, "version": versions[name]} for name in sorted(versions)]
+    return {"lock-version": "1.0", "created-by": "envlock", "packages": packages}
+
+
+def _select(locked: dict[str, Any], question: Question) -> list[tuple[str, str, PackageWheel]]:
+    """Return (name, version, wheel) for the target, as PEP 751 says to install."""
+    platform = PLATFORMS[question.target.name]
+    environment = platform.marker_environment(question.python)
+    tags = wheel_tags(question.python, question.target)
+    try:
+        selected = Pylock.from_dict(locked).select(
+            environment=environment,  # type: ignore[arg-type]
+            tags=tags,
+        )
+        found = [(package, wheel) for package, wheel in selected]
+    except PylockSelectError as error:
+        raise UnsatisfiableError(f"{question.name}: {error}") from None
+    return sorted(
+        (str(package.name), str(package.version), wheel)  # type: ignore[misc]
+        for package, wheel in found
+    )
+
+
+def _chosen(name: str, version: str, wheel: PackageWheel, index: str) -> Chosen:
+    sha256 = wheel.hashes.get("sha256")
+    if not sha256 or wheel.url is None or wheel.size is None:
+        raise UnsatisfiableError(
+            f"the index {index!r} does not tell the sha256 and the size of {name} {version}",
+            hint="envlock locks nothing that it cannot verify; the index must serve the "
+            "JSON form of the Simple API (PEP 691, PEP 700)",
+        )
+    return Chosen(
+        name=name,
+        version=version,
+        index=index,
+        url=wheel.url,
+        file=wheel.name or wheel.url.rpartition("/")[2],
+        sha256=sha256,
+        size=wheel.size,
+    )
+
+
+def _complaint(stderr: str, question: Question) -> EnvlockError:
+    """Return the error that uv's words stand for."""
+    text = redact(stderr).strip()
+    if _NETWORK.search(text):
+        lines = [line.replace("error: ", "", 1) for line in text.splitlines()]
+        return FetchError(
+            "a package index cannot be read",
+            details=[f"  {line.strip()}" for line in lines[:6]],
+            hint="check the network and the index's URL, then run the command again",
+        )
+    lines = [line for line in text.splitlines() if line.strip()]
+    if lines and lines[0].startswith("error: No solution found"):
+        lines = lines[1:]
+        lines[0] = lines[0].replace("cause: ", "", 1)
+    return UnsatisfiableError(
+        f"{question.name}: the PyPI requirements cannot all be met",
+        details=[f"  {line.strip()}" for line in lines],
+    )

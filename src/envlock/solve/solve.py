@@ -1,0 +1,130 @@
+"""One lock for one target: the OS layer, the PyPI packages, and what they need of each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from envlock.errors import UnsatisfiableError
+from envlock.lock.model import Lock
+from envlock.platforms import PLATFORMS
+from envlock.solve.debian import DebianRequest, solve_debian
+from envlock.solve.pypi.solve import solve_pypi
+from envlock.spec.projection import project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from envlock.debian_archive import Archive
+    from envlock.lock.model import Artifact, DebianSection
+    from envlock.progress import Reporter
+    from envlock.solve.debian import Transport
+    from envlock.solve.pypi.metadata import MetadataReader
+    from envlock.solve.pypi.uv import Uv
+    from envlock.spec.model import Spec, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solvers:
+    """The machine's means: where indexes are read and how."""
+
+    uv: Uv
+    metadata: MetadataReader
+    archives: Sequence[Archive]
+    transport: Transport
+    snapshot: str | None = None
+
+
+def solve(
+    spec: Spec,
+    target: Target,
+    solvers: Solvers,
+    reporter: Reporter,
+    *,
+    previous: Lock | None = None,
+    upgrade: bool = False,
+    upgrade_packages: frozenset[str] = frozenset(),
+) -> Lock:
+    """Return the lock of ``spec`` for ``target``.
+
+    Versions of the ``previous`` lock are kept where they still fit, but for
+    ``upgrade_packages``, and not at all with ``upgrade``.  Raises UnsatisfiableError,
+    OverrideError, FetchError, UsageError.
+    """
+    old = None if upgrade else previous
+    preferred = {
+        artifact.name: artifact.version
+        for artifact in (old.of_kind("pypi") if old else ())
+        if artifact.name not in upgrade_packages
+    }
+    pypi = solve_pypi(spec, target, solvers.uv, solvers.metadata, reporter, preferred=preferred)
+    debs, section = _debian(spec, target, solvers, reporter, old, upgrade_packages)
+    _check_python(spec, debs, bool(pypi.artifacts))
+    artifacts = sorted((*debs, *pypi.artifacts), key=lambda a: (a.kind, a.name, a.file))
+    _warn_of_compiler(artifacts, reporter)
+    return Lock(
+        name=spec.name,
+        platform=target.name,
+        spec=project(spec, target.name),
+        artifacts=tuple(artifacts),
+        debian=section,
+        overrides=pypi.overrides,
+        excludes=pypi.excludes,
+    )
+
+
+def _debian(  # noqa: PLR0913
+    spec: Spec,
+    target: Target,
+    solvers: Solvers,
+    reporter: Reporter,
+    old: Lock | None,
+    upgrade_packages: frozenset[str],
+) -> tuple[tuple[Artifact, ...], DebianSection | None]:
+    """Return the OS layer: as the old lock has it where nothing asks for another one."""
+    if spec.debian is None:
+        return (), None
+    if old is not None and old.debian is not None:
+        debs = old.of_kind("debian")
+        same = old.spec.get("debian") == project(spec, target.name)["debian"]
+        if same and not upgrade_packages & {deb.name for deb in debs}:
+            return debs, old.debian
+    request = DebianRequest(
+        suite=spec.debian.suite,
+        packages=spec.debian.packages,
+        exclude=spec.debian.exclude,
+        alternatives=spec.debian.alternatives,
+    )
+    solution = solve_debian(
+        request,
+        PLATFORMS[target.name],
+        solvers.archives,
+        solvers.transport,
+        reporter,
+        exclude_newer=spec.exclude_newer,
+        snapshot=solvers.snapshot,
+    )
+    return solution.artifacts, solution.section
+
+
+def _check_python(spec: Spec, debs: Sequence[Artifact], needed: bool) -> None:
+    """Refuse an image whose wheels would have no interpreter."""
+    wanted = f"python{spec.python}-minimal"
+    if not needed or any(deb.name == wanted for deb in debs):
+        return
+    where = str(spec.debian.location) if spec.debian else spec.file
+    raise UnsatisfiableError(
+        f"nothing in the image is Python {spec.python}, which the PyPI packages are for",
+        where=where,
+        hint=f"add {wanted} and libpython{spec.python}-stdlib to debian.packages, or choose the "
+        "Python that the suite has",
+    )
+
+
+def _warn_of_compiler(artifacts: Sequence[Artifact], reporter: Reporter) -> None:
+    names = {artifact.name for artifact in artifacts}
+    if "triton" in names and not names & {"gcc", "clang", "tcc"}:
+        reporter.warn(
+            "triton compiles C at run time, and no compiler is in debian.packages: "
+            "add gcc, libc6-dev and the Python headers, or kernels will not launch"
+        )
