@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 Unit = Literal["bytes", "items"]
 
@@ -27,7 +28,7 @@ class Reporter(Protocol):
 
     def task(
         self, label: str, total: int | None = None, unit: Unit = "items"
-    ) -> AbstractTaskContext:
+    ) -> AbstractContextManager[Task]:
         """Start a task; ``total`` is None where nobody knows it beforehand."""
 
     def note(self, text: str) -> None:
@@ -35,14 +36,6 @@ class Reporter(Protocol):
 
     def warn(self, text: str) -> None:
         """Say something that the user should act on."""
-
-
-class AbstractTaskContext(Protocol):
-    """A context manager around a :class:`Task`."""
-
-    def __enter__(self) -> Task: ...
-
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class _SilentTask:

@@ -80,8 +80,14 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     ]
     if debs:
         layers.insert(0, _os_layer(lock, debs))
+    image = lock.spec.get("image", {})
+    own = [(key, str(image[key])) for key in ("user", "workdir") if image.get(key)]
+    if wheels:
+        own.append(("interpreter", "/usr/bin"))
     title = f"{len(small)} small distributions and the environment at /{PREFIX}"
-    layers.append(LayerPlan(kind="rest", artifacts=small, title=title, settings=environment))
+    layers.append(
+        LayerPlan(kind="rest", artifacts=small, title=title, settings=(*environment, *own))
+    )
     return tuple(layers)
 
 

@@ -143,7 +143,9 @@ class Lock:
     @property
     def voided(self) -> tuple[VoidedRequirement, ...]:
         """All requirements that are set aside, by overrides and by exclusions."""
-        return tuple(void for item in (*self.overrides, *self.excludes) for void in item.voids)
+        by_overrides = (void for override in self.overrides for void in override.voids)
+        by_excludes = (void for exclude in self.excludes for void in exclude.voids)
+        return (*by_overrides, *by_excludes)
 
     def of_kind(self, kind: Kind) -> tuple[Artifact, ...]:
         """Return the artifacts of one kind, in lock order."""

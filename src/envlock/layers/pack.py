@@ -1,0 +1,233 @@
+"""One planned layer from verified artifacts: the functions that worker processes run.
+
+Every artifact is hashed through the very file handle that it is then read from; nothing
+that is not the locked file gets into a layer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from envlock.errors import ArtifactError, IntegrityError
+from envlock.files import disk_errors, read_pieces, sync, verify_file, write_atomically
+from envlock.layers.deb import read_control, read_entries
+from envlock.layers.debtree import Collector, PackageFacts, Tree
+from envlock.layers.entry import Entry, directory, regular, symlink
+from envlock.layers.plan import PREFIX, LayerPlan
+from envlock.layers.system import NONROOT, system_entries
+from envlock.layers.wheel import Scheme, wheel_entries
+from envlock.layers.writer import LayerWriter
+from envlock.lock.model import PACKER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from envlock.layers.gzipstream import StreamDigests
+    from envlock.lock.model import Artifact
+
+_USERS = {"root": 0, "nonroot": NONROOT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """The packed files of one .deb: gzip members that layers are joined from."""
+
+    path: Path
+    sha256: str
+    size: int
+    facts: PackageFacts
+
+
+@contextlib.contextmanager
+def verified(path: Path, artifact: Artifact) -> Iterator[BinaryIO]:
+    """Open an artifact after checking its size and sha256; raises IntegrityError."""
+    with disk_errors(path):
+        stream = path.open("rb")
+    with stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if (found, stream.tell()) != (artifact.sha256, artifact.size):
+            raise IntegrityError(
+                f"{artifact.file} is not the locked file",
+                where=str(path),
+                details=(f"  locked: sha256 {artifact.sha256}", f"  found:  sha256 {found}"),
+                hint="remove it; the next run fetches it anew",
+            )
+        stream.seek(0)
+        yield stream
+
+
+@contextlib.contextmanager
+def _blob(folder: Path) -> Iterator[tuple[BinaryIO, list[StreamDigests]]]:
+    """Yield a file in ``folder`` that gets its digest as its name once it is complete."""
+    with disk_errors(folder):
+        descriptor, name = tempfile.mkstemp(prefix=".layer-", dir=folder)
+    beside = Path(name)
+    done: list[StreamDigests] = []
+    try:
+        with disk_errors(folder), os.fdopen(descriptor, "wb") as out:
+            yield out, done
+        beside.chmod(0o644)
+        sync(beside)
+        beside.replace(folder / done[0].digest.removeprefix("sha256:"))
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def pack_wheels(plan: LayerPlan, paths: Mapping[str, Path], folder: Path) -> StreamDigests:
+    """Write a layer of distributions as ``folder/<hex digest>``; ``paths`` by sha256.
+
+    Raises IntegrityError, ArtifactError, DiskError.
+    """
+    settings = dict(plan.settings)
+    scheme = Scheme(prefix=settings["prefix"], python=settings["python"])
+    with _blob(folder) as (out, done), contextlib.ExitStack() as stack:
+        writer = LayerWriter(out)
+        if plan.kind == "rest":
+            writer.add_all(environment_entries(plan))
+        seen: dict[str, tuple[int, int]] = {}
+        for wheel in plan.artifacts:
+            path = paths[wheel.sha256]
+            archive = stack.enter_context(verified(path, wheel))
+            for entry in installed_entries(path, archive, scheme, wheel):
+                mark = fingerprint(entry)
+                first = seen.setdefault(entry.path, mark)
+                if first is mark:
+                    writer.add(entry)
+                elif first != mark:
+                    raise ArtifactError(f"two wheels install {entry.path!r} differently")
+        done.append(writer.finish())
+    return done[0]
+
+
+def installed_entries(
+    path: Path, archive: BinaryIO, scheme: Scheme, wheel: Artifact
+) -> list[Entry]:
+    """Return what a wheel installs; its errors name the wheel as the lock does."""
+    try:
+        return wheel_entries(path, archive, scheme, name=wheel.name, version=wheel.version)
+    except ArtifactError as error:
+        message = error.message.replace(path.name, wheel.file)
+        raise ArtifactError(message, where=wheel.file, hint=error.hint) from None
+
+
+def fingerprint(entry: Entry) -> tuple[int, int]:
+    """Return (CRC-32, size) of a file; equal for equal files."""
+    content = entry.content
+    if content is None:
+        return (0, -1)
+    crc = getattr(content, "crc", None)
+    return (zlib.crc32(content.read()) if crc is None else crc, content.size)
+
+
+def environment_entries(plan: LayerPlan) -> list[Entry]:
+    """Return the files that make the prefix a virtual environment (PEP 405), and the workdir."""
+    settings = dict(plan.settings)
+    entries: list[Entry] = []
+    if settings.get("interpreter"):
+        version = settings["python"]
+        config = "home = /usr/bin\ninclude-system-site-packages = false\n"
+        entries += [
+            regular(f"{PREFIX}/pyvenv.cfg", config.encode()),
+            symlink(f"{PREFIX}/bin/python{version}", f"/usr/bin/python{version}"),
+            symlink(f"{PREFIX}/bin/python3", f"python{version}"),
+            symlink(f"{PREFIX}/bin/python", f"python{version}"),
+            symlink(f"{PREFIX}/lib64", "lib"),
+        ]
+    workdir = settings.get("workdir", "").strip("/")
+    if workdir:
+        user = settings.get("user", "root").split(":")[0]
+        owner = int(user) if user.isdigit() else _USERS.get(user, 0)
+        entries.append(directory(workdir, uid=owner, gid=owner))
+    return entries
+
+
+def pack_segment(deb: Artifact, path: Path, folder: Path) -> Segment:
+    """Pack the files of one .deb into ``folder``, or take what an earlier run packed there.
+
+    Raises IntegrityError, ArtifactError, DiskError.
+    """
+    target = folder / f"{PACKER}-{deb.sha256}.gz"
+    known = _known_segment(target)
+    if known is not None:
+        return known
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=".segment-", dir=folder)
+    beside = Path(name)
+    try:
+        with verified(path, deb), disk_errors(folder), os.fdopen(descriptor, "wb") as out:
+            collector = Collector()
+            writer = LayerWriter(out, parents=False)
+            for entry in collector.watch(read_entries(path)):
+                if entry.kind in {"file", "hardlink"}:
+                    writer.add(entry)
+            digests = writer.finish_segment()
+            facts = collector.facts(read_control(path))
+        beside.replace(target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    sha256 = digests.digest.removeprefix("sha256:")
+    record = {"sha256": sha256, "size": digests.size, "facts": facts.to_json()}
+    write_atomically(target.with_suffix(".json"), json.dumps(record).encode())
+    return Segment(path=target, sha256=sha256, size=digests.size, facts=facts)
+
+
+def _known_segment(target: Path) -> Segment | None:
+    try:
+        record = json.loads(target.with_suffix(".json").read_text())
+        facts = PackageFacts.from_json(record["facts"])
+        verify_file(target, record["sha256"], record["size"])
+    except (OSError, ValueError, KeyError, IntegrityError):
+        return None
+    return Segment(path=target, sha256=record["sha256"], size=record["size"], facts=facts)
+
+
+def pack_os(
+    plan: LayerPlan, segments: Sequence[Segment], folder: Path, *, multiarch: str
+) -> StreamDigests:
+    """Write the OS layer: directories, links and system files, then each package's files."""
+    tree = Tree.of(segment.facts for segment in segments)
+    alternatives = {
+        name.removeprefix("alternative /"): target
+        for name, target in plan.settings
+        if name.startswith("alternative ")
+    }
+    system = system_entries(tree, multiarch=multiarch, alternatives=alternatives)
+    with _blob(folder) as (out, done):
+        writer = LayerWriter(out, parents=False)
+        writer.add_all(_skeleton(tree, system))
+        for segment in segments:
+            verify_file(segment.path, segment.sha256, segment.size)
+            with segment.path.open("rb") as stream:
+                writer.add_segment(read_pieces(stream))
+        done.append(writer.finish())
+    return done[0]
+
+
+def _skeleton(tree: Tree, system: Iterable[Entry]) -> list[Entry]:
+    """Return everything but the packages' own files, parents first."""
+    entries = {
+        path: Entry(
+            path=path,
+            kind=node.kind,
+            mode=node.mode,
+            uid=node.uid,
+            gid=node.gid,
+            target=node.target,
+        )
+        for path, node in tree.nodes.items()
+        if node.kind in {"dir", "symlink"}
+    }
+    for entry in system:
+        entries.setdefault(entry.path, entry)
+    return [entries[path] for path in sorted(entries, key=lambda path: path.split("/"))]
