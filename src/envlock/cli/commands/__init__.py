@@ -1,5 +1,5 @@
 """One command a module; importing this package registers them all."""
 
-from envlock.cli.commands import schema, solve
+from envlock.cli.commands import build, run, schema, solve, validate
 
-__all__ = ["schema", "solve"]
+__all__ = ["build", "run", "schema", "solve", "validate"]

@@ -1,0 +1,223 @@
+"""``envlock build``: from locks to proven images."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from envlock.cli.app import app
+from envlock.cli.complete import environments
+from envlock.cli.context import Context
+from envlock.cli.output import megabytes
+from envlock.cli.proof import prover, say_report
+from envlock.errors import UsageError
+
+if TYPE_CHECKING:
+    from envlock.lock.model import Lock
+    from envlock.pipeline import Built
+
+
+@app.command("build")
+def build_command(  # noqa: PLR0913
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Environments; all of envs/ by default.", autocompletion=environments),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="An OCI layout, or FILE.tar. [default: build/NAME]"),
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write the image's digest into the lock.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Make every layer anew and compare with the record.")
+    ] = False,
+    no_validate: Annotated[
+        bool, typer.Option("--no-validate", help="Publish without running the checks.")
+    ] = False,
+    artifact_map: Annotated[
+        Path | None,
+        typer.Option("--artifact-map", help="JSON file: sha256 to local file.", dir_okay=False),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
+    platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
+) -> None:
+    """Build images from locks, prove them in a sandbox, publish them as OCI layouts."""
+    state: Context = context.obj
+    state.offline = offline
+    asked = list(names or state.project.names())
+    if output is not None and len(asked) != 1:
+        raise UsageError("-o names one place, but several environments are to be built")
+    documents = []
+    for name in asked:
+        lock = load_named(state, name, platform)
+        target = output or state.project.image(name)
+        documents.append(
+            _build(
+                state,
+                lock,
+                target,
+                artifact_map=artifact_map,
+                record=record,
+                check=check,
+                validate=not no_validate,
+            )
+        )
+    state.output.document({"images": documents})
+
+
+def load_named(state: Context, name: str, platform: str | None) -> Lock:
+    """Return the lock of an environment; warns where its spec has moved on."""
+    from envlock.lock.check import differences
+    from envlock.lock.codec import load_lock
+    from envlock.spec.projection import project
+
+    platforms = state.project.locked_platforms(name)
+    chosen = platform or (platforms[0] if len(platforms) == 1 else "linux-64")
+    if chosen not in platforms:
+        raise UsageError(
+            f"{name} is not locked for {chosen}", hint=f"it is for {', '.join(platforms)}"
+        )
+    lock = load_lock(state.project.lock(name, chosen))
+    spec = state.optional_spec(name)
+    if spec is not None and chosen in {target.name for target in spec.targets}:
+        found = differences(project(spec, chosen), lock)
+        if found:
+            state.output.warn(
+                f"{spec.file} has changed since it was locked ({len(found)} differences, the "
+                f"first: {found[0]}); this builds the lock. envlock solve {name} renews it"
+            )
+    return lock
+
+
+def _build(  # noqa: PLR0913
+    state: Context,
+    lock: Lock,
+    target: Path,
+    *,
+    artifact_map: Path | None,
+    record: bool,
+    check: bool,
+    validate: bool,
+) -> dict[str, Any]:
+    from envlock.image.build import Workshop, default_workers
+    from envlock.image.layout import project_folder
+    from envlock.pipeline import ProofError, build
+
+    if check and lock.built is None:
+        raise UsageError(
+            f"the lock of {lock.name} has no recorded digest to compare with",
+            hint=f"envlock build {lock.name} --record writes it",
+        )
+    prove = prover(state, lock) if validate else None
+    started = time.monotonic()
+    paths = _artifacts(state, lock, artifact_map)
+    fetched = time.monotonic() - started
+    if target == state.project.image(lock.name):
+        project_folder(target.parent)
+    try:
+        built = build(
+            lock,
+            paths,
+            target.absolute(),
+            Workshop(cache=state.config.cache_dir, workers=default_workers(), fresh=check),
+            state.output,
+            prove=prove,
+            expect=lock.built.manifest if check and lock.built else None,
+            created=_source_date_epoch(),
+        )
+    except ProofError as error:
+        say_report(state, error.report)
+        raise
+    if record:
+        _record(state, lock, built)
+    built = dataclasses.replace(built, seconds={"fetch": fetched, **built.seconds})
+    return _summary(state, lock, target, built)
+
+
+def _artifacts(state: Context, lock: Lock, artifact_map: Path | None) -> dict[str, Path]:
+    """Return the lock's artifacts by sha256, from the map first, then store and network."""
+    mapped = _read_map(artifact_map) if artifact_map else {}
+    rest = [artifact for artifact in lock.artifacts if artifact.sha256 not in mapped]
+    paths = {a.sha256: mapped[a.sha256] for a in lock.artifacts if a.sha256 in mapped}
+    stored = {a.sha256: state.fetcher.store.get(a.sha256, a.size) for a in rest}
+    paths |= {sha256: path for sha256, path in stored.items() if path is not None}
+    missing = [artifact for artifact in rest if artifact.sha256 not in paths]
+    if missing:
+        locators = state.locators(lock, state.optional_spec(lock.name))
+        paths |= state.fetcher.all(missing, locators, state.output)
+    return paths
+
+
+def _read_map(path: Path) -> dict[str, Path]:
+    import json
+
+    try:
+        value = json.loads(path.read_text())
+        return {str(sha256): path.parent / str(file) for sha256, file in value.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"the artifact map cannot be read: {error}",
+            where=str(path),
+            hint='write {"<sha256>": "<file>", ...}',
+        ) from None
+
+
+def _source_date_epoch() -> int:
+    """Return SOURCE_DATE_EPOCH in seconds (reproducible-builds.org), 0 where it is not set."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 253402300800:
+        raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}, which is no number of seconds")
+    return value
+
+
+def _record(state: Context, lock: Lock, built: Built) -> None:
+    from envlock.files import write_atomically
+    from envlock.lock.codec import dump_lock
+    from envlock.lock.model import BuiltImage
+
+    digests = BuiltImage(manifest=built.digests.manifest, config=built.digests.config)
+    path = state.project.lock(lock.name, lock.platform)
+    text = dump_lock(dataclasses.replace(lock, built=digests))
+    if path.read_text() != text:
+        write_atomically(path, text.encode())
+        state.output.message(f"recorded in {state.project.shown(path)}")
+
+
+def _summary(state: Context, lock: Lock, target: Path, built: Built) -> dict[str, Any]:
+    if built.report is not None:
+        say_report(state, built.report)
+    else:
+        state.output.warn(f"{lock.name} was not proven (--no-validate)")
+    digests = built.digests
+    shown = state.project.shown(target.absolute())
+    times = ", ".join(f"{stage} {value:.1f} s" for stage, value in built.seconds.items())
+    state.output.message(
+        f"{lock.name} {lock.platform}: {len(digests.layers)} layers, {megabytes(digests.size)} "
+        f"-> {shown} ({times})"
+    )
+    state.output.result(digests.manifest)
+    from envlock.validate.report import as_data
+
+    return {
+        "name": lock.name,
+        "platform": lock.platform,
+        "output": shown,
+        "manifest": digests.manifest,
+        "config": digests.config,
+        "bytes": digests.size,
+        "layers": [{"digest": item.digest, "bytes": item.size} for item in digests.layers],
+        "report": as_data(built.report) if built.report else None,
+        "seconds": {stage: round(value, 3) for stage, value in built.seconds.items()},
+    }

@@ -1,0 +1,68 @@
+"""``envlock run``: a command inside a built image."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envlock.cli.app import app
+from envlock.cli.commands.validate import built_image
+from envlock.cli.complete import environments
+from envlock.cli.context import Context
+from envlock.cli.proof import sandbox
+from envlock.errors import UsageError
+
+if TYPE_CHECKING:
+    from envlock.validate.sandbox import Bind
+
+
+@app.command(
+    "run",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+def run_command(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(help="An environment that is built.", autocompletion=environments)
+    ],
+    command: Annotated[
+        list[str] | None, typer.Argument(help="-- COMMAND ARG…; the image's own by default.")
+    ] = None,
+    network: Annotated[bool, typer.Option("--network", help="Let the command use it.")] = False,
+    bind: Annotated[
+        list[str] | None,
+        typer.Option("--bind", help="SOURCE[:TARGET]: show a folder of this machine, read-only."),
+    ] = None,
+) -> None:
+    """Run a command in the built image: read-only root, /tmp and home writable, no network."""
+    from envlock.validate.inside import enter
+    from envlock.validate.layout import open_layout
+    from envlock.validate.rootfs import prepare_rootfs
+
+    state: Context = context.obj
+    image = open_layout(built_image(state, name))
+    rootfs = prepare_rootfs(image, cache=state.config.cache_dir, reporter=state.output)
+    inside = enter(rootfs, image.config, sandbox(), timeout=None)
+    if command and command[0] == "--":
+        command = command[1:]
+    default = (*image.config.entrypoint, *image.config.command)
+    argv = (*image.config.entrypoint, *command) if command else default
+    if not argv:
+        raise UsageError(f"{name} has no command of its own", hint=f"envlock run {name} -- COMMAND")
+    done = inside.run(
+        argv, network=network, binds=tuple(_bind(text) for text in bind or ()), interactive=True
+    )
+    sys.exit(done.returncode)
+
+
+def _bind(text: str) -> Bind:
+    from envlock.validate.sandbox import Bind
+
+    source, _, target = text.partition(":")
+    path = Path(source).resolve()
+    if not path.exists():
+        raise UsageError(f"--bind {text}: {source} is not there")
+    return Bind(source=path, target=target or str(path))

@@ -1,0 +1,44 @@
+"""Running the checks for a command, and showing what they found."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from envlock.cli.context import Context
+    from envlock.lock.model import Lock
+    from envlock.validate.results import Report
+    from envlock.validate.sandbox import Sandbox
+
+
+def sandbox() -> Sandbox:
+    """Return the sandbox of this machine; raises SandboxError where there is none."""
+    from envlock.validate.sandbox import Bubblewrap, find_bwrap
+
+    return Bubblewrap(find_bwrap(os.environ.get("PATH", os.defpath)))
+
+
+def prover(state: Context, lock: Lock) -> Callable[[Path], Report]:
+    """Return what proves a layout; asks for the sandbox now, before any work is done."""
+    from envlock.validate.checks import validate_image
+
+    inside = sandbox()
+
+    def prove(layout: Path) -> Report:
+        return validate_image(
+            layout, lock, cache=state.config.cache_dir, sandbox=inside, reporter=state.output
+        )
+
+    return prove
+
+
+def say_report(state: Context, report: Report) -> None:
+    """Tell a person what the checks found."""
+    from envlock.validate.report import as_lines
+
+    for line in as_lines(report):
+        state.output.message(line)

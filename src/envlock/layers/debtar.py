@@ -1,0 +1,188 @@
+"""A strict reader for the tar subset that a .deb may hold.
+
+deb(5) allows v7, ustar and GNU archives with long names, and nothing else: PAX headers,
+sparse files and unknown type flags are errors there.  The standard library's tarfile accepts
+far more, stops silently at a truncated header and changes between Python releases; what a
+layer holds must not depend on that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from envlock.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BLOCK = 512
+LONGEST_NAME = 65536
+"""Bytes that a GNU long name may have; Linux's own limit for a path is 4096."""
+
+LARGEST_FILE = 2 << 30
+"""Bytes of one file; it is held in memory while it is written."""
+
+MOST_MEMBERS = 1_000_000
+
+MemberKind = Literal["dir", "file", "symlink", "hardlink"]
+
+_KINDS: dict[bytes, MemberKind] = {
+    b"0": "file",
+    b"\0": "file",
+    b"1": "hardlink",
+    b"2": "symlink",
+    b"5": "dir",
+}
+_REFUSED = {
+    b"3": "a character device",
+    b"4": "a block device",
+    b"6": "a fifo",
+    b"7": "a contiguous file",
+    b"S": "a sparse file",
+    b"x": "a PAX header",
+    b"g": "a PAX header",
+}
+
+
+class Reader(Protocol):
+    """Where the archive's bytes come from; fewer bytes than asked for means the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One member as the archive states it; ``data`` is a file's content.
+
+    name and linkname are as written (``./usr/bin/x``); mode holds the 12 permission bits.
+    """
+
+    name: str
+    kind: MemberKind
+    mode: int
+    uid: int
+    gid: int
+    linkname: str = ""
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    raw: bytes
+    size: int
+
+    @property
+    def flag(self) -> bytes:
+        return self.raw[156:157]
+
+
+def read_members(source: Reader) -> Iterator[Member]:
+    """Yield the members of a tar in order, and check that it ends as a tar must.
+
+    Raises ArtifactError for everything that deb(5) does not allow.
+    """
+    longs: dict[bytes, str] = {}
+    for _ in range(MOST_MEMBERS):
+        raw = _exactly(source, BLOCK, "a tar header")
+        if raw == bytes(BLOCK):
+            _check_end(source, longs)
+            return
+        header = _parse_header(raw)
+        if header.flag in {b"L", b"K"}:
+            if header.flag in longs:
+                raise ArtifactError("two long-name records in a row in a tar")
+            longs[header.flag] = _long_name(source, header.size)
+            continue
+        yield _member(source, header, longs)
+        longs = {}
+    raise ArtifactError(f"more than {MOST_MEMBERS} members in a tar")
+
+
+def _exactly(source: Reader, size: int, what: str) -> bytes:
+    data = source.read(size)
+    if len(data) != size:
+        raise ArtifactError(f"the tar ends within {what}")
+    return data
+
+
+def _check_end(source: Reader, longs: dict[bytes, str]) -> None:
+    """Read to the end: zeros only.  This also lets the decompressor check its trailer."""
+    if longs:
+        raise ArtifactError("a tar ends after a long-name record")
+    while data := source.read(1 << 16):
+        if data.count(0) != len(data):
+            raise ArtifactError("data after the end of a tar")
+
+
+def _parse_header(raw: bytes) -> _Header:
+    """Check the header's checksum (the unsigned sum with its own field blank) and size."""
+    total = sum(raw[:148]) + 8 * 0x20 + sum(raw[156:])
+    if _number(raw[148:156], "checksum") != total:
+        raise ArtifactError("wrong checksum in a tar header")
+    return _Header(raw, _number(raw[124:136], "size"))
+
+
+def _number(field: bytes, what: str) -> int:
+    """Return a numeric field: octal text, or GNU's base 256 for large positive values."""
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:], "big")
+    text = field.lstrip(b" ").split(b"\0", 1)[0].rstrip(b" ")
+    if text.strip(b"01234567"):
+        raise ArtifactError(f"bad {what} {field!r} in a tar header")
+    return int(text, 8) if text else 0
+
+
+def _text(field: bytes) -> str:
+    """Return a NUL-terminated name; Debian policy 10.10 wants UTF-8."""
+    data = field.split(b"\0", 1)[0]
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ArtifactError(f"the file name {data!r} in a tar is not UTF-8") from None
+
+
+def _long_name(source: Reader, size: int) -> str:
+    if not 0 < size <= LONGEST_NAME:
+        raise ArtifactError(f"a long name of {size} bytes in a tar")
+    return _text(_content(source, size, "a long name"))
+
+
+def _content(source: Reader, size: int, what: str) -> bytes:
+    data = _exactly(source, size, what)
+    if size % BLOCK:
+        _exactly(source, BLOCK - size % BLOCK, "padding")
+    return data
+
+
+def _name(raw: bytes) -> str:
+    name = _text(raw[:100])
+    # Only POSIX ustar has a prefix; old GNU archives keep times at its place.
+    if raw[257:263] == b"ustar\0" and raw[345]:
+        return f"{_text(raw[345:500])}/{name}"
+    return name
+
+
+def _member(source: Reader, header: _Header, longs: dict[bytes, str]) -> Member:
+    raw, flag = header.raw, header.flag
+    name = longs.get(b"L") or _name(raw)
+    if flag in _REFUSED:
+        raise ArtifactError(f"{name!r} is {_REFUSED[flag]}; a package may not hold one")
+    if flag not in _KINDS:
+        raise ArtifactError(f"{name!r} has the unknown tar type {flag!r}")
+    kind = _KINDS[flag]
+    if flag == b"\0" and name.endswith("/"):
+        kind = "dir"  # v7 had no type for it
+    if kind != "file" and header.size:
+        raise ArtifactError(f"{name!r} is not a file, but has {header.size} bytes in its tar")
+    if header.size > LARGEST_FILE:
+        raise ArtifactError(f"{name!r} has {header.size} bytes, more than {LARGEST_FILE}")
+    return Member(
+        name=name,
+        kind=kind,
+        mode=_number(raw[100:108], "mode") & 0o7777,
+        uid=_number(raw[108:116], "uid"),
+        gid=_number(raw[116:124], "gid"),
+        linkname=longs.get(b"K") or _text(raw[157:257]),
+        data=_content(source, header.size, f"the file {name!r}") if header.size else b"",
+    )

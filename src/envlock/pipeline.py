@@ -1,0 +1,88 @@
+"""The build as a list of steps: pack, prove, publish."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from envlock.errors import CheckFailedError
+from envlock.image.archive import write_archive
+from envlock.image.build import Workshop, build_image
+from envlock.image.layout import staging
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from envlock.image.layout import ImageDigests
+    from envlock.lock.model import Lock
+    from envlock.progress import Reporter
+    from envlock.validate.results import Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What a build made and found; seconds by stage."""
+
+    digests: ImageDigests
+    report: Report | None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def build(  # noqa: PLR0913
+    lock: Lock,
+    paths: Mapping[str, Path],
+    target: Path,
+    workshop: Workshop,
+    reporter: Reporter,
+    *,
+    prove: Callable[[Path], Report] | None,
+    expect: str | None = None,
+    created: int = 0,
+) -> Built:
+    """Make the image of ``lock`` at ``target``, an OCI layout or a file ending in ``.tar``.
+
+    ``paths`` are the lock's artifacts by sha256; ``prove`` runs the checks on a layout, None
+    leaves them out; ``expect`` is the manifest digest that must come out.  Raises
+    CheckFailedError, and then ``target`` is as it was before.
+    """
+    seconds: dict[str, float] = {}
+    started = time.monotonic()
+    with staging(target) as place:
+        digests = build_image(lock, paths, place, workshop, reporter, created=created)
+        seconds["pack"] = time.monotonic() - started
+        if expect is not None and expect != digests.manifest:
+            raise CheckFailedError(
+                "the image is not the recorded one",
+                details=(f"  recorded: {expect}", f"  built:    {digests.manifest}"),
+                hint="the packer or an input differs from when the digest was recorded; "
+                "envlock build --record records this one",
+            )
+        report = None
+        if prove is not None:
+            before = time.monotonic()
+            report = prove(place.folder)
+            seconds["prove"] = time.monotonic() - before
+            if not report.ok:
+                raise ProofError(report)
+        before = time.monotonic()
+        if target.suffix == ".tar":
+            write_archive(place.folder, target)
+        else:
+            place.publish()
+        seconds["publish"] = time.monotonic() - before
+    return Built(digests=digests, report=report, seconds=seconds)
+
+
+class ProofError(CheckFailedError):
+    """A check failed inside the image; carries the report."""
+
+    def __init__(self, report: Report) -> None:
+        failed = report.count("failed")
+        super().__init__(
+            f"{failed} check{'s' if failed != 1 else ''} of {report.name} failed; "
+            "the image was not published",
+            hint="the report says which; envlock build --no-validate builds without the proof",
+        )
+        self.report = report

@@ -1,0 +1,200 @@
+"""Prove an image: run inside it what its lock promises.
+
+``validate_image`` is a list of steps: read the layout, make the root file system, ask the
+image's Python what is installed, then compare and run.  Every command has a sandbox of its own,
+so that neither a crash nor a leftover process of one check touches the next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from envlock.platforms import PLATFORMS
+from envlock.validate.inside import Inventory, enter, take_inventory
+from envlock.validate.layout import open_layout
+from envlock.requirements import check_requirements
+from envlock.validate.results import OverrideFacts, Report, Result
+from envlock.validate.rootfs import prepare_rootfs
+from envlock.validate.runner import Gpu, Runner, explain
+from envlock.validate.sandbox import Completed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from envlock.lock.model import Lock
+    from envlock.progress import Reporter
+    from envlock.requirements import Installed
+    from envlock.validate.sandbox import Sandbox
+
+TIMEOUT = 600.0
+"""Seconds that one check may take, unless the caller says otherwise."""
+
+_SYSTEM = ("/usr/lib/python3/",)
+"""Where Debian's packages put distributions; they are dpkg's, not the lock's ``pypi`` ones."""
+
+
+def validate_image(
+    layout: Path,
+    lock: Lock,
+    *,
+    cache: Path,
+    sandbox: Sandbox,
+    reporter: Reporter,
+    timeout: float = TIMEOUT,
+    gpu: Gpu | None = None,
+) -> Report:
+    """Check the image in ``layout`` (a directory or a tar of it) against its lock.
+
+    timeout: seconds a check; gpu: run the ``gpu`` checks with this, else report them as not
+    run.  A failed check is part of the report and not an exception.  Raises UsageError,
+    IntegrityError, ArtifactError and DiskError for the image, SandboxError for the sandbox.
+    """
+    started = time.monotonic()
+    platform = PLATFORMS[lock.platform]
+    image = open_layout(layout, architecture=platform.oci)
+    rootfs = prepare_rootfs(image, cache=cache, reporter=reporter)
+    inside = enter(rootfs, image.config, sandbox, timeout=timeout)
+    overrides = list(_overrides(lock))
+    planned: list[tuple[str | None, Any]]
+    planned = [(facts.package, check) for facts, checks in overrides for check in checks]
+    planned += [(None, check) for check in _list_of(lock.spec, "checks")]
+    with reporter.task("run the checks", len(planned) + 1, "items") as task:
+        inventory = take_inventory(inside, f"python{lock.python}")
+        task.advance(1)
+        results = _facts(inventory, lock, platform.marker_environment(lock.python))
+        runner = Runner(inside, f"python{lock.python}", inventory, gpu)
+        for package, check in planned:
+            results.append(runner.check(check, package))
+            task.advance(1)
+    results += _notes(image.config.workdir, inside.workdir)
+    return Report(
+        name=lock.name,
+        platform=lock.platform,
+        image=image.manifest,
+        overrides=tuple(facts for facts, _ in overrides),
+        results=tuple(results),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _notes(workdir: str, used: str) -> list[Result]:
+    """Say where the checks ran if not where the image's containers start."""
+    if workdir in {"", used}:
+        return []
+    subject = f"{workdir} is not a directory of the image; the checks ran in {used}"
+    return [Result(kind="check", subject=subject, status="noted")]
+
+
+def compare_distributions(installed: Sequence[Installed], lock: Lock) -> Result:
+    """Compare what is installed with the lock's distributions, both ways."""
+    locked = {canonicalize_name(item.name): item.version for item in lock.of_kind("pypi")}
+    ours = [item for item in installed if not f"{item.location}/".startswith(_SYSTEM)]
+    found = {canonicalize_name(item.name): item.version for item in reversed(ours)}
+    detail = [
+        f"{name} {locked[name]} is locked and not installed"
+        for name in sorted(locked - found.keys())
+    ]
+    detail += [
+        f"{name or 'a distribution without a name'} {found[name]} is installed and not locked"
+        for name in sorted(found.keys() - locked)
+    ]
+    detail += [
+        f"{name} is {found[name]}, locked is {locked[name]}"
+        for name in sorted(found.keys() & locked.keys())
+        if not _same_version(found[name], locked[name])
+    ]
+    counts = Counter(canonicalize_name(item.name) for item in ours)
+    detail += [f"{name} is installed {count} times" for name, count in counts.items() if count > 1]
+    if detail:
+        subject = "the installed distributions are not the locked ones"
+        return Result(kind="distributions", subject=subject, status="failed", detail=tuple(detail))
+    subject = f"{len(locked)} distributions are the locked ones"
+    return Result(kind="distributions", subject=subject, status="passed")
+
+
+def judge_requirements(
+    installed: Sequence[Installed], lock: Lock, environment: Mapping[str, str]
+) -> list[Result]:
+    """Check that all requirements hold but for those that the lock's overrides void."""
+    verdict = check_requirements(
+        installed,
+        environment,
+        voided=lock.voided,
+        roots=_list_of(lock.spec.get("pypi") or {}, "dependencies"),
+    )
+    voided = [str(violation) for violation in verdict.voided]
+    if verdict.ok:
+        subject = f"{verdict.held} requirements hold"
+        if voided:
+            subject += f"; {len(voided)} voided: {'; '.join(voided)}"
+        results = [Result(kind="requirements", subject=subject, status="passed")]
+    else:
+        broken = [*map(str, verdict.violations), *verdict.malformed]
+        subject = f"{len(broken)} requirements do not hold, and no override voids them"
+        results = [
+            Result(kind="requirements", subject=subject, status="failed", detail=tuple(broken))
+        ]
+    for void in verdict.unused:
+        subject = f"{void.dependent} {void.version}: {void.requirement} need not be voided"
+        results.append(Result(kind="void", subject=subject, status="noted"))
+    return results
+
+
+def _facts(
+    inventory: Inventory | Completed, lock: Lock, environment: Mapping[str, str]
+) -> list[Result]:
+    if isinstance(inventory, Completed):
+        return [
+            Result(
+                kind="python",
+                subject=f"python{lock.python} does not tell what is installed",
+                status="failed",
+                detail=explain(inventory, f"python{lock.python}"),
+                seconds=inventory.seconds,
+            )
+        ]
+    results = []
+    if not f"{inventory.python}.".startswith(f"{lock.python}."):
+        subject = f"Python is {inventory.python}, locked is {lock.python}"
+        results.append(Result(kind="python", subject=subject, status="failed"))
+    results.append(compare_distributions(inventory.distributions, lock))
+    return results + judge_requirements(inventory.distributions, lock, environment)
+
+
+def _overrides(lock: Lock) -> Iterator[tuple[OverrideFacts, list[Any]]]:
+    """Give what each locked override says of itself, and the checks that its spec asks for."""
+    asked = {
+        canonicalize_name(str(item.get("package", ""))): item
+        for item in _list_of(lock.spec, "overrides")
+        if isinstance(item, Mapping)
+    }
+    for override in lock.overrides:
+        spec = asked.get(canonicalize_name(override.package), {})
+        facts = OverrideFacts(
+            package=override.package,
+            version=override.version,
+            against=tuple(
+                f"{void.dependent} {void.version}: {void.requirement}" for void in override.voids
+            ),
+            because=str(spec.get("because") or ""),
+        )
+        yield facts, _list_of(spec, "checks")
+
+
+def _list_of(data: Mapping[str, Any], key: str) -> list[Any]:
+    value = data.get(key)
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def _same_version(one: str, other: str) -> bool:
+    try:
+        return Version(one) == Version(other)
+    except InvalidVersion:
+        return one == other

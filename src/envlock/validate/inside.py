@@ -1,0 +1,199 @@
+"""An image ready to run commands in: its root, environment, user, home and working directory.
+
+OCI image-spec, config.md (``Env``, ``User``, ``WorkingDir``) and its conversion to a runtime
+configuration (conversion.md), as container engines read them.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+from dataclasses import dataclass, replace
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from envlock.errors import ArtifactError
+from envlock.requirements import Installed
+from envlock.validate.rootfs import read_inside
+from envlock.validate.sandbox import DEFAULT_PATH, NOT_FOUND, Bind, Command, Completed, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from envlock.validate.layout import Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inside:
+    """Where and as whom commands run; home: a directory to be made writable, or None."""
+
+    sandbox: Sandbox
+    rootfs: Path
+    env: Mapping[str, str]
+    user: tuple[int, int]
+    workdir: str
+    home: str | None
+    timeout: float | None
+    memory: int | None = None
+
+    def with_env(self, more: Mapping[str, str]) -> Inside:
+        """Return this with more variables."""
+        return replace(self, env={**self.env, **more})
+
+    def run(
+        self,
+        argv: tuple[str, ...],
+        *,
+        stdin: bytes = b"",
+        binds: tuple[Bind, ...] = (),
+        network: bool = False,
+        interactive: bool = False,
+    ) -> Completed:
+        """Run ``argv`` in a sandbox of its own; raises SandboxError.
+
+        ``network`` and ``interactive`` (the caller's terminal) are for people's commands.
+        """
+        command = Command(
+            argv=argv,
+            env=self.env,
+            user=self.user,
+            workdir=self.workdir,
+            timeout=self.timeout,
+            memory=self.memory,
+            binds=binds,
+            tmpfs=(self.home,) if self.home else (),
+            stdin=stdin,
+            network=network,
+            interactive=interactive,
+        )
+        return self.sandbox.run(self.rootfs, command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What the image's own Python says of itself; python: its full version."""
+
+    python: str
+    executable: str
+    distributions: tuple[Installed, ...]
+
+
+def enter(
+    rootfs: Path,
+    config: Config,
+    sandbox: Sandbox,
+    *,
+    timeout: float | None,
+    memory: int | None = None,
+) -> Inside:
+    """Return how commands run in ``rootfs`` by the image's config; raises ArtifactError.
+
+    timeout in seconds and memory in bytes apply to each command.
+    """
+    uid, gid, listed = _user(rootfs, config.user)
+    env = {"PATH": DEFAULT_PATH, **config.env}
+    wanted = env.get("HOME") or listed
+    home = wanted if _is_empty_directory(rootfs, wanted) else None
+    if "HOME" not in env:
+        env["HOME"] = home or "/tmp"  # noqa: S108 - inside
+    return Inside(
+        sandbox=sandbox,
+        rootfs=rootfs,
+        env=env,
+        user=(uid, gid),
+        workdir=config.workdir if _is_directory(rootfs, config.workdir) else "/",
+        home=home,
+        timeout=timeout,
+        memory=memory,
+    )
+
+
+def take_inventory(inside: Inside, python: str) -> Inventory | Completed:
+    """Ask the image's ``python`` what is installed; gives what it did instead of an answer."""
+    mark = f"envlock-{secrets.token_hex(16)}:"
+    probe = resources.files("envlock.validate").joinpath("probe.py").read_text("utf-8")
+    request = json.dumps({"mark": mark, "site_packages": None}).encode()
+    done = inside.run((python, "-c", probe), stdin=request)
+    _, found, reply = done.stdout.rpartition(f"\n{mark}".encode())
+    if done.timed_out or done.returncode == NOT_FOUND or not found:
+        return done
+    try:
+        return _inventory(json.loads(reply.partition(b"\n")[0]))
+    except (ValueError, TypeError, KeyError):
+        return done
+
+
+def shell_quoted(argv: tuple[str, ...]) -> str:
+    """Return ``argv`` as a person would type it, in one line."""
+    return shlex.join(argv).replace("\n", "; ")
+
+
+def _inventory(reply: dict[str, Any]) -> Inventory:
+    seen: dict[tuple[str, str, str], Installed] = {}
+    for item in reply["distributions"]:
+        name, version = str(item["name"] or ""), str(item["version"] or "")
+        location = str(item["location"])
+        seen[name, version, location] = Installed(
+            name=name,
+            version=version,
+            requires=tuple(str(text) for text in item["requires"]),
+            location=location,
+        )
+    return Inventory(
+        python=str(reply["python"]),
+        executable=str(reply["executable"]),
+        distributions=tuple(seen.values()),
+    )
+
+
+def _user(rootfs: Path, user: str) -> tuple[int, int, str]:
+    """Return uid, gid and home of config.md's ``user``, ``uid``, ``user:group`` and so on."""
+    name, _, group = user.partition(":")
+    rows = _rows(rootfs, "etc/passwd", 7)
+    row = next((row for row in rows if name in {row[0], row[2]}), None) if name else None
+    if not name:
+        row = next((row for row in rows if row[2] == "0"), None)
+    uid = _number(name or "0") if row is None else _number(row[2])
+    gid = 0 if row is None else _number(row[3])
+    if group:
+        gid = _group(rootfs, group)
+    if uid is None or gid is None:
+        raise ArtifactError(f"the image's user {user!r} is not in its /etc/passwd and /etc/group")
+    return uid, gid, row[5] if row is not None else "/"
+
+
+def _group(rootfs: Path, group: str) -> int | None:
+    rows = _rows(rootfs, "etc/group", 4)
+    return next((_number(row[2]) for row in rows if row[0] == group), _number(group))
+
+
+def _number(text: str) -> int | None:
+    """Return a uid or gid, None where ``text`` is none that Linux has."""
+    return int(text) if text.isdecimal() and len(text) <= 10 and int(text) < 2**32 - 1 else None
+
+
+def _rows(rootfs: Path, path: str, width: int) -> list[list[str]]:
+    data = read_inside(rootfs, path) or b""
+    rows = [line.split(":") for line in data.decode("utf-8", "replace").splitlines()]
+    return [row for row in rows if len(row) == width]
+
+
+def _is_directory(rootfs: Path, path: str) -> bool:
+    """Tell whether absolute ``path`` is a directory in the image; never follows links."""
+    current = rootfs
+    parts = [part for part in path.split("/") if part]
+    if not path.startswith("/") or ".." in parts:
+        return False
+    for part in parts:
+        current = current / part
+        if current.is_symlink() or not current.is_dir():
+            return False
+    return True
+
+
+def _is_empty_directory(rootfs: Path, path: str) -> bool:
+    if not path.strip("/") or not _is_directory(rootfs, path):
+        return False
+    return not any((rootfs / path.strip("/")).iterdir())

@@ -1,0 +1,274 @@
+"""Run a command inside a root file system that nobody can change, seeing nothing else.
+
+The one implementation is bubblewrap (``bwrap``): every namespace is new, the root is
+read-only, only /tmp, /run, /var/tmp and what the caller names are writable (in memory, gone
+afterwards), no capability is left, and the network has nothing but loopback unless asked for.
+It needs no daemon and no root.  Where it cannot be had, nothing is run at all.
+
+A memory limit is RLIMIT_DATA (what a process really may write to): RLIMIT_AS would count the
+terabytes of address space that CUDA reserves, and a cgroup needs rights that a user may not
+have.  It holds for each process, not for their sum; there is none by default.
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol
+
+from envlock.errors import SandboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOT_FOUND = 127
+"""The return code where the command is not in the root file system (as in POSIX shells)."""
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CAPTURE_LIMIT = 4 << 20
+"""Bytes kept of each of stdout and stderr, the last ones."""
+
+_WRITABLE = ("/tmp", "/run", "/var/tmp")  # noqa: S108 - inside
+_HOSTS = b"127.0.0.1 localhost\n::1 localhost\n"
+_INSTALL = "install bubblewrap (the package is called bubblewrap on Debian, Fedora and Arch)"
+_NAMESPACES = (
+    "let users make namespaces: sysctl user.max_user_namespaces above 0, "
+    "kernel.unprivileged_userns_clone=1 (Debian), "
+    "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); in a container also its seccomp "
+    "profile must allow it"
+)
+_LIMITER = (
+    "import os,resource,sys\n"
+    "size=int(sys.argv[1])\n"
+    "resource.setrlimit(resource.RLIMIT_DATA,(size,size))\n"
+    "os.execv(sys.argv[2],sys.argv[2:])"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bind:
+    """A path of this machine that the command may see; device: with access to device nodes."""
+
+    source: Path
+    target: str
+    writable: bool = False
+    device: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What to run, and as whom.
+
+    user: numeric (uid, gid) inside; timeout in seconds; memory: bytes a process may write to;
+    tmpfs: more directories to be writable and empty, they must exist in the root; interactive:
+    use the caller's terminal instead of capturing (the command can then type into it).
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: tuple[int, int] = (65532, 65532)
+    workdir: str = "/"
+    network: bool = False
+    timeout: float | None = None
+    memory: int | None = None
+    binds: tuple[Bind, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    stdin: bytes = b""
+    interactive: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """What became of a command; 128 + n: ended by signal n; stdout and stderr: their ends."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+    timed_out: bool
+    seconds: float
+
+
+class Sandbox(Protocol):
+    """Runs commands inside root file systems."""
+
+    def run(self, rootfs: Path, command: Command) -> Completed:
+        """Run to the end or to the timeout, which nothing survives.
+
+        Raises SandboxError where the sandbox cannot be set up; nothing was run then.
+        """
+
+
+def find_bwrap(search_path: str) -> Path:
+    """Return bubblewrap's program from ``search_path`` (as in PATH); raises SandboxError."""
+    found = shutil.which("bwrap", path=search_path)
+    if found is None:
+        raise SandboxError(
+            "checks run in bubblewrap's sandbox, and bwrap is not installed", hint=_INSTALL
+        )
+    return Path(found).absolute()
+
+
+@dataclass(frozen=True, slots=True)
+class Bubblewrap:
+    """:class:`Sandbox` by bubblewrap 0.5 or later; program: an absolute path."""
+
+    program: Path
+
+    def run(self, rootfs: Path, command: Command) -> Completed:
+        with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as hosts:
+            for file, data in ((stdin, command.stdin), (hosts, _HOSTS)):
+                file.write(data)
+                file.seek(0)
+            reading, writing = os.pipe()
+            with os.fdopen(reading, "rb") as status:
+                options = self._options(rootfs, command, hosts.fileno(), writing)
+                try:
+                    process, started = self._start(
+                        [*options, "--", *command.argv],
+                        command,
+                        None if command.interactive else stdin,
+                        (hosts.fileno(), writing),
+                    )
+                finally:
+                    os.close(writing)
+                stdout, stderr, timed_out = _listen(process, command.timeout)
+                seconds = time.monotonic() - started
+                ran = b'"exit-code"' in status.read(1 << 16)
+        code = process.returncode
+        if not ran and not timed_out:
+            code = _not_started(stderr, command)
+        return Completed(
+            returncode=code, stdout=stdout, stderr=stderr, timed_out=timed_out, seconds=seconds
+        )
+
+    def _start(
+        self,
+        argv: list[str],
+        command: Command,
+        stdin: IO[bytes] | None,
+        kept: tuple[int, ...],
+    ) -> tuple[subprocess.Popen[bytes], float]:
+        if command.memory is not None:
+            limiter = [sys.executable, "-I", "-S", "-c", _LIMITER, str(command.memory)]
+            argv = [*limiter, *argv]
+        output = None if command.interactive else subprocess.PIPE
+        started = time.monotonic()
+        try:
+            process = subprocess.Popen(
+                argv, stdin=stdin, stdout=output, stderr=output, env={}, pass_fds=kept
+            )
+        except OSError as error:
+            raise SandboxError(f"cannot run {self.program}: {error}", hint=_INSTALL) from error
+        return process, started
+
+    def _options(self, rootfs: Path, command: Command, hosts: int, status: int) -> list[str]:
+        uid, gid = command.user
+        options = [str(self.program), "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
+        options += ["--share-net"] if command.network else []
+        options += [] if command.interactive else ["--new-session"]
+        options += ["--uid", str(uid), "--gid", str(gid), "--hostname", "sandbox"]
+        options += ["--json-status-fd", str(status), "--ro-bind", str(rootfs), "/"]
+        _require_directory(rootfs, "/proc")
+        _require_directory(rootfs, "/dev")
+        options += ["--proc", "/proc", "--dev", "/dev"]
+        for place in (*_WRITABLE, *command.tmpfs):
+            _require_directory(rootfs, place)
+            options += ["--tmpfs", place]
+        if _kind(rootfs, "/etc/hosts") == stat.S_IFREG:
+            options += ["--ro-bind-data", str(hosts), "/etc/hosts"]
+        if command.network and _kind(rootfs, "/etc/resolv.conf") == stat.S_IFREG:
+            options += ["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]
+        for bind in command.binds:
+            word = "--dev-bind" if bind.device else "--bind" if bind.writable else "--ro-bind"
+            options += [word, str(bind.source), bind.target]
+        options += ["--chdir", command.workdir, "--clearenv"]
+        for name, value in command.env.items():
+            options += ["--setenv", name, value]
+        return options
+
+
+def _listen(process: subprocess.Popen[bytes], timeout: float | None) -> tuple[bytes, bytes, bool]:
+    """Collect both outputs' ends until the process ends or ``timeout`` seconds passed.
+
+    Killing bwrap kills the first process of its PID namespace (--die-with-parent) and the
+    kernel then kills all others in it.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    pipes = [pipe for pipe in (process.stdout, process.stderr) if pipe is not None]
+    kept = {pipe: bytearray() for pipe in pipes}
+    timed_out = False
+    try:
+        with selectors.DefaultSelector() as selector:
+            for pipe in pipes:
+                selector.register(pipe, selectors.EVENT_READ)
+            while selector.get_map() and not timed_out:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                for key, _ in selector.select(left):
+                    data = os.read(key.fd, 1 << 16)
+                    if not data:
+                        selector.unregister(key.fileobj)
+                    buffer = kept[key.fileobj]  # type: ignore[index]
+                    buffer += data
+                    if len(buffer) > 2 * CAPTURE_LIMIT:
+                        del buffer[:-CAPTURE_LIMIT]
+                timed_out = deadline is not None and time.monotonic() >= deadline
+        if not timed_out:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            process.wait(left)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+        for pipe in pipes:
+            pipe.close()
+    outputs = [bytes(kept[pipe][-CAPTURE_LIMIT:]) for pipe in pipes] or [b"", b""]
+    return outputs[0], outputs[1], timed_out
+
+
+def _not_started(stderr: bytes, command: Command) -> int:
+    """Tell a missing command, which is the image's fault, from a sandbox that did not come up."""
+    said = stderr.decode("utf-8", "replace").strip()
+    if re.search(r"^bwrap: execvp ", said, re.MULTILINE):
+        return NOT_FOUND
+    refused = re.search(r"namespace|uid map|gid map|Operation not permitted|clone", said)
+    raise SandboxError(
+        f"the sandbox for {command.argv[0]!r} cannot be set up",
+        details=tuple(said.splitlines()[-5:]),
+        hint=_NAMESPACES if refused else None,
+    )
+
+
+def _require_directory(rootfs: Path, place: str) -> None:
+    if _kind(rootfs, place) != stat.S_IFDIR:
+        raise SandboxError(
+            f"the image's {place} is not a directory, so nothing can be mounted there",
+            where=str(rootfs),
+        )
+
+
+def _kind(rootfs: Path, place: str) -> int | None:
+    """Return the file type of ``place``, None where there is none or a link lies on the way."""
+    current = rootfs
+    kind: int | None = stat.S_IFDIR
+    for part in place.strip("/").split("/"):
+        if kind != stat.S_IFDIR:
+            return None
+        current = current / part
+        try:
+            kind = stat.S_IFMT(current.lstat().st_mode)
+        except OSError:
+            return None
+    return kind

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from envlock.apt_sources import apt_archives, parse_check_valid_until, parse_deb822, parse_one_line
+from envlock.debian_archive import parse_timestamp, snapshot_urls, timestamp
+from envlock.lock.model import DebianIndex
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEB822 = """\
+# a comment
+Types: deb deb-src
+URIs: http://one.example.com/debian/ http://two.example.com/debian
+Suites: bookworm bookworm-updates bookworm-backports
+Components: main
+# another
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: http://one.example.com/debian-security
+Suites: bookworm-security
+Components: main contrib
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+Check-Valid-Until: no
+
+Enabled: no
+Types: deb
+URIs: http://off.example.com/debian
+Suites: bookworm
+Components: main
+"""
+
+ONE_LINE = """\
+deb cdrom:[Debian GNU/Linux 12]/ bookworm main
+# deb http://off.example.com/debian bookworm main
+deb-src http://one.example.com/debian bookworm main
+deb http://one.example.com/debian bookworm main contrib # why
+deb [arch=amd64 signed-by=/k/debian-archive-a.gpg check-valid-until=no] https://two.example.com/d bookworm-security main
+"""  # noqa: E501
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "etc/apt/sources.list.d").mkdir(parents=True)
+    keyring = tmp_path / "usr/share/keyrings/debian-archive-keyring.gpg"
+    keyring.parent.mkdir(parents=True)
+    keyring.write_bytes(b"")
+    return tmp_path
+
+
+def _write(root: Path, name: str, text: str) -> None:
+    (root / "etc/apt" / name).write_text(text)
+
+
+def test_deb822(root: Path) -> None:
+    _write(root, "sources.list.d/debian.sources", DEB822)
+    _write(root, "sources.list.d/off.sources.disabled", DEB822.replace("one", "off"))
+    main, security = apt_archives(root, suite="bookworm")
+    assert main.name == "debian"
+    assert main.suites == ("bookworm", "bookworm-updates")
+    assert main.urls == ("http://one.example.com/debian", "http://two.example.com/debian")
+    assert main.keyring == root / "usr/share/keyrings/debian-archive-keyring.gpg"
+    assert main.check_valid_until
+    assert (security.name, security.suites) == ("debian-security", ("bookworm-security",))
+    assert not security.check_valid_until
+
+
+def test_one_line(root: Path) -> None:
+    _write(root, "sources.list", ONE_LINE)
+    main, security = apt_archives(root, suite="bookworm")
+    assert (main.suites, main.urls) == (("bookworm",), ("http://one.example.com/debian",))
+    assert security.urls == ("https://two.example.com/d",)
+    assert not security.check_valid_until
+
+
+def test_aptwide_valid_until(root: Path) -> None:
+    _write(root, "sources.list.d/debian.sources", DEB822)
+    archives = apt_archives(root, suite="bookworm", check_valid_until=False)
+    assert not any(archive.check_valid_until for archive in archives)
+    assert not parse_check_valid_until('A "";\nAcquire::Check-Valid-Until "false";\n')
+    assert parse_check_valid_until('Acquire::Check-Valid-Until "true";\n')
+    assert parse_check_valid_until("")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deb http://ports.example.com/ubuntu jammy main universe\n",
+        # other repositories that use Debian's codenames
+        "deb [signed-by=/etc/apt/keyrings/vendor.gpg] https://apt.example.com bookworm main\n",
+        "deb https://apt.example.com bookworm stable\n",
+        "deb https://apt.example.com bookworm-pgdg main\n",
+        "deb http://mirror.example.com/debian-security bookworm-security main\n",
+        "deb file:/srv/debian bookworm main\n",
+        "nonsense\n",
+        "",
+    ],
+)
+def test_what_is_not_debian_gives_nothing(root: Path, text: str) -> None:
+    _write(root, "sources.list", text)
+    assert apt_archives(root, suite="bookworm") == []
+
+
+def test_other_distributions_and_machines_without_apt(root: Path, tmp_path: Path) -> None:
+    _write(root, "sources.list", "deb http://one.example.com/debian bookworm main\n")
+    assert apt_archives(root, suite="bookworm", distribution="ubuntu") == []
+    assert apt_archives(root, suite="trixie") == []
+    assert apt_archives(root, suite="bookworm", components=("non-free",)) == []
+    assert apt_archives(tmp_path / "nowhere", suite="bookworm") == []
+
+
+def test_an_embedded_key_is_no_path() -> None:
+    text = DEB822.partition("\n\n")[0].rpartition("\n")[0]
+    text += "\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc/def\n"
+    (source,) = parse_deb822(text)
+    assert source.signed_by == ()
+
+
+def test_one_line_without_options() -> None:
+    (source,) = parse_one_line("deb\thttp://one.example.com/debian  bookworm   main contrib\n")
+    assert source.components == ("main", "contrib")
+
+
+def test_snapshot_urls() -> None:
+    index = DebianIndex(
+        archive="debian-security", suite="bookworm-security", date="20251231T200000Z", sha256=""
+    )
+    template = "https://snapshot.example.com/archive/{archive}/{timestamp}/"
+    base = "https://snapshot.example.com/archive/debian-security"
+    assert snapshot_urls(template, index, "pool/a.deb") == [
+        f"{base}/20251231T200000Z/pool/a.deb",
+        f"{base}/20260101T020000Z/pool/a.deb",
+        f"{base}/20260101T200000Z/pool/a.deb",
+    ]
+    assert timestamp(parse_timestamp(index.date)) == index.date
+    with pytest.raises(ValueError, match="does not match"):
+        parse_timestamp("2025-12-31")

@@ -1,0 +1,328 @@
+"""From a .deb to entries: what is kept, what moves, what is refused."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import re
+import sys
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envlock.errors import ArtifactError
+from envlock.layers.deb import merged_path, read_control, read_entries
+from envlock.layers.debar import Unpacked, read_ar
+from envlock.layers.debtar import read_members
+
+from .making import COMPRESS, CONTROL, Item, ar, deb, tar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from envlock.layers.entry import Entry
+
+ORDINARY = [
+    Item("./"),
+    Item("./usr/"),
+    Item("./usr/bin/"),
+    Item("./usr/bin/demo", b"#!/bin/sh\n" * 100),
+    Item("./usr/bin/su", b"x", mode=0o4755),
+    Item("./usr/bin/again", type=tarfile.LNKTYPE, target="./usr/bin/demo"),
+    Item("./usr/bin/link", type=tarfile.SYMTYPE, target="/etc/../demo"),
+    Item("./var/mail/", mode=0o2775, gid=8),
+    Item("./usr/share/" + "long/" * 40 + "name", b"", mode=0o644),
+]
+
+
+def entries(folder: Path, content: bytes) -> dict[str, Entry]:
+    path = folder / "demo.deb"
+    path.write_bytes(content)
+    return {entry.path: entry for entry in read_entries(path)}
+
+
+def packed(folder: Path, *items: Item) -> dict[str, Entry]:
+    return entries(folder, deb(tar(items)))
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+@pytest.mark.parametrize("layout", [tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
+def test_an_ordinary_package(tmp_path: Path, suffix: str, layout: int) -> None:
+    items = ORDINARY if layout == tarfile.GNU_FORMAT else ORDINARY[:-1]
+    found = entries(tmp_path, deb(tar(items, layout), suffix=suffix, control_suffix=suffix))
+    assert list(found) == [item.name.strip("./") for item in items[1:]]
+    demo = found["usr/bin/demo"]
+    assert demo.content is not None
+    assert demo.content.read() == b"#!/bin/sh\n" * 100
+    assert (demo.kind, demo.mode, demo.uid, demo.gid) == ("file", 0o755, 0, 0)
+    assert found["usr/bin/su"].mode == 0o4755
+    assert (found["usr/bin/again"].kind, found["usr/bin/again"].target) == (
+        "hardlink",
+        "usr/bin/demo",
+    )
+    assert found["usr/bin/link"].target == "/etc/../demo"
+    assert (found["var/mail"].mode, found["var/mail"].gid) == (0o2775, 8)
+
+
+def test_a_ustar_prefix(tmp_path: Path) -> None:
+    name = "./usr/share/" + "long/" * 20 + "name"
+    found = entries(tmp_path, deb(tar([Item(name, b"x")], tarfile.USTAR_FORMAT)))
+    assert list(found) == [name[2:]]
+
+
+def test_control_files(tmp_path: Path) -> None:
+    path = tmp_path / "demo.deb"
+    path.write_bytes(deb(tar([]), control={"md5sums": b"0  usr/bin/x\n", "triggers": b""}))
+    assert read_control(path) == {
+        "control": CONTROL,
+        "md5sums": b"0  usr/bin/x\n",
+        "triggers": b"",
+    }
+    assert list(read_entries(path)) == []
+
+
+def test_usr_is_merged(tmp_path: Path) -> None:
+    found = packed(
+        tmp_path,
+        Item("./bin/"),
+        Item("./bin/sh", b"x"),
+        Item("./lib/"),
+        Item("./lib/x86_64-linux-gnu/"),
+        Item("./lib/x86_64-linux-gnu/libc.so.6", b"y"),
+        Item("./lib64/"),
+        Item("./lib64/ld.so", type=tarfile.SYMTYPE, target="/lib/x86_64-linux-gnu/ld.so"),
+        Item("./sbin/dash", type=tarfile.LNKTYPE, target="./bin/sh"),
+        Item("./usr/lib/"),
+        Item("./usr/lib/x86_64-linux-gnu/"),
+        Item("./var/run/"),
+        Item("./var/run/demo/"),
+        Item("./var/lock/", mode=0o1777),
+        Item("./library/"),
+    )
+    assert list(found) == [
+        "usr/bin/sh",
+        "usr/lib/x86_64-linux-gnu",
+        "usr/lib/x86_64-linux-gnu/libc.so.6",
+        "usr/lib64/ld.so",
+        "usr/sbin/dash",
+        "usr/lib",
+        "run/demo",
+        "library",
+    ]
+    assert found["usr/sbin/dash"].target == "usr/bin/sh"
+    assert found["usr/lib64/ld.so"].target == "/lib/x86_64-linux-gnu/ld.so"
+
+
+def test_the_links_of_a_newer_base_files_are_dropped(tmp_path: Path) -> None:
+    assert not packed(tmp_path, Item("./bin", type=tarfile.SYMTYPE, target="usr/bin"))
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ([Item("../x", b"")], "leaves the image's root"),
+        ([Item("./usr/../../x", b"")], "leaves the image's root"),
+        ([Item("./usr//x", b"")], "leaves the image's root"),
+        ([Item("./bin/../x", b"")], "leaves the image's root"),
+        ([Item("/etc/x", b"")], "is absolute"),
+        ([Item("./x", type=tarfile.LNKTYPE, target="../y")], "leaves the image's root"),
+        ([Item("./x", type=tarfile.LNKTYPE, target="./y")], "no file before it"),
+        ([Item("./y/"), Item("./x", type=tarfile.LNKTYPE, target="./y")], "no file before it"),
+        ([Item("./x", type=tarfile.LNKTYPE, target="/etc/y")], "is absolute"),
+        ([Item("./x", type=tarfile.SYMTYPE)], "has no target"),
+        ([Item("./d", type=tarfile.SYMTYPE, target="/etc"), Item("./d/x", b"")], "leads through"),
+        ([Item("./d/x", b""), Item("./d", type=tarfile.SYMTYPE, target="/")], "paths below it"),
+        ([Item("./d/e/x", b""), Item("./d", b"")], "paths below it"),
+        ([Item("./d", b""), Item("./d/x", b"")], "leads through './d', a file"),
+        ([Item("./x", type=tarfile.CHRTYPE)], "a character device"),
+        ([Item("./x", type=tarfile.BLKTYPE)], "a block device"),
+        ([Item("./x", type=tarfile.FIFOTYPE)], "a fifo"),
+        ([Item("./x", b"", type=tarfile.GNUTYPE_SPARSE)], "a sparse file"),
+        ([Item("./x", b"", type=b"Z")], "unknown tar type"),
+        ([Item("./x", b"a"), Item("./x", b"a")], "are both 'x'"),
+        ([Item("./lib/x", b"a"), Item("./usr/lib/x", b"b")], "'./lib/x' and './usr/lib/x' are"),
+        ([Item("./lib/x/"), Item("./usr/lib/x", b"b")], "are both 'usr/lib/x'"),
+        ([Item("./lib", b"a")], "must be a directory or a link to 'usr/lib'"),
+        ([Item("./lib", type=tarfile.SYMTYPE, target="opt")], "must be a directory"),
+        ([Item("./x", b"", uid=1000)], "dynamic user or group"),
+        ([Item("./d/", b"", type=tarfile.DIRTYPE), Item("./\udcff", b"")], "is not UTF-8"),
+    ],
+)
+def test_hostile_content_is_refused(tmp_path: Path, items: list[Item], message: str) -> None:
+    with pytest.raises(ArtifactError, match=re.escape(message)) as caught:
+        packed(tmp_path, *items)
+    assert caught.value.where == "demo.deb"
+
+
+def test_pax_headers_are_refused(tmp_path: Path) -> None:
+    item = Item("./x", b"", pax={"comment": "x"})
+    with pytest.raises(ArtifactError, match="a PAX header"):
+        entries(tmp_path, deb(tar([item], tarfile.PAX_FORMAT)))
+
+
+GOOD = deb(tar(ORDINARY))
+
+
+def _member(name: str, size: str, body: bytes = b"") -> bytes:
+    return f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{size:<10}`\n".encode() + body
+
+
+BINARY = _member("debian-binary", "4", b"2.0\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not an ar archive"),
+        (b"!<arch>\r" + GOOD[8:], "not an ar archive"),
+        (b"!<arch>\n", "first member is not debian-binary"),
+        (GOOD[:-40], "ends within its member 'data.tar.xz'"),
+        (GOOD[:40], "bad header"),
+        (b"!<arch>\n" + BINARY, "without control.tar or data.tar"),
+        (b"!<arch>\n" + _member("debian-binary", "-4", b"2.0\n"), "bad header"),
+        (b"!<arch>\n" + _member("debian-binary", "0x4", b"2.0\n"), "bad header"),
+        (b"!<arch>\n" + _member("debian-binary", "", b"2.0\n"), "bad header"),
+        (b"!<arch>\n" + _member("debian-binary", "9999999999", b"2.0\n"), "ends within"),
+        (b"!<arch>\n" + _member("debian-binary", "3", b"2.0x"), "bad padding"),
+        (ar([("debian-binary", b"3.0\n")]), "unknown format version"),
+        (ar([("debian-binary", b"2.0\n"), ("x", b""), ("data.tar", b"")]), "control.tar should be"),
+        (
+            ar([("debian-binary", b"2.0\n"), ("control.tar", b""), ("data.tar.lzma", b"")]),
+            "data.tar should be",
+        ),
+        (
+            ar(
+                [("debian-binary", b"2.0\n"), ("control.tar", b""), ("data.tar.xz", b"garbage" * 9)]
+            ),
+            "damaged compressed data",
+        ),
+        (
+            ar([("debian-binary", b"2.0\n"), ("control.tar", b""), ("data.tar.xz", b"")]),
+            "ends too early",
+        ),
+        (
+            ar([("debian-binary", b"2.0\n"), ("control.tar", b""), ("data.tar", b"x" * 512)]),
+            "checksum",
+        ),
+        (
+            ar([("debian-binary", b"2.0\n"), ("control.tar", b""), ("data.tar", b"")]),
+            "the tar ends within a tar header",
+        ),
+    ],
+)
+def test_a_damaged_archive_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(ArtifactError, match=re.escape(message)):
+        entries(tmp_path, content)
+
+
+def test_a_cut_xz_stream_is_refused(tmp_path: Path) -> None:
+    data = lzma.compress(tar(ORDINARY))
+    members = [("debian-binary", b"2.0\n"), ("control.tar", tar([])), ("data.tar.xz", data[:-30])]
+    with pytest.raises(ArtifactError, match="ends too early"):
+        entries(tmp_path, ar(members))
+
+
+def test_members_to_ignore_and_several_streams(tmp_path: Path) -> None:
+    data = tar(ORDINARY)
+    streams = lzma.compress(data[:1000]) + bytes(8) + lzma.compress(data[1000:])
+    members = [
+        ("debian-binary", b"2.0\n"),
+        ("_later", b"odd"),
+        ("control.tar/", tar([])),
+        ("data.tar.xz", streams),
+        ("_gpgorigin", b"signature"),
+    ]
+    assert entries(tmp_path, ar(members)) == entries(tmp_path, GOOD)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_what_unpacks_to_too_much_is_refused(suffix: str) -> None:
+    packed_zeros = COMPRESS[suffix](bytes(3 << 20))
+    file = io.BytesIO(ar([("x", packed_zeros)]))
+    (member,) = read_ar(file)
+    with pytest.raises(ArtifactError, match="more than the 1048576 bytes"):
+        Unpacked(file, member, suffix, 1 << 20).read(3 << 20)
+    assert Unpacked(file, member, suffix, 3 << 20).read(4 << 20) == bytes(3 << 20)
+
+
+def test_an_xz_stream_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
+    # The dictionary's size is in the block header; its CRC is made right again.
+    import struct
+    import zlib
+
+    stream = bytearray(lzma.compress(tar([]), preset=0))
+    at = 12
+    length = (stream[at] + 1) * 4
+    place = stream.index(b"\x21\x01", at) + 2
+    stream[place] = 40  # 4 GiB - 1
+    stream[at + length - 4 : at + length] = struct.pack(
+        "<I", zlib.crc32(stream[at : at + length - 4])
+    )
+    members = [("debian-binary", b"2.0\n"), ("control.tar", b""), ("data.tar.xz", bytes(stream))]
+    with pytest.raises(ArtifactError, match="Memory usage limit"):
+        entries(tmp_path, ar(members))
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="this Python reads zstd")
+def test_zstd_without_a_reader_says_what_to_do(tmp_path: Path) -> None:
+    members = [("debian-binary", b"2.0\n"), ("control.tar", b""), ("data.tar.zst", b"x")]
+    with pytest.raises(ArtifactError, match=r"Python 3\.14"):
+        entries(tmp_path, ar(members))
+
+
+def test_data_after_the_end_of_a_tar_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="after the end"):
+        entries(tmp_path, deb(tar([]) + b"x"))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_an_ar_archive_or_an_error(data: bytes) -> None:
+    for content in (data, b"!<arch>\n" + data):
+        try:
+            members = read_ar(io.BytesIO(content))
+        except ArtifactError:
+            continue
+        assert all(member.offset + member.size <= len(content) for member in members)
+
+
+@given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
+def test_a_flipped_byte_is_harmless_or_an_error(
+    tmp_path_factory: pytest.TempPathFactory, at: int, value: int
+) -> None:
+    content = bytearray(GOOD)
+    content[at] = value
+    path = tmp_path_factory.getbasetemp() / "flipped.deb"
+    path.write_bytes(content)
+    try:
+        read_control(path)
+        for entry in read_entries(path):
+            assert not entry.path.startswith(("/", "bin/", "lib/"))
+    except ArtifactError:
+        pass
+
+
+SMALL = tar(ORDINARY[:7])
+
+
+@given(st.integers(0, len(SMALL) - 1), st.binary(min_size=1, max_size=12), st.booleans())
+def test_any_tar_is_read_or_an_error(at: int, junk: bytes, mend: bool) -> None:
+    content = bytearray(SMALL)
+    content[at : at + len(junk)] = junk
+    if mend:  # so that what lies behind the checksum is reached
+        start = at // 512 * 512
+        content[start + 148 : start + 156] = b" " * 8
+        total = sum(content[start : start + 512])
+        content[start + 148 : start + 156] = b"%06o\0 " % total
+    try:
+        for member in read_members(io.BytesIO(bytes(content[: len(SMALL)]))):
+            assert len(member.data) <= len(SMALL)
+    except ArtifactError:
+        pass
+
+
+@given(st.from_regex(r"[a-z/]{1,12}", fullmatch=True))
+def test_a_merged_path_stays_where_it_is(path: str) -> None:
+    assert merged_path(merged_path(path)) == merged_path(path)
