@@ -30,7 +30,7 @@ class Built:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def build(  # noqa: PLR0913
+def build(
     lock: Lock,
     paths: Mapping[str, Path],
     target: Path,

@@ -32,7 +32,7 @@ def _version(value: bool) -> None:
 
 
 @app.callback()
-def root(  # noqa: PLR0913
+def root(
     context: typer.Context,
     project: Annotated[
         Path, typer.Option(help="The project's folder, or one inside it.", file_okay=False)

@@ -68,8 +68,7 @@ def _write(out: BinaryIO, path: str, content: Content) -> None:
     out.write(tar.header(Entry(path=path, kind="file", mode=0o644, content=content)))
     if isinstance(content, _Blob):
         with content.path.open("rb") as stream:
-            for piece in read_pieces(stream):
-                out.write(piece)
+            out.writelines(read_pieces(stream))
     else:
         out.write(content.read())
     out.write(tar.padding(content.size))

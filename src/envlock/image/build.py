@@ -11,7 +11,6 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envlock.errors import ArtifactError, LockError
@@ -33,6 +32,7 @@ from envlock.platforms import PLATFORMS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import Future
+    from pathlib import Path
 
     from envlock.image.layout import ImageDigests, Staging
     from envlock.lock.model import Lock
@@ -56,7 +56,7 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def build_image(  # noqa: PLR0913
+def build_image(
     lock: Lock,
     paths: Mapping[str, Path],
     staging: Staging,

@@ -184,9 +184,9 @@ def _code_lengths(frequencies: Mapping[int, int], limit: int) -> dict[int, int]:
 
 @cache
 def _fixed_codes() -> tuple[dict[int, str], dict[int, str]]:
-    widths = {symbol: 8 for symbol in range(144)} | {symbol: 9 for symbol in range(144, 256)}
-    widths |= {symbol: 7 for symbol in range(256, 280)} | {symbol: 8 for symbol in range(280, 288)}
-    return _canonical(widths), _canonical({symbol: 5 for symbol in range(32)})
+    widths = dict.fromkeys(range(144), 8) | dict.fromkeys(range(144, 256), 9)
+    widths |= dict.fromkeys(range(256, 280), 7) | dict.fromkeys(range(280, 288), 8)
+    return _canonical(widths), _canonical(dict.fromkeys(range(32), 5))
 
 
 def _fixed_block(tokens: list[int]) -> str:

@@ -70,7 +70,7 @@ def _octal(value: int, width: int) -> bytes:
     return text
 
 
-def _block(  # noqa: PLR0913
+def _block(
     entry: Entry, name: bytes, prefix: bytes, *, size: int, kind: bytes, mtime: int
 ) -> bytes:
     fields = [

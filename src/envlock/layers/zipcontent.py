@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -129,7 +130,7 @@ def read_zip(path: Path, archive: BinaryIO) -> list[ZipFileInfo]:
         raise ArtifactError(f"{path.name} is not a usable zip archive ({error})") from error
     names = [info.filename for info in infos]
     if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})[0]
+        twice = min(name for name, count in Counter(names).items() if count > 1)
         raise ArtifactError(f"{path.name} has two entries with the name {twice!r}")
     files, end = [], 0
     for info in sorted(infos, key=lambda info: info.header_offset):

@@ -115,7 +115,8 @@ class _Parser:
                 raise SpecError(
                     f"{requirement.name} is asked for twice",
                     location=self._at(here),
-                    hint=f"the first is in line {found[key].location.line}; join the two with a comma",
+                    hint=f"the first is in line {found[key].location.line}; "
+                    "join the two with a comma",
                 )
             found[key] = Asked(requirement=requirement, location=self._at(here))
         return tuple(found.values())
@@ -273,7 +274,8 @@ class _Parser:
                 raise SpecError(
                     f"{override.package} is overridden twice",
                     location=override.location,
-                    hint=f"the first override is in line {first}; name all dependents in one against:",
+                    hint=f"the first override is in line {first}; "
+                    "name all dependents in one against:",
                 )
             seen[override.package] = override
             for asked in (*spec.pypi.dependencies, *spec.pypi.constraints):

@@ -1,7 +1,8 @@
 """What a spec asks of one platform, in one canonical form.
 
-The lock carries this projection and its hash (``Lock.input``).  Comments, the order of lists that have no
-order, and the URLs of indexes do not count: a change of those leaves a lock fresh.
+The lock carries this projection and its hash (``Lock.input``).  Comments, the order of
+lists that have no order, and the URLs of indexes do not count: a change of those leaves a
+lock fresh.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @app.command("build")
-def build_command(  # noqa: PLR0913
+def build_command(
     context: typer.Context,
     names: Annotated[
         list[str] | None,
@@ -97,7 +97,7 @@ def load_named(state: Context, name: str, platform: str | None) -> Lock:
     return lock
 
 
-def _build(  # noqa: PLR0913
+def _build(
     state: Context,
     lock: Lock,
     target: Path,

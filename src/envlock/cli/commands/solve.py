@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @app.command("solve")
-def solve_command(  # noqa: PLR0913
+def solve_command(
     context: typer.Context,
     names: Annotated[
         list[str] | None,

@@ -62,7 +62,7 @@ class Diagnosis:
                         f"not list: {item.name} {item.version} requires {bare(pin)}",
                         where=str(override.location),
                         hint="if that pin may be voided as well, write\n"
-                        + f"      against: {{{', '.join(lines)}}}",
+                        f"      against: {{{', '.join(lines)}}}",
                     )
         return None
 

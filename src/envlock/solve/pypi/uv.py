@@ -34,7 +34,7 @@ _NETWORK = re.compile(
     r"HTTP status (?:server error|client error \((?:401|403|407|429))|network was disabled",
 )
 _ANNOTATED = re.compile(
-    r"^([A-Za-z0-9][A-Za-z0-9._-]*)==\S+.*?\n(?:\s+#.*\n)*?\s+# from (\S+)", re.M
+    r"^([A-Za-z0-9][A-Za-z0-9._-]*)==\S+.*?\n(?:\s+#.*\n)*?\s+# from (\S+)", re.MULTILINE
 )
 
 

@@ -1,0 +1,1 @@
+"""The PyPI packages of an environment, resolved by uv."""
