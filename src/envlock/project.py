@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from envlock.lock.codec import lock_path
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,8 @@ class Project:
 
     def spec(self, name: str) -> Path:
         """Return the spec's path; raises UsageError if there is none."""
+        if not _NAME.match(name):
+            raise UsageError(f"{name!r} is no name of an environment")
         path = self.root / "envs" / f"{name}.yaml"
         if path.is_file():
             return path
@@ -39,6 +44,8 @@ class Project:
 
     def locked_platforms(self, name: str) -> list[str]:
         """Return the platforms an environment is locked for; raises LockError for none."""
+        if not _NAME.match(name):
+            raise UsageError(f"{name!r} is no name of an environment")
         files = sorted((self.root / "locks").glob(f"{name}.*.lock.json"))
         platforms = [file.name.removeprefix(f"{name}.").split(".")[0] for file in files]
         if not platforms:

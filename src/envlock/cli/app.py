@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from envlock.cli.context import Context
+from envlock.cli.options import Json, Project, Quiet, Verbose, with_shared_options
 from envlock.cli.output import Output
 from envlock.errors import EnvlockError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 app = typer.Typer(
     name="envlock",
@@ -34,19 +37,26 @@ def _version(value: bool) -> None:
 @app.callback()
 def root(
     context: typer.Context,
-    project: Annotated[
-        Path, typer.Option(help="The project's folder, or one inside it.", file_okay=False)
-    ] = Path(),
-    json: Annotated[bool, typer.Option("--json", help="Print results for machines.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what is wrong.")] = False,
-    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more.")] = 0,
+    project: Project = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     version: Annotated[  # noqa: ARG001
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Options that every command takes."""
-    output = Output(json=json, quiet=quiet, verbose=verbose)
-    context.obj = Context(output=output, folder=project)
+    """Set up what all commands share."""
+    context.obj = Context(output=Output())
+    context.obj.apply(project=project, json=json, quiet=quiet, verbose=verbose)
+
+
+def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], None]:
+    """Register a command; it gets the shared options besides its own."""
+
+    def register(function: Callable[..., None]) -> None:
+        app.command(name, **settings)(with_shared_options(function))
+
+    return register
 
 
 def main() -> None:

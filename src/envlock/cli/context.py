@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,8 +35,15 @@ class Context:
     """One run of the command line."""
 
     output: Output
-    folder: Path
+    folder: Path = field(default_factory=Path)
     offline: bool = False
+
+    def apply(self, *, project: Path | None, json: bool, quiet: bool, verbose: bool) -> None:
+        """Take over the shared options; what was asked for once stays asked for."""
+        self.folder = project or self.folder
+        self.output.json |= json
+        self.output.quiet |= quiet
+        self.output.verbose |= verbose
 
     @cached_property
     def project(self) -> Project:

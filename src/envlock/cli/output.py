@@ -33,7 +33,7 @@ class Output:
 
     json: bool = False
     quiet: bool = False
-    verbose: int = 0
+    verbose: bool = False
     warnings: list[str] = field(default_factory=list)
     _progress: Progress | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)

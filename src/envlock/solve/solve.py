@@ -61,7 +61,7 @@ def solve(
     debs, section = _debian(spec, target, solvers, reporter, old, upgrade_packages)
     _check_python(spec, debs, bool(pypi.artifacts))
     artifacts = sorted((*debs, *pypi.artifacts), key=lambda a: (a.kind, a.name, a.file))
-    _warn_of_compiler(artifacts, reporter)
+    _warn_of_missing(artifacts, reporter)
     return Lock(
         name=spec.name,
         platform=target.name,
@@ -73,7 +73,7 @@ def solve(
     )
 
 
-def _debian(  # noqa: PLR0913
+def _debian(
     spec: Spec,
     target: Target,
     solvers: Solvers,
@@ -121,8 +121,19 @@ def _check_python(spec: Spec, debs: Sequence[Artifact], needed: bool) -> None:
     )
 
 
-def _warn_of_compiler(artifacts: Sequence[Artifact], reporter: Reporter) -> None:
+def _warn_of_missing(artifacts: Sequence[Artifact], reporter: Reporter) -> None:
+    """Name what wheels take for granted and the OS layer lacks.
+
+    A manylinux wheel may link to a list of libraries of the system (PEP 600); of those a
+    minimal Debian lacks only the C++ one.
+    """
     names = {artifact.name for artifact in artifacts}
+    compiled = [a.name for a in artifacts if a.kind == "pypi" and "-any.whl" not in a.file]
+    if compiled and "libstdc++6" not in names:
+        reporter.warn(
+            f"{', '.join(compiled[:3])}{' and others' if len(compiled) > 3 else ''} hold compiled "
+            "code, which mostly needs the C++ library: add libstdc++6 to debian.packages"
+        )
     if "triton" in names and not names & {"gcc", "clang", "tcc"}:
         reporter.warn(
             "triton compiles C at run time, and no compiler is in debian.packages: "

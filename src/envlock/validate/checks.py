@@ -16,9 +16,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from envlock.platforms import PLATFORMS
+from envlock.requirements import check_requirements
 from envlock.validate.inside import Inventory, enter, take_inventory
 from envlock.validate.layout import open_layout
-from envlock.requirements import check_requirements
 from envlock.validate.results import OverrideFacts, Report, Result
 from envlock.validate.rootfs import prepare_rootfs
 from envlock.validate.runner import Gpu, Runner, explain

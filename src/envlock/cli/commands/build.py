@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from envlock.cli.app import app
+from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.output import megabytes
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from envlock.pipeline import Built
 
 
-@app.command("build")
+@command("build")
 def build_command(
     context: typer.Context,
     names: Annotated[

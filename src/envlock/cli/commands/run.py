@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envlock.cli.app import app
+from envlock.cli.app import command
 from envlock.cli.commands.validate import built_image
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from envlock.validate.sandbox import Bind
 
 
-@app.command(
+@command(
     "run",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
@@ -28,8 +28,9 @@ def run_command(
     name: Annotated[
         str, typer.Argument(help="An environment that is built.", autocompletion=environments)
     ],
-    command: Annotated[
-        list[str] | None, typer.Argument(help="-- COMMAND ARG…; the image's own by default.")
+    argv: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- COMMAND ARG…]", help="The image's own by default."),
     ] = None,
     network: Annotated[bool, typer.Option("--network", help="Let the command use it.")] = False,
     bind: Annotated[
@@ -46,14 +47,12 @@ def run_command(
     image = open_layout(built_image(state, name))
     rootfs = prepare_rootfs(image, cache=state.config.cache_dir, reporter=state.output)
     inside = enter(rootfs, image.config, sandbox(), timeout=None)
-    if command and command[0] == "--":
-        command = command[1:]
-    default = (*image.config.entrypoint, *image.config.command)
-    argv = (*image.config.entrypoint, *command) if command else default
-    if not argv:
+    words = argv[1:] if argv and argv[0] == "--" else argv
+    wanted = (*image.config.entrypoint, *(words or image.config.command))
+    if not wanted:
         raise UsageError(f"{name} has no command of its own", hint=f"envlock run {name} -- COMMAND")
     done = inside.run(
-        argv, network=network, binds=tuple(_bind(text) for text in bind or ()), interactive=True
+        wanted, network=network, binds=tuple(_bind(text) for text in bind or ()), interactive=True
     )
     sys.exit(done.returncode)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from envlock.cli.app import app
+import typer
+
+from envlock.cli.app import command
 
 
-@app.command("schema")
-def schema_command() -> None:
+@command("schema")
+def schema_command(context: typer.Context) -> None:  # noqa: ARG001
     """Print the JSON Schema of envs/*.yaml, for editors and checks."""
     from envlock.spec.schema import schema_text
 

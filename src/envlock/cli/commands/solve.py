@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from envlock.cli.app import app
+from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.output import megabytes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from envlock.spec.model import Spec, Target
 
 
-@app.command("solve")
+@command("solve")
 def solve_command(
     context: typer.Context,
     names: Annotated[

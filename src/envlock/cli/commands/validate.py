@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from envlock.cli.app import app
+from envlock.cli.app import command
 from envlock.cli.commands.build import load_named
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.proof import prover, say_report
 from envlock.errors import CheckFailedError, UsageError
 
-if TYPE_CHECKING:
-    from envlock.lock.model import Lock
 
-
-@app.command("validate")
+@command("validate")
 def validate_command(
     context: typer.Context,
     image: Annotated[
@@ -35,11 +32,18 @@ def validate_command(
     platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
 ) -> None:
     """Run an image's checks in a sandbox and compare it with its lock."""
+    from envlock.lock.codec import load_lock
     from envlock.validate.report import as_data
 
     state: Context = context.obj
-    layout = _layout(state, image)
-    chosen = _lock(state, image, layout, lock, platform)
+    layout = _given_layout(image)
+    if lock is not None:
+        chosen = load_lock(lock)
+    elif layout is not None:
+        chosen = load_named(state, _title(layout), platform)
+    else:
+        chosen = load_named(state, image, platform)
+    layout = layout or built_image(state, image)
     report = prover(state, chosen)(layout)
     say_report(state, report)
     state.output.document({"report": as_data(report)})
@@ -48,12 +52,14 @@ def validate_command(
         raise CheckFailedError(f"{failed} check{'s' if failed != 1 else ''} failed")
 
 
-def _layout(state: Context, image: str) -> Path:
-    """Return the image's place: a path that exists, or the build of an environment."""
+def _given_layout(image: str) -> Path | None:
+    """Return the layout or tar that ``image`` names, None where it is an environment's name."""
     path = Path(image)
-    if path.exists() and (path.suffix == ".tar" or (path / "oci-layout").exists()):
+    if path.is_file() or (path / "oci-layout").exists():
         return path
-    return built_image(state, image)
+    if "/" in image:
+        raise UsageError("this is neither an OCI layout nor a tar of one", where=image)
+    return None
 
 
 def built_image(state: Context, name: str) -> Path:
@@ -65,16 +71,10 @@ def built_image(state: Context, name: str) -> Path:
     return path
 
 
-def _lock(
-    state: Context, image: str, layout: Path, lock: Path | None, platform: str | None
-) -> Lock:
-    from envlock.lock.codec import load_lock
+def _title(layout: Path) -> str:
+    """Return the environment that an image says it is."""
     from envlock.validate.layout import open_layout
 
-    if lock is not None:
-        return load_lock(lock)
-    if layout == state.project.image(image):
-        return load_named(state, image, platform)
     title = open_layout(layout).title
     if not title:
         raise UsageError(
@@ -82,4 +82,4 @@ def _lock(
             where=str(layout),
             hint="name its lock with --lock",
         )
-    return load_named(state, title, platform)
+    return title

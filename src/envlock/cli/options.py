@@ -1,0 +1,57 @@
+"""Options that every command takes, before its name or after it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from envlock.cli.context import Context
+
+JSON_HELP = "Print results for machines."
+QUIET_HELP = "Say only what is wrong."
+VERBOSE_HELP = "Say more."
+PROJECT_HELP = "The project's folder, or one inside it."
+
+Project = Annotated[
+    Path | None, typer.Option("--project", help=PROJECT_HELP, file_okay=False, show_default=False)
+]
+Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help=QUIET_HELP)]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help=VERBOSE_HELP)]
+
+_SHARED = {
+    "project": (Project, None),
+    "json": (Json, False),
+    "quiet": (Quiet, False),
+    "verbose": (Verbose, False),
+}
+
+
+def with_shared_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that takes the shared options, too, and applies them to its context."""
+
+    @functools.wraps(function)
+    def wrapper(context: typer.Context, **values: Any) -> None:
+        shared = {name: values.pop(name) for name in _SHARED}
+        state: Context = context.obj
+        state.apply(**shared)
+        function(context, **values)
+
+    signature = inspect.signature(function, eval_str=True)
+    more = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+        )
+        for name, (annotation, default) in _SHARED.items()
+    ]
+    parameters = [*signature.parameters.values(), *more]
+    wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {item.name: item.annotation for item in parameters}
+    return wrapper
