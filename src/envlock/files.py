@@ -75,22 +75,46 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def written_beside(folder: Path, prefix: str) -> Iterator[tuple[BinaryIO, Path]]:
+    """Yield a new file of ``folder`` to write to and to rename; it is gone if that fails.
+
+    The file is locked as long as it is written, so that :func:`sweep` knows it from one
+    that a killed process left.  ``prefix`` starts with a dot.  Raises DiskError.
+    """
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder, prefix)
+        descriptor, name = tempfile.mkstemp(prefix=prefix, dir=folder)
+    beside = Path(name)
+    try:
+        with disk_errors(folder), os.fdopen(descriptor, "wb") as out:
+            fcntl.flock(out, fcntl.LOCK_EX)
+            yield out, beside
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def sweep(folder: Path, prefix: str) -> None:
+    """Remove the files that killed processes left in ``folder``; raises OSError."""
+    for path in folder.glob(f"{prefix}*"):
+        with (
+            contextlib.suppress(FileNotFoundError, BlockingIOError),  # it is gone, or in use
+            path.open("rb") as stream,
+        ):
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+
+
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file beside its name, bring it to the disk, and rename it; raises DiskError."""
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        beside = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as out:
-                out.write(data)
-                out.flush()
-                os.fsync(out.fileno())
-            beside.chmod(mode)
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+    with written_beside(path.parent, f".{path.name}.") as (out, beside):
+        out.write(data)
+        beside.chmod(mode)
+        out.flush()
+        os.fsync(out.fileno())
+        beside.replace(path)
 
 
 def read_pieces(stream: BinaryIO) -> Iterator[bytes]:

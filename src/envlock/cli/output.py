@@ -53,6 +53,10 @@ class Output:
         if not self.quiet:
             self._say(text)
 
+    def alert(self, text: str) -> None:
+        """Tell a person something that matters even where they asked for quiet."""
+        self._say(text)
+
     def note(self, text: str) -> None:
         if self.verbose and not self.quiet:
             self._say(text)

@@ -37,8 +37,9 @@ def prover(state: Context, lock: Lock) -> Callable[[Path], Report]:
 
 
 def say_report(state: Context, report: Report) -> None:
-    """Tell a person what the checks found."""
+    """Tell a person what the checks found, a failure even where they wanted to hear little."""
     from envlock.validate.report import as_lines
 
+    say = state.output.message if report.ok else state.output.alert
     for line in as_lines(report):
-        state.output.message(line)
+        say(line)

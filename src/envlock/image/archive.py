@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envlock.files import disk_errors, read_pieces, sync
+from envlock.files import read_pieces, written_beside
 from envlock.image.config import canonical
 from envlock.image.layout import referenced_blobs
 from envlock.layers import tar
 from envlock.layers.entry import Bytes, Content, Entry, directory
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import BinaryIO
 
 
@@ -45,23 +44,16 @@ def write_archive(layout: Path, target: Path) -> None:
             for name in sorted(referenced_blobs(layout))
         ),
     ]
-    with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        beside = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as out:
-                for folder in ("blobs", "blobs/sha256"):
-                    out.write(tar.header(directory(folder)))
-                for path, content in contents:
-                    _write(out, path, content)
-                out.write(tar.END_OF_ARCHIVE)
-            beside.chmod(0o644)
-            sync(beside)
-            beside.replace(target)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+    with written_beside(target.parent, f".{target.name}.") as (out, beside):
+        for folder in ("blobs", "blobs/sha256"):
+            out.write(tar.header(directory(folder)))
+        for path, content in contents:
+            _write(out, path, content)
+        out.write(tar.END_OF_ARCHIVE)
+        beside.chmod(0o644)
+        out.flush()
+        os.fsync(out.fileno())
+        beside.replace(target)
 
 
 def _write(out: BinaryIO, path: str, content: Content) -> None:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, as_completed, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,15 +26,21 @@ from envlock.layers.plan import PREFIX, LayerPlan, plan_layers
 from envlock.layers.wheel import Scheme
 from envlock.lock.model import PACKER
 from envlock.platforms import PLATFORMS
+from envlock.workers import worker_pool
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping, Sequence
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ProcessPoolExecutor
     from pathlib import Path
 
     from envlock.image.layout import ImageDigests, Staging
     from envlock.lock.model import Lock
     from envlock.progress import Reporter, Task
+
+
+SEGMENTS = "segments"
+"""Folder of packed .debs in the cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +53,6 @@ class Workshop:
     cache: Path
     workers: int
     fresh: bool = False
-
-
-def default_workers() -> int:
-    """Return how many processes this machine runs at once."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def build_image(
@@ -90,6 +89,35 @@ def build_image(
     return staging.complete(lock, [(plan.title, layers[plan.key]) for plan in plans], created)
 
 
+def pack_packages(
+    lock: Lock,
+    paths: Mapping[str, Path],
+    workshop: Workshop,
+    reporter: Reporter,
+    stop: threading.Event | None = None,
+) -> None:
+    """Pack the lock's .debs into the cache, so that a later build finds them there.
+
+    This is the one slow part of a build; it can run while larger artifacts are fetched, and
+    ends early once ``stop`` is set.  Raises IntegrityError, ArtifactError, DiskError.
+    """
+    debs = sorted(lock.of_kind("debian"), key=lambda deb: -deb.size)
+    folder = workshop.cache / SEGMENTS
+    with (
+        reporter.task("packing Debian packages", sum(deb.size for deb in debs), "bytes") as task,
+        worker_pool(workshop.workers) as pool,
+    ):
+        futures = {pool.submit(pack_segment, d, paths[d.sha256], folder): d for d in debs}
+        pending = set(futures)
+        while pending:
+            done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+            if stop is not None and stop.is_set():
+                raise KeyboardInterrupt
+            for future in done:
+                future.result()
+                task.advance(futures[future].size)
+
+
 class _Packing:
     """Runs the packing of several layers in worker processes."""
 
@@ -106,20 +134,15 @@ class _Packing:
         self._blobs = blobs
         self._workshop = workshop
         self._reporter = reporter
-        self._segments = workshop.cache / "segments"
+        self._segments = workshop.cache / SEGMENTS
 
     def run(self, plans: Sequence[LayerPlan]) -> dict[str, StreamDigests]:
         total = sum(artifact.size for plan in plans for artifact in plan.artifacts)
-        context = multiprocessing.get_context("spawn")
         with (
             self._reporter.task(f"packing {len(plans)} layers", total, "bytes") as task,
-            ProcessPoolExecutor(self._workshop.workers, mp_context=context) as pool,
+            worker_pool(self._workshop.workers) as pool,
         ):
-            try:
-                return self._packed(pool, plans, task)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+            return self._packed(pool, plans, task)
 
     def _packed(
         self, pool: ProcessPoolExecutor, plans: Sequence[LayerPlan], task: Task

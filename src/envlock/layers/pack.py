@@ -10,14 +10,18 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from envlock.errors import ArtifactError, IntegrityError
-from envlock.files import disk_errors, read_pieces, sync, verify_file, write_atomically
+from envlock.files import (
+    disk_errors,
+    read_pieces,
+    verify_file,
+    write_atomically,
+    written_beside,
+)
 from envlock.layers.deb import read_control, read_entries
 from envlock.layers.debtree import Collector, PackageFacts, Tree
 from envlock.layers.entry import Entry, directory, regular, symlink
@@ -29,6 +33,7 @@ from envlock.lock.model import PACKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from envlock.layers.gzipstream import StreamDigests
     from envlock.lock.model import Artifact
@@ -67,19 +72,13 @@ def verified(path: Path, artifact: Artifact) -> Iterator[BinaryIO]:
 @contextlib.contextmanager
 def _blob(folder: Path) -> Iterator[tuple[BinaryIO, list[StreamDigests]]]:
     """Yield a file in ``folder`` that gets its digest as its name once it is complete."""
-    with disk_errors(folder):
-        descriptor, name = tempfile.mkstemp(prefix=".layer-", dir=folder)
-    beside = Path(name)
     done: list[StreamDigests] = []
-    try:
-        with disk_errors(folder), os.fdopen(descriptor, "wb") as out:
-            yield out, done
+    with written_beside(folder, ".layer-") as (out, beside):
+        yield out, done
         beside.chmod(0o644)
-        sync(beside)
+        out.flush()
+        os.fsync(out.fileno())
         beside.replace(folder / done[0].digest.removeprefix("sha256:"))
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def pack_wheels(plan: LayerPlan, paths: Mapping[str, Path], folder: Path) -> StreamDigests:
@@ -159,23 +158,15 @@ def pack_segment(deb: Artifact, path: Path, folder: Path) -> Segment:
     known = _known_segment(target)
     if known is not None:
         return known
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=".segment-", dir=folder)
-    beside = Path(name)
-    try:
-        with verified(path, deb), disk_errors(folder), os.fdopen(descriptor, "wb") as out:
-            collector = Collector()
-            writer = LayerWriter(out, parents=False)
-            for entry in collector.watch(read_entries(path)):
-                if entry.kind in {"file", "hardlink"}:
-                    writer.add(entry)
-            digests = writer.finish_segment()
-            facts = collector.facts(read_control(path))
+    with verified(path, deb), written_beside(folder, ".segment-") as (out, beside):
+        collector = Collector()
+        writer = LayerWriter(out, parents=False)
+        for entry in collector.watch(read_entries(path)):
+            if entry.kind in {"file", "hardlink"}:
+                writer.add(entry)
+        digests = writer.finish_segment()
+        facts = collector.facts(read_control(path))
         beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
     sha256 = digests.digest.removeprefix("sha256:")
     record = {"sha256": sha256, "size": digests.size, "facts": facts.to_json()}
     write_atomically(target.with_suffix(".json"), json.dumps(record).encode())

@@ -181,7 +181,8 @@ def _overrides(lock: Lock) -> Iterator[tuple[OverrideFacts, list[Any]]]:
             package=override.package,
             version=override.version,
             against=tuple(
-                f"{void.dependent} {void.version}: {void.requirement}" for void in override.voids
+                f"{void.dependent} {void.version}: {void.requirement.partition(';')[0].strip()}"
+                for void in override.voids
             ),
             because=str(spec.get("because") or ""),
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +17,12 @@ from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.output import megabytes
 from envlock.cli.proof import prover, say_report
-from envlock.errors import UsageError
+from envlock.errors import EnvlockError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from envlock.image.build import Workshop
     from envlock.lock.model import Lock
     from envlock.pipeline import Built
 
@@ -107,9 +112,10 @@ def _build(
     check: bool,
     validate: bool,
 ) -> dict[str, Any]:
-    from envlock.image.build import Workshop, default_workers
+    from envlock.image.build import Workshop
     from envlock.image.layout import project_folder
     from envlock.pipeline import ProofError, build
+    from envlock.workers import usable_cpus
 
     if check and lock.built is None:
         raise UsageError(
@@ -117,8 +123,9 @@ def _build(
             hint=f"envlock build {lock.name} --record writes it",
         )
     prove = prover(state, lock) if validate else None
+    workshop = Workshop(cache=state.config.cache_dir, workers=usable_cpus(), fresh=check)
     started = time.monotonic()
-    paths = _artifacts(state, lock, artifact_map)
+    paths = _artifacts(state, lock, artifact_map, workshop)
     fetched = time.monotonic() - started
     if target == state.project.image(lock.name):
         project_folder(target.parent)
@@ -127,7 +134,7 @@ def _build(
             lock,
             paths,
             target.absolute(),
-            Workshop(cache=state.config.cache_dir, workers=default_workers(), fresh=check),
+            workshop,
             state.output,
             prove=prove,
             expect=lock.built.manifest if check and lock.built else None,
@@ -142,18 +149,52 @@ def _build(
     return _summary(state, lock, target, built)
 
 
-def _artifacts(state: Context, lock: Lock, artifact_map: Path | None) -> dict[str, Path]:
-    """Return the lock's artifacts by sha256, from the map first, then store and network."""
+def _artifacts(
+    state: Context, lock: Lock, artifact_map: Path | None, workshop: Workshop
+) -> dict[str, Path]:
+    """Return the lock's artifacts by sha256, from the map first, then store and network.
+
+    While the wheels come in, the Debian packages are packed: that is the slow part.
+    """
     mapped = _read_map(artifact_map) if artifact_map else {}
-    rest = [artifact for artifact in lock.artifacts if artifact.sha256 not in mapped]
     paths = {a.sha256: mapped[a.sha256] for a in lock.artifacts if a.sha256 in mapped}
+    rest = [artifact for artifact in lock.artifacts if artifact.sha256 not in paths]
     stored = {a.sha256: state.fetcher.store.get(a.sha256, a.size) for a in rest}
     paths |= {sha256: path for sha256, path in stored.items() if path is not None}
     missing = [artifact for artifact in rest if artifact.sha256 not in paths]
-    if missing:
-        locators = state.locators(lock, state.optional_spec(lock.name))
-        paths |= state.fetcher.all(missing, locators, state.output)
+    if not missing:
+        return paths
+    locators = state.locators(lock, state.optional_spec(lock.name))
+    debs = [artifact for artifact in missing if artifact.kind == "debian"]
+    wheels = [artifact for artifact in missing if artifact.kind != "debian"]
+    paths |= state.fetcher.all(debs, locators, state.output)
+    with _meanwhile(state, lock, paths, workshop):
+        paths |= state.fetcher.all(wheels, locators, state.output)
     return paths
+
+
+@contextmanager
+def _meanwhile(
+    state: Context, lock: Lock, paths: dict[str, Path], workshop: Workshop
+) -> Iterator[None]:
+    """Pack the Debian packages beside the body; what goes wrong comes up in the build again."""
+    from envlock.image.build import pack_packages
+
+    stop = threading.Event()
+
+    def pack() -> None:
+        with suppress(EnvlockError, KeyboardInterrupt):
+            pack_packages(lock, dict(paths), workshop, state.output, stop)
+
+    thread = threading.Thread(target=pack)
+    thread.start()
+    try:
+        yield
+        thread.join()
+    except BaseException:  # Ctrl-C above all
+        stop.set()
+        thread.join()
+        raise
 
 
 def _read_map(path: Path) -> dict[str, Path]:

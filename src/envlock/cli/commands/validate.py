@@ -11,7 +11,7 @@ from envlock.cli.app import command
 from envlock.cli.commands.build import load_named
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
-from envlock.cli.proof import prover, say_report
+from envlock.cli.proof import prover
 from envlock.errors import CheckFailedError, UsageError
 
 
@@ -33,7 +33,7 @@ def validate_command(
 ) -> None:
     """Run an image's checks in a sandbox and compare it with its lock."""
     from envlock.lock.codec import load_lock
-    from envlock.validate.report import as_data
+    from envlock.validate.report import as_data, as_lines
 
     state: Context = context.obj
     layout = _given_layout(image)
@@ -45,7 +45,13 @@ def validate_command(
         chosen = load_named(state, image, platform)
     layout = layout or built_image(state, image)
     report = prover(state, chosen)(layout)
-    say_report(state, report)
+    for line in as_lines(report):
+        state.output.result(line)
+    if chosen.built is not None and chosen.built.manifest != report.image:
+        state.output.warn(
+            f"this is not the recorded image: {chosen.built.manifest} is recorded, "
+            f"this is {report.image}"
+        )
     state.output.document({"report": as_data(report)})
     if not report.ok:
         failed = report.count("failed")

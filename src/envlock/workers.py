@@ -1,0 +1,57 @@
+"""Worker processes that end when the command does.
+
+They are spawned, not forked: the parent has threads.  Ctrl-C goes to a terminal's whole
+process group, and workers must not each answer it with a traceback: they are started with
+SIGINT blocked, and the parent ends them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING
+
+from envlock.errors import EnvlockError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def usable_cpus() -> int:
+    """Return how many processes this machine runs at once."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of ``workers`` processes; whatever ends the body early ends them, too."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context)
+    others = set(multiprocessing.active_children())
+    try:
+        _start(pool, workers)
+        yield pool
+    except EnvlockError:
+        pool.shutdown(cancel_futures=True)
+        raise
+    except BaseException:
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _start(pool: ProcessPoolExecutor, workers: int) -> None:
+    """Start all processes now, while this thread's signal mask is the one they inherit."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        for _ in range(workers):
+            pool.submit(int)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
