@@ -30,7 +30,7 @@ DOCKERFILE = """\
 FROM scratch
 ADD base.tar /
 RUN pip install {options} "torch>=2.6.0,<2.7.0" "torchvision>=0.21.0,<0.22.0"
-RUN pip install {options} --ignore-installed bitsandbytes==0.45.0 transformers "setuptools<81"
+RUN pip install {options} bitsandbytes==0.45.0 transformers "setuptools<81"
 RUN pip install {options} --force-reinstall --no-deps triton==2.3.1
 RUN python3 -c "import triton; assert triton.__version__ == '2.3.1'; import triton.ops"
 """
