@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from envlock.errors import FetchError
@@ -96,9 +96,18 @@ _HINT = "check the network, the mirror and its credentials, then run the command
 
 @functools.cache
 def _adapter_class() -> type:
+    """Return requests' adapter, trusting what the machine trusts (and REQUESTS_CA_BUNDLE)."""
+    import ssl
+
+    import truststore
     from requests.adapters import HTTPAdapter
 
-    return HTTPAdapter
+    class SystemTrust(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **settings: Any) -> None:
+            context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            super().init_poolmanager(*args, ssl_context=context, **settings)
+
+    return SystemTrust
 
 
 def _new_session() -> requests.Session:
