@@ -7,6 +7,7 @@ settings do, and last the default of the libraries.  No URL from here reaches a 
 from __future__ import annotations
 
 import configparser
+import functools
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _TABLES = {"indexes", "mirrors", "snapshots", "keyrings"}
 _KEYS = _TABLES | {"cache-dir", "jobs"}
@@ -28,15 +29,22 @@ class Config:
     indexes: URL of each package index by name; mirrors: URLs of each Debian archive by
     name, in order of preference; snapshots: URL template of a snapshot archive by
     distribution, with ``{archive}`` and ``{timestamp}``; keyrings: OpenPGP keyring by
-    distribution; jobs: how many downloads run at once.
+    distribution; default_index: finds the URL of ``pypi`` where ``indexes`` has none (asked
+    only then, because a library must be loaded for it); jobs: how many downloads run at once.
     """
 
     cache_dir: Path
+    default_index: Callable[[], str]
     indexes: Mapping[str, str] = field(default_factory=dict)
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     snapshots: Mapping[str, str] = field(default_factory=dict)
     keyrings: Mapping[str, Path] = field(default_factory=dict)
     jobs: int = 8
+
+    def index_urls(self) -> dict[str, str]:
+        """Return the URL of each index; ``pypi`` is among them."""
+        default = {} if "pypi" in self.indexes else {"pypi": self.default_index()}
+        return {**default, **self.indexes}
 
 
 def load_config(environ: Mapping[str, str]) -> Config:
@@ -54,8 +62,8 @@ def load_config(environ: Mapping[str, str]) -> Config:
     cache = environ.get("ENVLOCK_CACHE_DIR") or table.get("cache-dir")
     return Config(
         cache_dir=Path(cache).expanduser() if cache else platformdirs.user_cache_path("envlock"),
-        indexes={**_default_index(environ), **table.get("indexes", {})}
-        | _from_environ(environ, "ENVLOCK_INDEX_"),
+        indexes=table.get("indexes", {}) | _from_environ(environ, "ENVLOCK_INDEX_"),
+        default_index=functools.partial(_default_index, environ),
         mirrors={name: _urls(value) for name, value in table.get("mirrors", {}).items()}
         | {n: _urls(v) for n, v in _from_environ(environ, "ENVLOCK_MIRROR_").items()},
         snapshots=table.get("snapshots", {}) | _from_environ(environ, "ENVLOCK_SNAPSHOT_"),
@@ -116,22 +124,17 @@ def _from_environ(environ: Mapping[str, str], prefix: str) -> dict[str, str]:
     }
 
 
-def _default_index(environ: Mapping[str, str]) -> dict[str, str]:
+def _default_index(environ: Mapping[str, str]) -> str:
     """Return the URL of the index that uv or pip would use on this machine."""
     for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL"):
         if environ.get(name):
-            return {"pypi": environ[name].rpartition("=")[2]}
-    uv = _uv_index(environ)
-    if uv:
-        return {"pypi": uv}
-    if environ.get("PIP_INDEX_URL"):
-        return {"pypi": environ["PIP_INDEX_URL"]}
-    pip = _pip_index(environ)
-    if pip:
-        return {"pypi": pip}
+            return environ[name].rpartition("=")[2]
+    own = _uv_index(environ) or environ.get("PIP_INDEX_URL") or _pip_index(environ)
+    if own:
+        return own
     from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-    return {"pypi": PYPI_SIMPLE_ENDPOINT}
+    return PYPI_SIMPLE_ENDPOINT
 
 
 def _uv_index(environ: Mapping[str, str]) -> str | None:

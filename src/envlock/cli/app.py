@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,9 +56,24 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], None]
     """Register a command; it gets the shared options besides its own."""
 
     def register(function: Callable[..., None]) -> None:
-        app.command(name, **settings)(with_shared_options(function))
+        app.command(name, **settings)(with_shared_options(_interruptible(function)))
 
     return register
+
+
+class _Interrupted(BaseException):
+    """Ctrl-C, under a name that the command line's library does not take for its own."""
+
+
+def _interruptible(function: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(function)
+    def wrapper(*arguments: Any, **options: Any) -> None:
+        try:
+            function(*arguments, **options)
+        except KeyboardInterrupt:
+            raise _Interrupted from None
+
+    return wrapper
 
 
 def main() -> None:
@@ -69,9 +86,10 @@ def main() -> None:
     except EnvlockError as error:
         output.error(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (_Interrupted, KeyboardInterrupt):
         output.message("stopped; what was fetched so far is kept for the next run")
-        sys.exit(130)
+        sys.stdout.flush()
+        os._exit(130)  # a thread may still wait for a server
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)

@@ -12,10 +12,10 @@ from rich.progress import (
     SpinnerColumn,
     Task,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 
@@ -23,7 +23,7 @@ class _Amount(ProgressColumn):
     """Bytes with their rate, or a count, whichever the task has."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(table_column=Column(no_wrap=True))
         self._bytes, self._speed = DownloadColumn(), TransferSpeedColumn()
         self._count = MofNCompleteColumn()
 
@@ -42,7 +42,6 @@ def new_progress() -> Progress:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         _Amount(),
-        TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
         console=Console(stderr=True),
         transient=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,15 +71,17 @@ class Context:
     def index_urls(self, spec: Spec | None) -> dict[str, str]:
         """Return the URL of each index: the machine's where it has one, else the spec's."""
         named = {index.name: index.url for index in spec.indexes} if spec else {}
-        return {**named, **self.config.indexes}
+        return {**named, **self.config.index_urls()}
 
     def archives(self, suite: str) -> list[Archive]:
         """Return where Debian's archives are: configured mirrors, else the apt sources."""
         from envlock.apt_sources import apt_archives
 
-        return _configured_archives(self.config, suite) or apt_archives(
-            Path("/"), suite=suite, check_valid_until=_apt_checks_dates()
-        )
+        configured = _configured_archives(self.config, suite)
+        if configured:
+            return configured
+        found = apt_archives(Path("/"), suite=suite, check_valid_until=_apt_checks_dates())
+        return with_keyring(found, self.config)
 
     def locators(self, lock: Lock, spec: Spec | None) -> dict[str, Locator]:
         """Return how to find the artifacts of each kind on this machine."""
@@ -161,6 +163,12 @@ def _configured_archives(config: Config, suite: str) -> list[Archive]:
         for name in suites
         if name in config.mirrors
     ]
+
+
+def with_keyring(archives: Sequence[Archive], config: Config) -> list[Archive]:
+    """Return the archives with the configured keyring, which wins over what apt would trust."""
+    keyring = config.keyrings.get("debian")
+    return [replace(one, keyring=keyring) if keyring else one for one in archives]
 
 
 def _apt_checks_dates() -> bool:
