@@ -59,7 +59,7 @@ class Context:
     def http(self) -> Http:
         from envlock.fetch.http import Http
 
-        return Http(offline=self.offline)
+        return Http(offline=self.offline, logins=self.config.indexes.values())
 
     @cached_property
     def fetcher(self) -> Fetcher:
@@ -81,7 +81,7 @@ class Context:
         if configured:
             return configured
         found = apt_archives(Path("/"), suite=suite, check_valid_until=_apt_checks_dates())
-        return with_keyring(found, self.config)
+        return with_keyring(found, self.config.keyrings.get("debian"))
 
     def locators(self, lock: Lock, spec: Spec | None) -> dict[str, Locator]:
         """Return how to find the artifacts of each kind on this machine."""
@@ -165,9 +165,8 @@ def _configured_archives(config: Config, suite: str) -> list[Archive]:
     ]
 
 
-def with_keyring(archives: Sequence[Archive], config: Config) -> list[Archive]:
+def with_keyring(archives: Sequence[Archive], keyring: Path | None) -> list[Archive]:
     """Return the archives with the configured keyring, which wins over what apt would trust."""
-    keyring = config.keyrings.get("debian")
     return [replace(one, keyring=keyring) if keyring else one for one in archives]
 
 

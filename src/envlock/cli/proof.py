@@ -22,16 +22,26 @@ def sandbox() -> Sandbox:
     return Bubblewrap(find_bwrap(os.environ.get("PATH", os.defpath)))
 
 
-def prover(state: Context, lock: Lock) -> Callable[[Path], Report]:
-    """Return what proves a layout; asks for the sandbox now, before any work is done."""
+def prover(state: Context, lock: Lock, *, anew: bool = True) -> Callable[[Path], Report]:
+    """Return what proves a layout; asks for the sandbox now, before any work is done.
+
+    Unless ``anew``, a proof that this machine made of the same image and lock is good enough.
+    """
     from envlock.validate.checks import validate_image
+    from envlock.validate.layout import open_layout
+    from envlock.validate.record import recall, remember
 
     inside = sandbox()
+    cache = state.config.cache_dir
 
     def prove(layout: Path) -> Report:
-        return validate_image(
-            layout, lock, cache=state.config.cache_dir, sandbox=inside, reporter=state.output
-        )
+        known = None if anew else recall(cache, open_layout(layout).manifest, lock)
+        if known is not None:
+            state.output.message("proven before; envlock validate runs the checks again")
+            return known
+        report = validate_image(layout, lock, cache=cache, sandbox=inside, reporter=state.output)
+        remember(cache, report, lock)
+        return report
 
     return prove
 

@@ -122,7 +122,7 @@ def _build(
             f"the lock of {lock.name} has no recorded digest to compare with",
             hint=f"envlock build {lock.name} --record writes it",
         )
-    prove = prover(state, lock) if validate else None
+    prove = prover(state, lock, anew=check) if validate else None
     workshop = Workshop(cache=state.config.cache_dir, workers=usable_cpus(), fresh=check)
     started = time.monotonic()
     paths = _artifacts(state, lock, artifact_map, workshop)
