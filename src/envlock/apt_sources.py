@@ -26,6 +26,8 @@ DEFAULT_KEYRING = Path("usr/share/keyrings/debian-archive-keyring.gpg")
 _KEYRING_NAME = "debian-archive"
 """A source signed by other keys than the distribution's is another distribution."""
 
+_ARMOR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+
 _NO = {"no", "false", "without", "off", "disable", "0"}
 """apt's words for False (apt.conf(5))."""
 
@@ -35,12 +37,17 @@ _VALID_UNTIL = re.compile(r'^Acquire::Check-Valid-Until\s+"([^"]*)";', re.MULTIL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AptSource:
-    """One entry of apt's sources; signed_by: absolute paths, empty where the entry names none."""
+    """One entry of apt's sources.
+
+    signed_by: absolute paths, empty where the entry names none; key: an OpenPGP certificate that
+    the entry itself carries.
+    """
 
     uris: tuple[str, ...]
     suites: tuple[str, ...]
     components: tuple[str, ...]
     signed_by: tuple[str, ...] = ()
+    key: bytes = b""
     check_valid_until: bool = True
 
 
@@ -80,21 +87,31 @@ def apt_archives(
 def _archive(
     root: Path, name: str, entries: Sequence[tuple[AptSource, str]], check_valid_until: bool
 ) -> Archive:
+    # a key in the entry may be anybody's: it counts where no entry has the distribution's own
+    plain = [entry for entry in entries if not entry[0].key]
+    entries = plain or entries
     sources = [source for source, _ in entries]
     return Archive(
         name=name,
         suites=tuple(dict.fromkeys(suite for _, suite in entries)),
         urls=tuple(dict.fromkeys(uri.rstrip("/") for s in sources for uri in s.uris)),
-        keyring=_keyring(root, [path for source in sources for path in source.signed_by]),
+        keyring=_keyring(root, sources),
         check_valid_until=check_valid_until and all(s.check_valid_until for s in sources),
     )
 
 
-def _keyring(root: Path, named: Sequence[str]) -> Path:
-    """Return the first named keyring that exists, or the distribution's own."""
-    candidates = [root / path.lstrip("/") for path in named]
-    existing = (path for path in candidates if path.is_file())
-    return next(existing, root / DEFAULT_KEYRING)
+def _keyring(root: Path, sources: Sequence[AptSource]) -> Path | bytes:
+    """Return the keys that the sources name, or the distribution's own.
+
+    A named file that is not there is returned as it is: to trust other keys in its place would
+    not be what its owner asked for.
+    """
+    named = [root / path.lstrip("/") for source in sources for path in source.signed_by]
+    keys = dict.fromkeys(source.key for source in sources if source.key)
+    if keys and not named:
+        return b"\n".join(keys)
+    existing = (path for path in named if path.is_file())
+    return next(existing, named[0] if named else root / DEFAULT_KEYRING)
 
 
 def _is_debian(source: AptSource) -> bool:
@@ -137,7 +154,7 @@ def parse_deb822(text: str) -> Iterator[AptSource]:
             fields.get("uris", "").split(),
             fields.get("suites", "").split(),
             fields.get("components", "").split(),
-            fields.get("signed-by", ""),
+            fields.get("signed-by", "").strip(),
             fields.get("check-valid-until", "yes"),
         )
         if source is not None:
@@ -195,8 +212,17 @@ def _source(
         suites=tuple(suite.rstrip("/") for suite in suites),
         components=tuple(components),
         signed_by=tuple(word for word in signed_by.split() if word.startswith("/")),
+        key=_key(signed_by),
         check_valid_until=check_valid_until.strip().lower() not in _NO,
     )
+
+
+def _key(signed_by: str) -> bytes:
+    """Return the armored certificate in a Signed-By field, where a lone dot is an empty line."""
+    if not signed_by.startswith(_ARMOR):
+        return b""
+    lines = signed_by.splitlines()
+    return "".join("\n" if line == "." else f"{line}\n" for line in lines).encode()
 
 
 def parse_check_valid_until(apt_config_dump: str) -> bool:

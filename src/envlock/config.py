@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import configparser
 import functools
+import os
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,10 +93,19 @@ def _read(path: Path) -> dict[str, Any]:
             where=str(path),
             hint=f"known settings: {', '.join(sorted(_KEYS))}",
         )
+    _check_types(table, path)
+    return table
+
+
+def _check_types(table: dict[str, Any], path: Path) -> None:
     for name in sorted(_TABLES & table.keys()):
         if not isinstance(table[name], dict):
             raise UsageError(f"{name} must be a table", where=str(path), hint=f"write [{name}]")
-    return table
+        for key, value in table[name].items() if name != "mirrors" else ():
+            if not isinstance(value, str):
+                raise UsageError(f"{name}.{key} must be a text, not {value!r}", where=str(path))
+    if not isinstance(table.get("cache-dir", ""), str):
+        raise UsageError("cache-dir must be a text", where=str(path))
 
 
 def _urls(value: object) -> tuple[str, ...]:
@@ -128,7 +139,7 @@ def _default_index(environ: Mapping[str, str]) -> str:
     """Return the URL of the index that uv or pip would use on this machine."""
     for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL"):
         if environ.get(name):
-            return environ[name].rpartition("=")[2]
+            return re.sub(r"^[A-Za-z0-9._-]+=", "", environ[name])
     own = _uv_index(environ) or environ.get("PIP_INDEX_URL") or _pip_index(environ)
     if own:
         return own
@@ -140,6 +151,8 @@ def _default_index(environ: Mapping[str, str]) -> str:
 def _uv_index(environ: Mapping[str, str]) -> str | None:
     import platformdirs
 
+    if environ.get("UV_NO_CONFIG", "").lower() in {"1", "true", "yes"}:
+        return None
     files = [platformdirs.user_config_path("uv") / "uv.toml", Path("/etc/uv/uv.toml")]
     if environ.get("UV_CONFIG_FILE"):
         files = [Path(environ["UV_CONFIG_FILE"])]
@@ -148,7 +161,8 @@ def _uv_index(environ: Mapping[str, str]) -> str | None:
             table = tomllib.loads(path.read_text())
         except (OSError, ValueError):
             continue
-        for index in table.get("index", []):
+        found = table.get("index")
+        for index in found if isinstance(found, list) else ():
             if isinstance(index, dict) and index.get("default") and index.get("url"):
                 return str(index["url"])
         if table.get("index-url"):
@@ -159,6 +173,8 @@ def _uv_index(environ: Mapping[str, str]) -> str | None:
 def _pip_index(environ: Mapping[str, str]) -> str | None:
     import platformdirs
 
+    if environ.get("PIP_CONFIG_FILE") == os.devnull:
+        return None
     files = [
         Path(environ.get("PIP_CONFIG_FILE") or "/nonexistent"),
         platformdirs.user_config_path("pip") / "pip.conf",

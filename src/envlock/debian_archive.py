@@ -28,14 +28,15 @@ class Archive:
 
     name: ``debian`` or ``debian-security``, as locks and snapshot archives call it;
     suites: codenames below ``dists/``; urls: mirrors in the order to try, each the folder of
-    ``dists/`` and ``pool/``; keyring: OpenPGP certificates that may sign its Release files;
+    ``dists/`` and ``pool/``; keyring: OpenPGP certificates that may sign its Release files, or
+    the file that has them;
     check_valid_until: False where a mirror is frozen on purpose.
     """
 
     name: str
     suites: tuple[str, ...]
     urls: tuple[str, ...]
-    keyring: Path
+    keyring: Path | bytes
     check_valid_until: bool = True
 
 

@@ -14,6 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from envlock.urls import redact
+
+_WIDTH = 120
+"""How much of a line is quoted."""
+
 
 class EnvlockError(Exception):
     """Base of all errors that are shown to the user without a traceback."""
@@ -28,11 +33,11 @@ class EnvlockError(Exception):
         details: tuple[str, ...] | list[str] = (),
         hint: str | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.where = where
-        self.details = tuple(details)
-        self.hint = hint
+        super().__init__(redact(message))
+        self.message = redact(message)
+        self.where = where and redact(where)
+        self.details = tuple(redact(line) for line in details)
+        self.hint = hint and redact(hint)
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.message}" if self.where else self.message
@@ -58,6 +63,17 @@ class Location:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
+    def quoted(self) -> tuple[str, ...]:
+        """Return the line and a caret below the column; nothing of a line with a credential."""
+        if not self.text or redact(self.text) != self.text:
+            return ()
+        start = max(0, self.column - _WIDTH // 2) if len(self.text) > _WIDTH else 0
+        before = self.text[start : self.column - 1]
+        shown = self.text[start : start + _WIDTH]
+        number = str(self.line)
+        blank = "".join("\t" if letter == "\t" else " " for letter in before)
+        return (f"{number} | {shown}", f"{' ' * len(number)} | {blank}^")
+
 
 class SpecError(EnvlockError):
     """A spec that cannot be used; names the place and quotes the line."""
@@ -72,15 +88,10 @@ class SpecError(EnvlockError):
         details: tuple[str, ...] | list[str] = (),
         hint: str | None = None,
     ) -> None:
-        quoted: tuple[str, ...] = ()
-        if location is not None and location.text:
-            number = str(location.line)
-            caret = " " * (location.column - 1) + "^"
-            quoted = (f"{number} | {location.text}", f"{' ' * len(number)} | {caret}")
         super().__init__(
             message,
             where=str(location) if location else None,
-            details=(*quoted, *details),
+            details=(*(location.quoted() if location else ()), *details),
             hint=hint,
         )
         self.location = location

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from envlock.errors import LockError, UsageError
 from envlock.lock.codec import lock_path
+from envlock.platforms import PLATFORMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,8 @@ class Project:
 
     def names(self) -> list[str]:
         """Return the environments that have a spec, sorted."""
-        return sorted(path.stem for path in (self.root / "envs").glob("*.yaml"))
+        files = (self.root / "envs").glob("[!.]*.yaml")  # editors leave hidden ones
+        return sorted(path.stem for path in files if path.is_file())
 
     def spec(self, name: str) -> Path:
         """Return the spec's path; raises UsageError if there is none."""
@@ -46,8 +48,7 @@ class Project:
         """Return the platforms an environment is locked for; raises LockError for none."""
         if not _NAME.match(name):
             raise UsageError(f"{name!r} is no name of an environment")
-        files = sorted((self.root / "locks").glob(f"{name}.*.lock.json"))
-        platforms = [file.name.removeprefix(f"{name}.").split(".")[0] for file in files]
+        platforms = [known for known in sorted(PLATFORMS) if self.lock(name, known).exists()]
         if not platforms:
             self.spec(name)
             raise LockError(

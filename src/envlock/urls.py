@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, urlsplit
 
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
-_TOKEN_PATH = re.compile(r"(?<=/t/)[^/\s]+(?=/)")
-_SECRET_QUERY = re.compile(r"(?i)([?&][^=&\s]*(?:token|secret|passw|key|sig)[^=&\s]*=)[^&\s]+")
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
+_TOKEN_PATH = re.compile(  # conda's; a Debian pool has folders named "t", too
+    r"(://[^\s'\"]*?(?<!/main)(?<!/contrib)(?<!/non-free)(?<!/non-free-firmware)/t/)[^/\s'\"]+"
+)
+_SECRET_QUERY = re.compile(r"(?i)([?&#][^=&\s]*(?:token|secret|passw|key|sig)[^=&\s]*=)[^&\s'\"]+")
 
 
 def redact(text: str) -> str:
     """Return ``text`` with the credentials of the URLs in it replaced by ``****``."""
-    text = _TOKEN_PATH.sub("****", _USERINFO.sub("****@", text))
+    text = _TOKEN_PATH.sub(r"\1****", _USERINFO.sub("****@", text))
     return _SECRET_QUERY.sub(r"\1****", text)
 
 
 def carries_secret(url: str) -> bool:
     """Tell whether a URL holds userinfo, a conda token path or a token-like query."""
-    parts = urlsplit(url)
-    if "@" in parts.netloc or _TOKEN_PATH.search(url):
-        return True
-    return bool(parts.query and parse_qsl(parts.query) and _SECRET_QUERY.search(url))
+    return any(pattern.search(url) for pattern in (_USERINFO, _TOKEN_PATH, _SECRET_QUERY))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envlock.apt_sources import apt_archives, parse_check_valid_until, parse_deb822, parse_one_line
+from envlock.cli.context import with_keyring
 from envlock.debian_archive import parse_timestamp, snapshot_urls, timestamp
 from envlock.lock.model import DebianIndex
 
@@ -113,11 +114,54 @@ def test_other_distributions_and_machines_without_apt(root: Path, tmp_path: Path
     assert apt_archives(tmp_path / "nowhere", suite="bookworm") == []
 
 
-def test_an_embedded_key_is_no_path() -> None:
-    text = DEB822.partition("\n\n")[0].rpartition("\n")[0]
-    text += "\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc/def\n"
-    (source,) = parse_deb822(text)
-    assert source.signed_by == ()
+KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nabc/def\n=xyz\n-----END PGP PUBLIC KEY BLOCK-----\n"
+
+
+def _embedded(host: str, key: str = KEY) -> str:
+    lines = "".join(f" {line or '.'}\n" for line in key.splitlines())
+    return (
+        f"Types: deb\nURIs: http://{host}.example.com/debian\nSuites: bookworm\n"
+        f"Components: main\nSigned-By:\n{lines}\n"
+    )
+
+
+def test_an_embedded_key_is_used(root: Path) -> None:
+    (source,) = parse_deb822(_embedded("one"))
+    assert (source.signed_by, source.key) == ((), KEY.encode())
+    _write(root, "sources.list.d/own.sources", _embedded("own"))
+    (main,) = apt_archives(root, suite="bookworm")
+    assert main.keyring == KEY.encode()
+    assert main.urls == ("http://own.example.com/debian",)
+    again = _embedded("two", KEY.replace("abc", "ABC"))
+    _write(root, "sources.list.d/own.sources", _embedded("own") + "\n" + again)
+    (main,) = apt_archives(root, suite="bookworm")
+    assert main.keyring == KEY.encode() + b"\n" + KEY.replace("abc", "ABC").encode()
+
+
+def test_a_vendors_embedded_key_does_not_replace_debians(root: Path) -> None:
+    _write(root, "sources.list.d/a-vendor.sources", _embedded("vendor"))
+    _write(root, "sources.list.d/debian.sources", DEB822)
+    main, _ = apt_archives(root, suite="bookworm")
+    assert main.keyring == root / "usr/share/keyrings/debian-archive-keyring.gpg"
+    assert main.urls == ("http://one.example.com/debian", "http://two.example.com/debian")
+
+
+def test_a_named_keyring_is_not_replaced_by_another(root: Path) -> None:
+    named = "deb [signed-by=/k/debian-archive-a.gpg] http://one.example.com/d bookworm main\n"
+    _write(root, "sources.list", named)
+    (main,) = apt_archives(root, suite="bookworm")
+    assert main.keyring == root / "k/debian-archive-a.gpg"
+    _write(root, "sources.list", "deb http://one.example.com/d bookworm main\n")
+    (main,) = apt_archives(root, suite="bookworm")
+    assert main.keyring == root / "usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def test_a_configured_keyring_wins(root: Path) -> None:
+    _write(root, "sources.list.d/debian.sources", DEB822)
+    found = apt_archives(root, suite="bookworm")
+    mine = root / "mine.gpg"
+    assert [one.keyring for one in with_keyring(found, mine)] == [mine, mine]
+    assert with_keyring(found, None) == found
 
 
 def test_one_line_without_options() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envlock.errors import ArtifactError, FetchError, IntegrityError, UsageError
-from envlock.solve.debian.inflate import inflate
+from envlock.layers.debar import inflate
 from envlock.solve.debian.packages import parse_package
 from envlock.solve.debian.release import read_release
 
@@ -158,6 +158,39 @@ def test_updates_may_be_missing_but_not_broken(repository: Repository) -> None:
         solve(repository, archives=both)
 
 
+def test_updates_may_be_missing_on_every_mirror(repository: Repository) -> None:
+    repository.publish()
+    mirrors = (URL, "https://two.example.com")
+    both = (archive(repository, suites=("bookworm", "bookworm-updates"), urls=mirrors),)
+    transport = FolderTransport(dict.fromkeys(mirrors, repository.root))
+    listener = Listener()
+    solve(repository, archives=both, listener=listener, transport=transport)
+    assert listener.warnings == ["debian has no suite bookworm-updates: solved without it"]
+
+
+def test_security_updates_may_not_be_missing(repository: Repository) -> None:
+    repository.publish()
+    url = "https://mirror.example.com/debian-security"
+    security = archive(
+        repository, name="debian-security", suites=("bookworm-security",), urls=(url,)
+    )
+    transport = FolderTransport({URL: repository.root})
+    listener = Listener()
+    with pytest.raises(
+        FetchError, match="debian-security has no suite bookworm-security"
+    ) as caught:
+        solve(
+            repository,
+            archives=(archive(repository), security),
+            listener=listener,
+            transport=transport,
+        )
+    assert caught.value.exit_code == 3
+    assert caught.value.hint is not None
+    assert "security updates" in caught.value.hint
+    assert listener.warnings == []
+
+
 def test_the_suite_itself_may_not_be_missing(repository: Repository) -> None:
     with pytest.raises(FetchError):
         solve(repository)
@@ -197,16 +230,48 @@ def test_no_archives_says_how_to_get_some(repository: Repository) -> None:
 
 def test_a_missing_keyring_is_a_usage_error(repository: Repository, tmp_path: Path) -> None:
     repository.publish()
-    with pytest.raises(UsageError, match="keyring"):
+    with pytest.raises(UsageError, match="keyring cannot be read: No such file") as caught:
         solve(repository, archives=(archive(repository, keyring=tmp_path / "none.gpg"),))
+    assert caught.value.where == str(tmp_path / "none.gpg")
+    assert caught.value.hint is not None
+    assert "ENVLOCK_KEYRING_DEBIAN" in caught.value.hint
+
+
+def test_a_keyring_may_be_at_hand(repository: Repository) -> None:
+    repository.publish()
+    armored = str(repository.key.extract_certificate()).encode()
+    assert armored.startswith(b"-----BEGIN PGP PUBLIC KEY BLOCK-----")
+    for keyring in (_keyring(repository), armored, armored + b"\n" + armored):
+        assert (
+            len(solve(repository, archives=(archive(repository, keyring=keyring),)).artifacts) == 4
+        )
+    other = bytes(make_key().extract_certificate())
+    with pytest.raises(IntegrityError, match="signature"):
+        solve(repository, archives=(archive(repository, keyring=other),))
+    with pytest.raises(UsageError, match="no OpenPGP data"):
+        solve(repository, archives=(archive(repository, keyring=b"nothing"),))
+
+
+def test_one_warning_names_the_newest_index(repository: Repository, tmp_path: Path) -> None:
+    repository.publish()
+    updates = Repository(repository.root, suite="bookworm-updates", key=repository.key)
+    updates.publish(date=DATE + timedelta(days=3))
+    both = (archive(repository, suites=("bookworm", "bookworm-updates")),)
+    listener = Listener()
+    options = {"exclude_newer": DATE - timedelta(days=1)}
+    solve(repository, archives=both, listener=listener, options=options)
+    (warning,) = listener.warnings
+    assert "those of 2025-05-23," in warning
 
 
 def test_an_index_newer_than_exclude_newer_is_told(repository: Repository) -> None:
     repository.publish()
     listener = Listener()
     solve(repository, listener=listener, options={"exclude_newer": DATE - timedelta(days=1)})
-    assert len(listener.warnings) == 1
-    assert "configure [snapshots]" in listener.warnings[0]
+    (warning,) = listener.warnings
+    assert "those of 2025-05-20, not of exclude-newer (2025-05-19)" in warning
+    assert "ENVLOCK_SNAPSHOT_DEBIAN or [snapshots]" in warning
+    assert "\n" not in warning
     listener.warnings.clear()
     solve(repository, listener=listener, options={"exclude_newer": DATE + timedelta(days=1)})
     assert listener.warnings == []
@@ -270,6 +335,6 @@ def test_inflate_is_bounded() -> None:
     with pytest.raises(ArtifactError, match="ends too early"):
         inflate(lzma.compress(data)[:-8], ".xz", 100_000)
     with pytest.raises(ArtifactError, match="damaged"):
-        inflate(b"no xz data", ".xz", 100_000)
+        inflate(b"no xz data " * 9, ".xz", 100_000)
     with pytest.raises(ArtifactError, match="cannot read"):
-        inflate(b"", ".zst", 1)
+        inflate(b"", ".lz", 1)

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import bz2
 import io
 import lzma
 import re
 import sys
 import tarfile
-from typing import TYPE_CHECKING
+import tracemalloc
+from dataclasses import replace
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from envlock.errors import ArtifactError
+from envlock.layers import debtar
 from envlock.layers.deb import merged_path, read_control, read_entries
 from envlock.layers.debar import Unpacked, read_ar
-from envlock.layers.debtar import read_members
+from envlock.layers.debtar import Streamed, read_members
+from envlock.layers.debtree import Collector
+from envlock.layers.entry import Bytes
+from envlock.layers.writer import LayerWriter
 
-from .making import COMPRESS, CONTROL, Item, ar, deb, tar
+from .making import COMPRESS, CONTROL, Item, ar, deb, tar, write_deb
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from envlock.layers.entry import Entry
+    from envlock.layers.gzipstream import GzipWriter
 
 ORDINARY = [
     Item("./"),
@@ -267,10 +277,114 @@ def test_an_xz_stream_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="this Python reads zstd")
-def test_zstd_without_a_reader_says_what_to_do(tmp_path: Path) -> None:
-    members = [("debian-binary", b"2.0\n"), ("control.tar", b""), ("data.tar.zst", b"x")]
-    with pytest.raises(ArtifactError, match=r"Python 3\.14"):
+@pytest.mark.parametrize("reader", [read_control, lambda path: list(read_entries(path))])
+def test_zstd_without_a_reader_says_what_to_do(
+    tmp_path: Path, reader: Callable[[Path], object]
+) -> None:
+    names = ("debian-binary", "control.tar.zst", "data.tar.zst")
+    path = tmp_path / "demo.deb"
+    path.write_bytes(ar([(name, b"2.0\n") for name in names]))
+    with pytest.raises(ArtifactError, match=r"zstd, which this Python cannot read") as caught:
+        reader(path)
+    assert caught.value.where == "demo.deb"
+    assert caught.value.hint is not None
+    assert "Python 3.14" in caught.value.hint
+
+
+class _Zstd:
+    """Stands for Python 3.14's module, with another algorithm behind it."""
+
+    ZstdError = OSError
+    ZstdDecompressor = bz2.BZ2Decompressor
+
+
+def test_zstd_with_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = ModuleType("compression")
+    package.zstd = _Zstd  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "compression", package)
+    monkeypatch.setitem(sys.modules, "compression.zstd", cast("ModuleType", _Zstd))
+    members = [
+        ("debian-binary", b"2.0\n"),
+        ("control.tar.zst", bz2.compress(tar([Item("./control", CONTROL, 0o644)]))),
+        ("data.tar.zst", bz2.compress(tar(ORDINARY))),
+    ]
+    assert entries(tmp_path, ar(members)) == entries(tmp_path, GOOD)
+    members[2:] = [("data.tar.zst", bz2.compress(tar(ORDINARY))), ("_gpgorigin", b"")]
+    (tmp_path / "demo.deb").write_bytes(ar(members))
+    assert read_control(tmp_path / "demo.deb") == {"control": CONTROL}
+    members[2:] = [("data.tar.zst", b"garbage" * 9)]
+    with pytest.raises(ArtifactError, match="damaged compressed data"):
         entries(tmp_path, ar(members))
+
+
+LARGE = bytes(range(256)) * 256 + b"end"
+
+
+@pytest.fixture
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debtar, "AT_HAND", len(LARGE) - 1)
+    monkeypatch.setattr(debtar, "PIECE", 5000)
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_a_large_file_passes_in_pieces(tmp_path: Path) -> None:
+    items = [Item("./large", LARGE), Item("./skipped", LARGE), Item("./read", LARGE)]
+    path = write_deb(tmp_path, [Item("./a", b"1"), *items, Item("./z", b"2")])
+    out, plain = io.BytesIO(), io.BytesIO()
+    written, whole = (LayerWriter(stream, parents=False) for stream in (out, plain))
+    found: dict[str, Entry] = {}
+    for entry in read_entries(path):
+        found[entry.path] = entry
+        if entry.path == "skipped":
+            continue
+        if entry.path == "read":
+            assert entry.content is not None
+            assert entry.content.read() == entry.content.read() == LARGE
+        written.add(entry)
+        size = entry.content.size if entry.content is not None else 0
+        assert isinstance(entry.content, Streamed) == (size == len(LARGE))
+        data = LARGE if isinstance(entry.content, Streamed) else b"1" if entry.path == "a" else b"2"
+        whole.add(replace(entry, content=Bytes(data)))
+    assert written.finish() == whole.finish()
+    assert out.getvalue() == plain.getvalue()
+    for name in ("large", "skipped"):
+        content = found[name].content
+        assert content is not None
+        with pytest.raises(RuntimeError, match="has passed already"):
+            content.read()
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_a_large_file_that_is_cut_off(tmp_path: Path) -> None:
+    content = deb(tar([Item("./large", LARGE)])[: len(LARGE) // 2], suffix="")
+    (tmp_path / "demo.deb").write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"demo\.deb: .* ends within the file '\./large'"):
+        LayerWriter(io.BytesIO()).add_all(read_entries(tmp_path / "demo.deb"))
+
+
+class _Sink:
+    """Counts what is written."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+
+
+def test_memory_does_not_grow_with_a_file(tmp_path: Path) -> None:
+    path = write_deb(tmp_path, [Item("./large", bytes(4 * debtar.AT_HAND))])
+    sink = _Sink()
+    tracemalloc.start()
+    try:
+        for entry in Collector().watch(read_entries(path)):
+            assert isinstance(entry.content, Streamed)
+            entry.content.write_to(cast("GzipWriter", sink))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sink.size == 4 * debtar.AT_HAND
+    assert peak < debtar.AT_HAND
 
 
 def test_data_after_the_end_of_a_tar_is_refused(tmp_path: Path) -> None:
@@ -318,7 +432,7 @@ def test_any_tar_is_read_or_an_error(at: int, junk: bytes, mend: bool) -> None:
         content[start + 148 : start + 156] = b"%06o\0 " % total
     try:
         for member in read_members(io.BytesIO(bytes(content[: len(SMALL)]))):
-            assert len(member.data) <= len(SMALL)
+            assert member.content.size <= len(SMALL)
     except ArtifactError:
         pass
 

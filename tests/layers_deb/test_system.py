@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import tarfile
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +13,8 @@ import pytest
 from envlock.errors import ArtifactError
 from envlock.layers.deb import read_control, read_entries
 from envlock.layers.debtree import Collector, PackageFacts, Tree, collect
-from envlock.layers.system import HANDLED, KNOWN_ALTERNATIVES, system_entries
+from envlock.layers.system import system_entries
+from envlock.layers.written import ALTERNATIVES, COPIES, DIRECTORIES, LINKS, WRITTEN
 
 from .making import Item, shared_object, write_deb
 
@@ -215,7 +218,105 @@ def test_alternatives(base: PackageFacts, tmp_path: Path) -> None:
         system(base, gcc, **{"usr/bin/cc": "clang"})
     with pytest.raises(ArtifactError, match="is a path of the package gcc"):
         system(base, gcc, **{"usr/bin/gcc": "other"})
-    assert KNOWN_ALTERNATIVES.keys() <= HANDLED.keys()
+
+
+SOURCES: dict[str, list[Item]] = {
+    "base-files": [
+        *(Item(f".{path}", b"x\n", mode=0o644) for path in COPIES["base-files"]),
+        Item("./etc/dpkg/origins/debian", b"Vendor: Debian\n", mode=0o644),
+        Item("./etc/passwd.example/"),
+    ],
+    "base-passwd": [
+        Item("./usr/share/base-passwd/passwd.master", PASSWD),
+        Item("./usr/share/base-passwd/group.master", GROUP),
+    ],
+    "ca-certificates": [Item("./usr/share/ca-certificates/mozilla/b.crt", b"B\n")],
+    "debianutils": [Item("./usr/share/debianutils/shells", b"/bin/sh\n")],
+    "fontconfig-config": [
+        Item(f".{target}", b"x") for target in LINKS["fontconfig-config"].values()
+    ],
+    "libc-bin": [
+        Item("./usr/share/libc-bin/nsswitch.conf", b"passwd: files\n"),
+        Item(f"./lib/{MULTIARCH}/libc.so.6", shared_object("libc.so.6")),
+    ],
+    "readline-common": [Item("./usr/share/readline/inputrc", b"set x\n")],
+    "tzdata": [Item("./usr/share/zoneinfo/Etc/UTC", b"TZif")],
+}
+"""What packages ship of the files that others are made from."""
+
+
+def _made(folder: Path, *packages: str) -> dict[str, Entry]:
+    """Return the system's entries for these packages, without their records."""
+    names = [name.replace("*", "13") for name in packages]
+    shipped = [
+        facts(folder, name, *SOURCES.get(name, ()), version="13.1")
+        if name in packages
+        else facts(folder, name)
+        for name in names
+    ]
+    return {
+        f"/{path}": entry
+        for path, entry in system(*shipped).items()
+        if not path.startswith("var/lib/dpkg")
+    }
+
+
+@pytest.mark.parametrize("package", WRITTEN)
+def test_what_is_claimed_is_written(tmp_path: Path, package: str) -> None:
+    made = _made(tmp_path, "base-files", *({package} - {"base-files"}))
+    for effect, patterns in WRITTEN[package].items():
+        for pattern in patterns:
+            assert any(fnmatchcase(path, pattern) for path in made), (effect, pattern)
+
+
+@pytest.mark.parametrize("package", sorted({*WRITTEN, *COPIES, *DIRECTORIES, *LINKS}))
+def test_what_is_written_is_claimed(tmp_path: Path, package: str) -> None:
+    """What a package adds to the image is in the table, besides ordinary folders."""
+    others = {"base-files"} - {package}
+    before, after = _made(tmp_path, *others), _made(tmp_path, *others, package)
+    claimed = [one for patterns in WRITTEN[package].values() for one in patterns]
+    new = {path for path, entry in after.items() if before.get(path) != entry}
+    plain = {path for path in new if (after[path].kind, after[path].mode) == ("dir", 0o755)}
+    needless = {"/usr/lib/ssl/certs", "/usr/lib/ssl/cert.pem"}  # openssl's, in case it is left out
+    for path in new - plain - needless:
+        assert any(fnmatchcase(path, pattern) for pattern in claimed), path
+
+
+@pytest.mark.parametrize("package", ALTERNATIVES)
+def test_alternatives_that_are_claimed_are_made(tmp_path: Path, package: str) -> None:
+    links = {
+        link.format(multiarch=MULTIARCH): target for link, target in ALTERNATIVES[package].items()
+    }
+    targets = {
+        posixpath.normpath(posixpath.join(posixpath.dirname(link), target))
+        for link, target in links.items()
+    }
+    shipped = facts(tmp_path, package, *(Item(f".{path}", b"") for path in sorted(targets)))
+    made = system(shipped)
+    assert {link: made[link.lstrip("/")].target for link in links} == links
+
+
+def test_the_first_alternative_of_the_table_wins(base: PackageFacts, tmp_path: Path) -> None:
+    library = f"./usr/lib/{MULTIARCH}"
+    blas = facts(tmp_path, "libblas3", Item(f"{library}/blas/libblas.so.3", b""))
+    better = facts(
+        tmp_path, "libopenblas0-pthread", Item(f"{library}/openblas-pthread/libblas.so.3", b"")
+    )
+    link = f"usr/lib/{MULTIARCH}/libblas.so.3"
+    assert system(base, blas)[link].target == "blas/libblas.so.3"
+    assert system(base, blas, better)[link].target == "openblas-pthread/libblas.so.3"
+
+
+def test_small_files_of_scripts(base: PackageFacts, tmp_path: Path) -> None:
+    names = ("libpam-modules", "netbase", "python3", "fontconfig-config")
+    made = system(base, *(facts(tmp_path, name) for name in names))
+    assert (made["etc/security/opasswd"].mode, text(made["etc/environment"])) == (0o600, "")
+    assert text(made["etc/networks"]).splitlines()[1] == "loopback\t127.0.0.0"
+    assert text(made["etc/python3/debian_config"]).startswith("[DEFAULT]\n")
+    assert made["usr/local/share/fonts"].kind == "dir"
+    # their targets are not there
+    assert not any(path.startswith("etc/fonts") for path in made)
+    assert "etc/subuid" not in made
 
 
 def test_records_for_scanners(base: PackageFacts, tmp_path: Path) -> None:

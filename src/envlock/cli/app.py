@@ -82,7 +82,7 @@ def main() -> None:
 
     output = Output(json="--json" in sys.argv[1:])
     try:
-        app()
+        app(prog_name="envlock")
     except EnvlockError as error:
         output.error(error)
         sys.exit(error.exit_code)
@@ -91,5 +91,13 @@ def main() -> None:
         sys.stdout.flush()
         os._exit(130)  # a thread may still wait for a server
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+        os._exit(141)  # whoever read our results has gone; there is nobody to tell
+    _flush()
+
+
+def _flush() -> None:
+    """Write out what is printed while an error can still be told."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(141)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from envlock.spec.model import Spec
 
 _CHILD_DROPS = ("UV_", "PIP_", "PYTHON", "VIRTUAL_ENV", "CONDA")
-_CHILD_KEEPS = ("UV_INDEX_", "UV_KEYRING_PROVIDER", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS",
-                "UV_HTTP_TIMEOUT", "UV_CONCURRENT_DOWNLOADS")  # fmt: skip
+_CHILD_KEEPS = re.compile(
+    r"UV_INDEX_.+_(USERNAME|PASSWORD)|UV_KEYRING_PROVIDER|UV_NATIVE_TLS|UV_SYSTEM_CERTS|"
+    r"UV_HTTP_TIMEOUT|UV_HTTP_RETRIES|UV_CONCURRENT_DOWNLOADS"
+)
 
 
 @dataclass
@@ -59,7 +62,7 @@ class Context:
     def http(self) -> Http:
         from envlock.fetch.http import Http
 
-        return Http(offline=self.offline, logins=self.config.indexes.values())
+        return Http(offline=self.offline, logins=lambda: self.config.index_urls().values())
 
     @cached_property
     def fetcher(self) -> Fetcher:
@@ -148,7 +151,7 @@ def _child_environ() -> dict[str, str]:
     return {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(_CHILD_DROPS) or key.startswith(_CHILD_KEEPS)
+        if not key.startswith(_CHILD_DROPS) or _CHILD_KEEPS.fullmatch(key)
     }
 
 

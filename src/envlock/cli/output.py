@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from envlock.errors import EnvlockError
     from envlock.progress import Task, Unit
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 
 
 def clean(text: str) -> str:
@@ -63,19 +65,19 @@ class Output:
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
-        self._say(f"{self._paint('33', 'warning')}: {text}")
+        self._say(text, "warning", "33")
 
     def error(self, error: EnvlockError) -> None:
         """Print an error: what, where, what was seen, what to do."""
         if self.json:
             print(json.dumps({"error": error_document(error)}, indent=2, sort_keys=True))
         place = f"{error.where}: " if error.where else ""
-        self._say(f"{self._paint('31;1', 'error')}: {place}{error.message}")
+        self._say(f"{place}{error.message}", "error", "31;1")
         for line in error.details:
             self._say(line)
         if error.hint:
             first, *rest = error.hint.splitlines()
-            self._say(f"{self._paint('36', 'hint')}: {first}")
+            self._say(first, "hint", "36")
             for line in rest:
                 self._say(f"  {line}")
 
@@ -105,22 +107,18 @@ class Output:
             self._progress.start()
         return self._progress
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, label: str = "", colour: str = "") -> None:
         if self._progress is not None:
-            self._progress.console.print(clean(text), markup=False, highlight=False)
+            head = f"{label}: " if label else ""
+            self._progress.console.print(clean(head + text), markup=False, highlight=False)
         else:
-            print(_printable(text), file=sys.stderr, flush=True)
+            head = f"{self._paint(colour, label)}: " if label else ""
+            print(head + clean(text), file=sys.stderr, flush=True)
 
     def _paint(self, code: str, text: str) -> str:
         if sys.stderr.isatty() and not os.environ.get("NO_COLOR") and self._progress is None:
             return f"\x1b[{code}m{text}\x1b[0m"
         return text
-
-
-def _printable(text: str) -> str:
-    """Keep our own colours, drop every other control character."""
-    parts = re.split(r"(\x1b\[[0-9;]*m)", text)
-    return "".join(part if n % 2 else clean(part) for n, part in enumerate(parts))
 
 
 class _NoTask:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from envlock.errors import EnvlockError, FetchError, IntegrityError
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from envlock.fetch.store import Download, Store
     from envlock.lock.model import Artifact
     from envlock.progress import Reporter, Task
+
+
+_ATTEMPTS = 5
+"""How often a download goes on in one run after its connection broke."""
 
 
 class CancelledError(FetchError):
@@ -50,10 +55,8 @@ class Fetcher:
         if not missing:
             return paths
         label = f"fetching {len(missing)} artifacts"
-        with (
-            reporter.task(label, sum(a.size for a in missing), "bytes") as task,
-            ThreadPoolExecutor(self._jobs) as pool,
-        ):
+        pool = ThreadPoolExecutor(self._jobs)
+        with reporter.task(label, sum(a.size for a in missing), "bytes") as task:
             largest_first = sorted(missing, key=lambda artifact: -artifact.size)
             futures = {
                 pool.submit(self._one_located, artifact, locators[artifact.kind], task): artifact
@@ -62,10 +65,13 @@ class Fetcher:
             try:
                 for future in as_completed(futures):
                     paths[futures[future].sha256] = future.result()
-            except BaseException:  # Ctrl-C as well: the other threads must not go on
+            except BaseException as error:
                 self._stop.set()
-                pool.shutdown(cancel_futures=True)
+                # who presses Ctrl-C does not wait for threads that wait for a server
+                patient = not isinstance(error, KeyboardInterrupt)
+                pool.shutdown(wait=patient, cancel_futures=True)
                 raise
+        pool.shutdown()
         return paths
 
     def one(
@@ -114,30 +120,48 @@ class Fetcher:
         """Download from one URL; what an earlier run left is tried once, then dropped."""
         resumed = download.offset > 0
         try:
-            self._append(download, url, task)
+            self._append_all(download, url, task)
             return download.commit()
         except IntegrityError:
             if not resumed:
                 raise
         download.restart()
-        self._append(download, url, task)
+        self._append_all(download, url, task)
         return download.commit()
+
+    def _append_all(self, download: Download, url: str, task: Task | None) -> None:
+        """Go on where the connection broke, as long as each attempt brings something."""
+        for _ in range(_ATTEMPTS):
+            before = download.offset
+            try:
+                return self._append(download, url, task)
+            except (CancelledError, IntegrityError):
+                raise
+            except FetchError:
+                if download.offset <= before:
+                    raise
+        return self._append(download, url, task)
 
     def _append(self, download: Download, url: str, task: Task | None) -> None:
         offset = download.offset
         start, pieces = self._http.stream(url, offset)
         if offset and start == 0:
             download.restart()
-        elif task is not None:
-            task.advance(start)
-        download.append(self._counted(pieces, task))
+        if task is not None:
+            task.advance(start - download.counted)
+        download.counted = start
+        with closing(pieces):
+            download.append(self._counted(download, pieces, task))
 
-    def _counted(self, pieces: Iterator[bytes], task: Task | None) -> Iterator[bytes]:
+    def _counted(
+        self, download: Download, pieces: Iterator[bytes], task: Task | None
+    ) -> Iterator[bytes]:
         for piece in pieces:
             if self._stop.is_set():
                 raise CancelledError("the downloads were stopped")
             if task is not None:
                 task.advance(len(piece))
+            download.counted += len(piece)
             yield piece
 
 

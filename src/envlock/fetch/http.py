@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import functools
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from envlock.errors import FetchError
-from envlock.files import PIECE, read_pieces
+from envlock.files import read_pieces
 from envlock.urls import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     import requests
+    from urllib3.util import Retry
+
+    Pieces = Generator[bytes, None, None]
 
 _TIMEOUT = (10, 60)  # seconds to connect, seconds between two reads
 _RETRIES = 4
+_LONGEST_WAIT = 60  # seconds that a server may ask for with Retry-After
+_PIECE = 64 * 1024  # what is lost at most when a connection breaks
 
 
 class NotFoundError(FetchError):
@@ -32,10 +38,17 @@ class NotFoundError(FetchError):
 
 
 class Http:
-    """Reads ``http``, ``https`` and ``file`` URLs; safe to share between threads."""
+    """Reads ``http``, ``https`` and ``file`` URLs; safe to share between threads.
 
-    def __init__(self, *, offline: bool = False) -> None:
+    logins: returns URLs whose userinfo is sent to their hosts, also where an index names its files
+    without it.
+    """
+
+    def __init__(
+        self, *, offline: bool = False, logins: Callable[[], Iterable[str]] = tuple
+    ) -> None:
         self._offline = offline
+        self._logins = logins
         self._local = threading.local()
 
     def session(self) -> requests.Session:
@@ -44,20 +57,23 @@ class Http:
             raise FetchError("the network is needed, but --offline was given")
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = _new_session()
+            session = self._local.session = _new_session(
+                {origin: login for origin, login in map(_login, self._logins()) if any(login)}
+            )
         return session
 
     def read(self, url: str, *, limit: int) -> bytes:
         """Return a small document of at most ``limit`` bytes; raises FetchError."""
         parts, size = [], 0
-        for piece in self.stream(url)[1]:
-            size += len(piece)
-            if size > limit:
-                raise FetchError(f"more than {limit} bytes came", where=redact(url))
-            parts.append(piece)
+        with closing(self.stream(url)[1]) as pieces:
+            for piece in pieces:
+                size += len(piece)
+                if size > limit:
+                    raise FetchError(f"more than {limit} bytes came", where=redact(url))
+                parts.append(piece)
         return b"".join(parts)
 
-    def stream(self, url: str, offset: int = 0) -> tuple[int, Iterator[bytes]]:
+    def stream(self, url: str, offset: int = 0) -> tuple[int, Pieces]:
         """Return where the answer starts (0 or ``offset``) and its pieces; raises FetchError."""
         if url.startswith("file://"):
             return _stream_file(url, offset)
@@ -110,13 +126,43 @@ def _adapter_class() -> type:
     return SystemTrust
 
 
-def _new_session() -> requests.Session:
-    import requests
+_Origin = tuple[str, str | None, int | None]
+_Login = tuple[str, str]
+
+
+def _login(url: str) -> tuple[_Origin, _Login]:
+    """Return whom a URL addresses, and the user and password in it."""
+    from requests.utils import get_auth_from_url
+
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return (parts.scheme, parts.hostname, port), get_auth_from_url(url)
+
+
+@functools.cache
+def _retry_class() -> type[Retry]:
     from urllib3.util import Retry
+
+    class Impatient(Retry):
+        def get_retry_after(self, response: Any) -> float | None:
+            seconds = super().get_retry_after(response)
+            return seconds if seconds is None else min(seconds, _LONGEST_WAIT)
+
+    return Impatient
+
+
+def _new_session(logins: Mapping[_Origin, _Login]) -> requests.Session:
+    import requests
+    from requests.utils import get_netrc_auth
 
     from envlock import __version__
 
-    retry = Retry(
+    def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        origin, own = _login(request.url or "")
+        login = own if any(own) else logins.get(origin) or get_netrc_auth(request.url or "")
+        return requests.auth.HTTPBasicAuth(*login)(request) if login else request
+
+    retry = _retry_class()(
         total=_RETRIES,
         backoff_factor=0.5,
         status_forcelist=(429, 500, 502, 503, 504),
@@ -124,23 +170,24 @@ def _new_session() -> requests.Session:
         raise_on_status=False,
     )
     session = requests.Session()
+    session.auth = authorize
     session.headers["User-Agent"] = f"envlock/{__version__}"
     for scheme in ("http://", "https://"):
         session.mount(scheme, _adapter_class()(max_retries=retry, pool_maxsize=4))
     return session
 
 
-def _pieces(url: str, response: requests.Response) -> Iterator[bytes]:
+def _pieces(url: str, response: requests.Response) -> Pieces:
     import requests
 
     try:
         with response:
-            yield from response.iter_content(PIECE)
+            yield from response.iter_content(_PIECE)
     except requests.RequestException as error:
         raise FetchError(_reason(error), where=redact(url), hint=_HINT) from None
 
 
-def _stream_file(url: str, offset: int) -> tuple[int, Iterator[bytes]]:
+def _stream_file(url: str, offset: int) -> tuple[int, Pieces]:
     path = Path(unquote(urlsplit(url).path))
     try:
         stream = path.open("rb")
@@ -150,9 +197,12 @@ def _stream_file(url: str, offset: int) -> tuple[int, Iterator[bytes]]:
         raise FetchError(f"cannot be read: {error.strerror}", where=redact(url)) from error
     stream.seek(offset)
 
-    def pieces() -> Iterator[bytes]:
-        with stream:
-            yield from read_pieces(stream)
+    def pieces() -> Pieces:
+        try:
+            with stream:
+                yield from read_pieces(stream)
+        except OSError as error:
+            raise FetchError(f"cannot be read: {error.strerror}", where=redact(url)) from error
 
     return offset, pieces()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Store:
@@ -31,7 +31,7 @@ class Store:
 
     def path(self, sha256: str) -> Path:
         """Return where the artifact lies, whether it is there or not."""
-        if not _SHA256.match(sha256):
+        if not _SHA256.fullmatch(sha256):
             raise ValueError(f"not a sha256: {sha256!r}")
         return self._artifacts / sha256[:2] / sha256
 
@@ -72,6 +72,8 @@ class Download:
         self._part = part
         self._sha256 = sha256
         self._size = size
+        self.counted = 0
+        """How many bytes the progress display was told of."""
 
     def finished(self) -> Path | None:
         """Return the artifact if another process has fetched it meanwhile."""
@@ -93,22 +95,16 @@ class Download:
     def append(self, pieces: Iterable[bytes]) -> None:
         """Write behind what is there; raises IntegrityError once it grows too large."""
         written = self.offset
-        with disk_errors(self._part):
-            out = self._part.open("ab")
-        with out:
+        with disk_errors(self._part), self._part.open("ab") as out:
             for piece in pieces:
                 written += len(piece)
                 if written > self._size:
-                    out.close()
                     self.restart()
                     raise IntegrityError(
                         f"more than the promised {self._size} bytes came; they were dropped",
                         hint="the index or a proxy sends another file than the lock names",
                     )
-                with disk_errors(self._part):
-                    out.write(piece)
-            with disk_errors(self._part):
-                out.flush()
+                out.write(piece)
 
     def commit(self) -> Path:
         """Check size and sha256 and give the file its name; raises IntegrityError."""

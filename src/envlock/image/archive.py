@@ -44,7 +44,7 @@ def write_archive(layout: Path, target: Path) -> None:
             for name in sorted(referenced_blobs(layout))
         ),
     ]
-    with written_beside(target.parent, f".{target.name}.") as (out, beside):
+    with written_beside(target.parent, f".{target.name}.writing-") as (out, beside):
         for folder in ("blobs", "blobs/sha256"):
             out.write(tar.header(directory(folder)))
         for path, content in contents:

@@ -5,17 +5,20 @@ Standard library only: the same code runs inside the Nix sandbox.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from concurrent.futures import FIRST_COMPLETED, as_completed, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envlock.errors import ArtifactError, LockError
-from envlock.files import write_atomically
+from envlock.errors import ArtifactError, DiskError, LockError
+from envlock.files import disk_errors, verify_file, write_atomically
 from envlock.layers.gzipstream import StreamDigests
 from envlock.layers.pack import (
     Segment,
+    environment_entries,
     fingerprint,
     installed_entries,
     pack_os,
@@ -30,12 +33,12 @@ from envlock.workers import worker_pool
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Future, ProcessPoolExecutor
     from pathlib import Path
 
     from envlock.image.layout import ImageDigests, Staging
-    from envlock.lock.model import Lock
+    from envlock.lock.model import Artifact, Lock
     from envlock.progress import Reporter, Task
 
 
@@ -106,6 +109,7 @@ def pack_packages(
     with (
         reporter.task("packing Debian packages", sum(deb.size for deb in debs), "bytes") as task,
         worker_pool(workshop.workers) as pool,
+        _killed_workers(),
     ):
         futures = {pool.submit(pack_segment, d, paths[d.sha256], folder): d for d in debs}
         pending = set(futures)
@@ -116,6 +120,18 @@ def pack_packages(
             for future in done:
                 future.result()
                 task.advance(futures[future].size)
+
+
+@contextlib.contextmanager
+def _killed_workers() -> Iterator[None]:
+    """Turn the sudden end of a worker process into an error that says so."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise DiskError(
+            "a process that packs layers was killed, perhaps for want of memory",
+            hint="the system's log may say why; run the command again",
+        ) from error
 
 
 class _Packing:
@@ -141,6 +157,7 @@ class _Packing:
         with (
             self._reporter.task(f"packing {len(plans)} layers", total, "bytes") as task,
             worker_pool(self._workshop.workers) as pool,
+            _killed_workers(),
         ):
             return self._packed(pool, plans, task)
 
@@ -152,7 +169,7 @@ class _Packing:
         os_plans = [plan for plan in plans if plan.kind == "os"]
         segments = {
             plan.key: [
-                pool.submit(pack_segment, deb, self._paths[deb.sha256], self._segments)
+                (deb, pool.submit(pack_segment, deb, self._paths[deb.sha256], self._segments))
                 for deb in sorted(plan.artifacts, key=lambda deb: -deb.size)
             ]
             for plan in os_plans
@@ -164,9 +181,9 @@ class _Packing:
         multiarch = PLATFORMS[self._lock.platform].multiarch
         for plan in os_plans:
             done: list[Segment] = []
-            for future in segments[plan.key]:
+            for deb, future in segments[plan.key]:
                 done.append(future.result())
-                task.advance(done[-1].size)
+                task.advance(deb.size)
             done.sort(key=lambda segment: (segment.facts.package, segment.facts.architecture))
             packing = pool.submit(pack_os, plan, done, self._blobs, multiarch=multiarch)
             futures[packing] = plan
@@ -181,19 +198,43 @@ class _Packing:
 def _check_clashes(lock: Lock, paths: Mapping[str, Path]) -> None:
     """Raise ArtifactError if two wheels install different files at one path."""
     scheme = Scheme(prefix=PREFIX, python=lock.python)
-    owners: dict[str, tuple[tuple[int, int], str]] = {}
+    hint = "one of the two must go: name it in pypi.exclude, or choose other versions"
+    owners: dict[str, tuple[tuple[int, int], str]] = {
+        entry.path: (fingerprint(entry), "the environment itself")
+        for entry in environment_entries(plan_layers(lock)[-1])
+        if entry.kind != "dir"
+    }
     for wheel in lock.of_kind("pypi"):
-        path = paths[wheel.sha256]
-        with path.open("rb") as archive:
-            for entry in installed_entries(path, archive, scheme, wheel):
-                mark = fingerprint(entry)
-                known, owner = owners.setdefault(entry.path, (mark, wheel.name))
-                if known != mark:
-                    raise ArtifactError(
-                        f"{owner} and {wheel.name} both install /{entry.path}, and differently",
-                        hint="one of the two must go: name it in pypi.exclude, or choose other "
-                        "versions",
-                    )
+        for file, mark in _marks(wheel, paths[wheel.sha256], scheme):
+            known, owner = owners.setdefault(file, (mark, wheel.name))
+            if known != mark:
+                raise ArtifactError(
+                    f"{owner} and {wheel.name} both install /{file}, and differently", hint=hint
+                )
+    for path, (_, name) in owners.items():
+        for parent in _parents(path):
+            if parent in owners:
+                raise ArtifactError(
+                    f"{owners[parent][1]} installs the file /{parent}, and {name} the file "
+                    f"/{path} below it",
+                    hint=hint,
+                )
+
+
+def _marks(wheel: Artifact, path: Path, scheme: Scheme) -> list[tuple[str, tuple[int, int]]]:
+    """Return the path and the fingerprint of each file that a wheel installs."""
+    with disk_errors(path), path.open("rb") as archive:
+        try:
+            entries = installed_entries(path, archive, scheme, wheel)
+            return [(entry.path, fingerprint(entry)) for entry in entries]
+        except ArtifactError:
+            verify_file(path, wheel.sha256, wheel.size)  # damage explains more than its effect
+            raise
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def _record_path(workshop: Workshop, plan: LayerPlan) -> Path:

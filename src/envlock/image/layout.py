@@ -8,6 +8,7 @@ killed leaves a staging folder that the next one removes.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import shutil
@@ -83,6 +84,12 @@ class Staging:
     def publish(self) -> None:
         """Give the image its name; what only the old image needed is removed."""
         with disk_errors(self.target):
+            if self._is_free():
+                sync(self.blobs)
+                sync(self.folder)
+                self.folder.replace(self.target)
+                sync(self.target.parent)
+                return
             self._target_blobs.mkdir(parents=True, exist_ok=True)
             for blob in sorted(self.blobs.iterdir()):
                 blob.replace(self._target_blobs / blob.name)
@@ -95,18 +102,24 @@ class Staging:
                 if blob.name not in keep:
                     blob.unlink()
 
+    def _is_free(self) -> bool:
+        """Tell whether the whole staging folder can take the name at once."""
+        if self.target.is_symlink() or not self.target.exists():
+            return not self.target.is_symlink()
+        return not any(self.target.iterdir())
+
 
 @contextlib.contextmanager
 def staging(target: Path) -> Iterator[Staging]:
     """Hold the place beside ``target`` where its next image is made.
 
     Waits for another build of the same target.  Raises DiskError, and UsageError where
-    ``target`` is something else than an image layout.
+    ``target`` is something else than an image layout, or a file that ends in ``.tar``.
     """
     _check_target(target)
     prefix = f".{target.name}."
     with locked(target.parent / f"{prefix}lock"):
-        for left in target.parent.glob(f"{prefix}staging-*"):
+        for left in target.parent.glob(f"{glob.escape(prefix)}staging-*"):
             shutil.rmtree(left, ignore_errors=True)
         with disk_errors(target):
             folder = Path(tempfile.mkdtemp(prefix=f"{prefix}staging-", dir=target.parent))
@@ -119,12 +132,14 @@ def staging(target: Path) -> Iterator[Staging]:
 
 
 def _check_target(target: Path) -> None:
-    if not target.exists() or (target / "oci-layout").is_file():
+    archive = target.suffix == ".tar"
+    if not target.exists() or (archive and target.is_file()):
         return
-    if target.is_dir() and not any(target.iterdir()):
+    ours = target.is_dir() and ((target / "oci-layout").is_file() or not any(target.iterdir()))
+    if ours and not archive:
         return
     raise UsageError(
-        "this is there already and is no image layout",
+        f"this is there already and is no {'tar file' if archive else 'image layout'}",
         where=str(target),
         hint="name another place with -o, or remove it",
     )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from envlock.errors import ArtifactError
 from envlock.layers.debar import DECODERS, ArMember, Unpacked, read_ar
-from envlock.layers.debtar import Member, read_members
-from envlock.layers.entry import Bytes, Entry, check_path
+from envlock.layers.debtar import Member, Streamed, read_members
+from envlock.layers.entry import Entry, check_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,7 @@ def read_control(path: Path) -> ControlFiles:
             _suffix(data, "data.tar")
             stream = Unpacked(file, member, _suffix(member, "control.tar"), CONTROL_LIMIT)
             files = {
-                entry.name.removeprefix("./"): entry.data
+                entry.name.removeprefix("./"): entry.content.read()
                 for entry in read_members(stream)
                 if entry.kind == "file"
             }
@@ -88,7 +88,9 @@ def read_control(path: Path) -> ControlFiles:
 
 
 def read_entries(path: Path) -> Iterator[Entry]:
-    """Yield what a package puts into the image, in its own order, one file in memory at a time.
+    """Yield what a package puts into the image, in its own order, one file at a time.
+
+    A large file's content is not in memory: it can be had until the next entry is asked for.
 
     Paths are those of a merged /usr; the directories in ALIASES are left out (the system's
     entries make them links).  Parents may be missing: the tree adds them.  Owners, modes and
@@ -101,7 +103,10 @@ def read_entries(path: Path) -> Iterator[Entry]:
             _suffix(control, "control.tar")
             limit = max(SMALLEST_LIMIT, LARGEST_RATIO * member.size)
             stream = Unpacked(file, member, _suffix(member, "data.tar"), limit)
-            yield from _checked(read_members(stream))
+            for entry in _checked(read_members(stream)):
+                if isinstance(entry.content, Streamed):
+                    entry.content.where = path.name
+                yield entry
     except ArtifactError as error:
         raise _located(error, path) from None
 
@@ -187,7 +192,7 @@ def _entry(path: str, member: Member) -> Entry:
         gid=_id(member.gid, member.name),
     )
     if member.kind == "file":
-        return replace(entry, content=Bytes(member.data))
+        return replace(entry, content=member.content)
     if member.kind == "symlink":
         if not member.linkname:
             raise ArtifactError(f"the symlink {member.name!r} has no target")

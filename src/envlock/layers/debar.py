@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import io
 import lzma
 import zlib
 from dataclasses import dataclass
@@ -217,3 +218,15 @@ class Unpacked:
             raise ArtifactError("the file became shorter while it was read")
         self._left -= len(data)
         return data
+
+
+def inflate(data: bytes, suffix: str, limit: int) -> bytes:
+    """Return ``data`` decompressed by the rule of ``suffix`` (``.xz``, ``.gz``, empty, ...).
+
+    Raises ArtifactError for more than ``limit`` bytes, for damaged data, and for a suffix that
+    is not known.
+    """
+    if suffix not in DECODERS:
+        raise ArtifactError(f"compressed as {suffix!r}, which envlock cannot read")
+    whole = ArMember("", 0, len(data))
+    return Unpacked(io.BytesIO(data), whole, suffix, limit).read(limit + 1)

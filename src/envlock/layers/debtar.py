@@ -8,20 +8,30 @@ layer holds must not depend on that.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from envlock.errors import ArtifactError
+from envlock.layers.entry import Bytes, Content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from envlock.layers.gzipstream import GzipWriter
 
 BLOCK = 512
 LONGEST_NAME = 65536
 """Bytes that a GNU long name may have; Linux's own limit for a path is 4096."""
 
 LARGEST_FILE = 2 << 30
-"""Bytes of one file; it is held in memory while it is written."""
+"""Bytes of one file."""
+
+AT_HAND = 16 << 20
+"""Files of more bytes than this are not held in memory: they are read while they pass."""
+
+PIECE = 1 << 20
+EMPTY = Bytes(b"")
 
 MOST_MEMBERS = 1_000_000
 
@@ -53,7 +63,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One member as the archive states it; ``data`` is a file's content.
+    """One member as the archive states it.
 
     name and linkname are as written (``./usr/bin/x``); mode holds the 12 permission bits.
     """
@@ -64,7 +74,62 @@ class Member:
     uid: int
     gid: int
     linkname: str = ""
-    data: bytes = b""
+    content: Content = EMPTY
+
+
+class Streamed:
+    """The content of a large file, which is read from its archive while it passes.
+
+    It can be had until the next member is asked for: written once, or read into memory (and
+    then as often as wanted).  where: the archive, for errors.
+    """
+
+    def __init__(self, source: Reader, size: int, name: str) -> None:
+        self.where: str | None = None
+        self._source, self._size, self._name = source, size, name
+        self._left = size
+        self._data: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def read(self) -> bytes:
+        """Return all bytes, and keep them."""
+        if self._data is None:
+            whole = io.BytesIO()  # unlike join, without a second copy
+            whole.writelines(self._pieces())
+            self._data = whole.getvalue()
+        return self._data
+
+    def write_to(self, stream: GzipWriter) -> None:
+        """Write all bytes; raises ArtifactError where the archive ends before them."""
+        for piece in self._pieces():
+            stream.write(piece)
+
+    def skip(self) -> None:
+        """Read what nobody wanted."""
+        while self._left:
+            self._next()
+
+    def _pieces(self) -> Iterator[bytes]:
+        if self._data is not None:
+            for start in range(0, self._size, PIECE):
+                yield self._data[start : start + PIECE]
+            return
+        if self._left != self._size:
+            raise RuntimeError(f"the content of {self._name!r} has passed already")
+        while self._left:
+            yield self._next()
+
+    def _next(self) -> bytes:
+        try:
+            piece = _exactly(self._source, min(PIECE, self._left), f"the file {self._name!r}")
+        except ArtifactError as error:
+            error.where = error.where or self.where
+            raise
+        self._left -= len(piece)
+        return piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +159,11 @@ def read_members(source: Reader) -> Iterator[Member]:
                 raise ArtifactError("two long-name records in a row in a tar")
             longs[header.flag] = _long_name(source, header.size)
             continue
-        yield _member(source, header, longs)
+        member = _member(source, header, longs)
+        yield member
+        if isinstance(member.content, Streamed):
+            member.content.skip()
+            _skip_padding(source, header.size)
         longs = {}
     raise ArtifactError(f"more than {MOST_MEMBERS} members in a tar")
 
@@ -150,9 +219,13 @@ def _long_name(source: Reader, size: int) -> str:
 
 def _content(source: Reader, size: int, what: str) -> bytes:
     data = _exactly(source, size, what)
+    _skip_padding(source, size)
+    return data
+
+
+def _skip_padding(source: Reader, size: int) -> None:
     if size % BLOCK:
         _exactly(source, BLOCK - size % BLOCK, "padding")
-    return data
 
 
 def _name(raw: bytes) -> str:
@@ -184,5 +257,11 @@ def _member(source: Reader, header: _Header, longs: dict[bytes, str]) -> Member:
         uid=_number(raw[108:116], "uid"),
         gid=_number(raw[116:124], "gid"),
         linkname=longs.get(b"K") or _text(raw[157:257]),
-        data=_content(source, header.size, f"the file {name!r}") if header.size else b"",
+        content=_file(source, header.size, name),
     )
+
+
+def _file(source: Reader, size: int, name: str) -> Content:
+    if size > AT_HAND:
+        return Streamed(source, size, name)
+    return Bytes(_content(source, size, f"the file {name!r}"))

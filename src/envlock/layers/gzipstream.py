@@ -74,7 +74,7 @@ def splice(stream: bytes, plain: bytes) -> bytes | None:
     return None
 
 
-def _inflate(decoder: zlib._Decompress, piece: bytes) -> Iterator[bytes]:
+def inflate(decoder: zlib._Decompress, piece: bytes) -> Iterator[bytes]:
     """Yield what ``piece`` adds, in parts that fit into memory."""
     try:
         plain = decoder.decompress(piece, SPLICE_LIMIT)
@@ -134,7 +134,7 @@ class GzipWriter:
         crc, left = 0, size
         for piece in pieces:
             self._emit(piece)
-            for plain in _inflate(decoder, piece):
+            for plain in inflate(decoder, piece):
                 left -= len(plain)
                 if left < 0:
                     raise ArtifactError("a compressed stream is longer than its archive says")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from envlock.errors import ArtifactError
 from envlock.layers.entry import Bytes, Content, Entry, check_path, regular
-from envlock.layers.zipcontent import Joined, ZipFileInfo, read_zip
+from envlock.layers.zipcontent import Joined, ZipFileInfo, ZipMember, read_zip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +30,14 @@ _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 _ENTRY_POINT = re.compile(r"^([\w.]+)\s*:\s*([\w.]+)\s*(?:\[[^\]]*\])?$")
 _SCRIPT_NAME = re.compile(r"^[A-Za-z0-9_.][A-Za-z0-9_.+-]*$")
 _MAX_METADATA = 64 * 1024 * 1024
+_VERSION = re.compile(  # the version scheme of PEP 440, appendix B, and "_" as wheels write "-"
+    r"v?(?:(?P<epoch>\d+)[!_])?(?P<release>\d+(?:\.\d+)*)"
+    r"(?:[-_.]?(?P<pre>alpha|a|beta|b|preview|pre|c|rc)[-_.]?(?P<pre_n>\d*))?"
+    r"(?:[-_](?P<post_n1>\d+)|[-_.]?(?P<post>post|rev|r)[-_.]?(?P<post_n2>\d*))?"
+    r"(?:[-_.]?(?P<dev>dev)[-_.]?(?P<dev_n>\d*))?"
+    r"(?:[+](?P<local>[a-z0-9]+(?:[-_.][a-z0-9]+)*))?"
+)
+_PRE = {"alpha": "a", "beta": "b", "c": "rc", "pre": "rc", "preview": "rc"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +74,30 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def normalized_version(version: str) -> str:
+    """Return a version's normal form (PEP 440) without trailing zeros, or the text itself."""
+    match = _VERSION.fullmatch(version.strip().lower())
+    if match is None:
+        return version
+    found = match.groupdict(default="")
+    release = [int(part) for part in found["release"].split(".")]
+    while len(release) > 1 and not release[-1]:
+        release.pop()
+    text = f"{int(found['epoch'] or 0)}!" + ".".join(map(str, release))
+    if found["pre"]:
+        text += f"{_PRE.get(found['pre'], found['pre'])}{int(found['pre_n'] or 0)}"
+    if found["post"] or found["post_n1"]:
+        text += f".post{int(found['post_n1'] or found['post_n2'] or 0)}"
+    if found["dev"]:
+        text += f".dev{int(found['dev_n'] or 0)}"
+    local = re.split(r"[-_.]", found["local"])
+    return "+".join([text, *filter(None, [".".join(map(_without_zeros, local))])])
+
+
+def _without_zeros(part: str) -> str:
+    return str(int(part)) if part.isdigit() else part
+
+
 def wheel_entries(
     path: Path, archive: BinaryIO, scheme: Scheme, *, name: str, version: str
 ) -> list[Entry]:
@@ -90,24 +122,22 @@ class _Wheel:
         self._check_wheel_file()
 
     def entries(self) -> list[Entry]:
-        rows: list[tuple[str, str, str]] = []
-        entries: list[Entry] = []
-        moved = False
+        entries: dict[str, Entry] = {}
+        own: dict[str, Entry] = {}
         for info in self._files.values():
             target = self._target(info.name)
             if target is None:
                 continue
-            entry = self._entry(target, info)
-            entries.append(entry)
+            if target in entries:
+                raise ArtifactError(f"{self._file} has two files for {target!r}")
+            entries[target] = self._entry(target, info)
             if info.name.startswith(f"{self._data}/"):
-                moved = True
-                rows.append(self._row(entry))
+                own[target] = entries[target]
         for entry in [*self._scripts(), regular(f"{self._installed}/INSTALLER", INSTALLER)]:
-            entries = [other for other in entries if other.path != entry.path]
-            entries.append(entry)
-            rows.append(self._row(entry))
-        entries.append(self._record(rows, moved=moved))
-        return entries
+            entries.pop(entry.path, None)
+            entries[entry.path] = own[entry.path] = entry
+        record = self._record([self._row(entry) for entry in own.values()])
+        return [*entries.values(), record]
 
     @property
     def _installed(self) -> str:
@@ -122,8 +152,9 @@ class _Wheel:
         project, _, release = stem.rpartition("-")
         if normalized(project) != normalized(name):
             raise ArtifactError(f"{self._file} holds {stem}, not {name} {version}")
-        if not release:
-            raise ArtifactError(f"{self._file}: {found[0]} does not tell a version")
+        told, wanted = normalized_version(release), normalized_version(version)
+        if told not in {wanted, wanted.partition("+")[0]}:
+            raise ArtifactError(f"{self._file} holds {stem}, not {name} {version}")
         return found[0]
 
     def _check_wheel_file(self) -> None:
@@ -134,19 +165,24 @@ class _Wheel:
             found = match[0] if match else "no Wheel-Version"
             raise ArtifactError(f"{self._file}: its WHEEL file has {found}; envlock knows 1.x")
         for required in ("METADATA", "RECORD"):
-            if f"{self._dist_info}/{required}" not in self._files:
+            info = self._files.get(f"{self._dist_info}/{required}")
+            if info is None:
                 raise ArtifactError(f"{self._file} has no {required}")
+            self._bounded(info)
 
     def _text(self, name: str) -> str:
         info = self._files.get(f"{self._dist_info}/{name}")
         if info is None:
             return ""
-        if info.member.size > _MAX_METADATA:
-            raise ArtifactError(f"{self._file}: {name} is absurdly large")
+        self._bounded(info)
         try:
             return info.member.read().decode("utf-8")
         except UnicodeDecodeError as error:
             raise ArtifactError(f"{self._file}: {name} is not UTF-8") from error
+
+    def _bounded(self, info: ZipFileInfo) -> None:
+        if info.member.size > _MAX_METADATA:
+            raise ArtifactError(f"{self._file}: {info.name} is absurdly large")
 
     def _target(self, name: str) -> str | None:
         """Return where a file of the wheel goes, or None for what is made anew."""
@@ -172,11 +208,11 @@ class _Wheel:
 
     def _script_content(self, info: ZipFileInfo) -> Content:
         """Return a script with ``#!python`` made to name the environment's interpreter."""
-        if info.member.size > _MAX_METADATA:
+        start = next(info.member.plain_pieces(), b"")
+        if not start.startswith(b"#!python"):
             return info.member
-        first, newline, rest = info.member.read().partition(b"\n")
-        if not first.startswith(b"#!python"):
-            return info.member
+        self._bounded(info)
+        _, newline, rest = info.member.read().partition(b"\n")
         return Bytes(self._shebang.encode() + newline + rest)
 
     @property
@@ -185,7 +221,9 @@ class _Wheel:
 
     def _scripts(self) -> list[Entry]:
         """Return the console and GUI scripts ("Entry points specification")."""
-        parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+        parser = configparser.ConfigParser(
+            delimiters=("=",), interpolation=None, strict=False, default_section=""
+        )
         parser.optionxform = str  # type: ignore[assignment,method-assign]
         try:
             parser.read_string(self._text("entry_points.txt"))
@@ -211,20 +249,24 @@ class _Wheel:
         )
         return regular(f"{self._scheme.scripts}/{name}", text.encode(), 0o755)
 
-    def _record(self, rows: list[tuple[str, str, str]], *, moved: bool) -> Entry:
+    def _record(self, rows: list[tuple[str, str, str]]) -> Entry:
         """Return RECORD: the wheel's own rows and those of what the installation added."""
         tail = io.StringIO()
         csv.writer(tail, lineterminator="\n").writerows(sorted(rows))
         original = self._files[f"{self._dist_info}/RECORD"].member
         path = f"{self._installed}/RECORD"
-        if not moved:
+        gone = {f"{self._dist_info}/{name}" for name in ("INSTALLER", *_SIGNATURES)}
+        gone |= {name for name in self._files if name.startswith(f"{self._data}/")}
+        if not gone & self._files.keys():
             last = original.read()[-1:]
             glue = b"" if last in {b"\n", b""} else b"\n"
             joined = Joined(original, glue + tail.getvalue().encode())
             return Entry(path=path, kind="file", mode=0o644, content=joined)
-        gone = f"{self._data}/"
-        kept = [row for row in csv.reader(io.StringIO(self._text("RECORD"), newline=""))
-                if row and not row[0].startswith(gone)]  # fmt: skip
+        try:
+            read = list(csv.reader(io.StringIO(self._text("RECORD"), newline="")))
+        except csv.Error as error:
+            raise ArtifactError(f"{self._file}: its RECORD is malformed ({error})") from error
+        kept = [row for row in read if row and row[0] not in gone]
         head = io.StringIO()
         csv.writer(head, lineterminator="\n").writerows(kept)
         return regular(path, (head.getvalue() + tail.getvalue()).encode())
@@ -232,9 +274,13 @@ class _Wheel:
     def _row(self, entry: Entry) -> tuple[str, str, str]:
         """Return a RECORD row: path relative to site-packages, hash and size."""
         assert entry.content is not None
-        data = entry.content.read()
-        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-        return _relative(entry.path, self._scheme.site_packages), f"sha256={digest}", str(len(data))
+        content, sha256 = entry.content, hashlib.sha256()
+        pieces = content.plain_pieces() if isinstance(content, ZipMember) else [content.read()]
+        for piece in pieces:
+            sha256.update(piece)
+        digest = base64.urlsafe_b64encode(sha256.digest()).rstrip(b"=").decode()
+        where = _relative(entry.path, self._scheme.site_packages)
+        return where, f"sha256={digest}", str(content.size)
 
 
 def _relative(path: str, folder: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from envlock.errors import ArtifactError
-from envlock.layers.gzipstream import SPLICE_LIMIT
+from envlock.layers.gzipstream import SPLICE_LIMIT, inflate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _LOCAL_MAGIC = b"PK\x03\x04"
-_FLAG_ENCRYPTED, _FLAG_DESCRIPTOR = 0x1, 0x8
+_FLAG_ENCRYPTED, _FLAG_DESCRIPTOR, _FLAG_UTF8 = 0x1, 0x8, 0x800
+_EXTRA_UNICODE_PATH = 0x7075
 _PIECE = 1024 * 1024
 
 
@@ -42,10 +43,18 @@ class ZipMember:
 
     def read(self) -> bytes:
         """Return the plain bytes; raises ArtifactError if size or CRC-32 differ."""
-        packed = b"".join(self._pieces())
-        plain = self._inflate(packed) if self.deflated else packed
-        self._verify(zlib.crc32(plain), len(plain))
-        return plain
+        return b"".join(self.plain_pieces())
+
+    def plain_pieces(self) -> Iterator[bytes]:
+        """Yield the plain bytes in parts that fit into memory; raises like ``read``."""
+        crc = size = 0
+        for piece in self._inflated() if self.deflated else self._pieces():
+            size += len(piece)
+            if size > self.size:
+                break
+            crc = zlib.crc32(piece, crc)
+            yield piece
+        self._verify(crc, size)
 
     def write_to(self, stream: GzipWriter) -> None:
         """Copy the raw stream into a layer, verifying its content on the way."""
@@ -55,13 +64,11 @@ class ZipMember:
                 crc = zlib.crc32(piece, crc)
                 stream.copy_stored(piece)
             self._verify(crc, self.packed_size)
-        elif self.size > SPLICE_LIMIT:
+        elif self.size > SPLICE_LIMIT or self.packed_size > 2 * SPLICE_LIMIT:
             self._verify(stream.copy_large(self._pieces(), self.size), self.size)
         else:
             packed = b"".join(self._pieces())
-            plain = self._inflate(packed)
-            self._verify(zlib.crc32(plain), len(plain))
-            stream.copy_small(packed, plain)
+            stream.copy_small(packed, self._plain(packed))
 
     def _pieces(self) -> Iterator[bytes]:
         self.archive.seek(self.start)
@@ -73,7 +80,14 @@ class ZipMember:
             left -= len(piece)
             yield piece
 
-    def _inflate(self, packed: bytes) -> bytes:
+    def _inflated(self) -> Iterator[bytes]:
+        decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+        for piece in self._pieces():
+            yield from inflate(decoder, piece)
+        if not decoder.eof or decoder.unused_data:
+            raise ArtifactError(f"{self.name!r} is not as long as its archive says")
+
+    def _plain(self, packed: bytes) -> bytes:
         decoder = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
             plain = decoder.decompress(packed, self.size + 1)
@@ -81,6 +95,7 @@ class ZipMember:
             raise ArtifactError(f"{self.name!r} is damaged ({error})") from error
         if not decoder.eof or decoder.unused_data:
             raise ArtifactError(f"{self.name!r} is not as long as its archive says")
+        self._verify(zlib.crc32(plain), len(plain))
         return plain
 
     def _verify(self, crc: int, size: int) -> None:
@@ -126,7 +141,7 @@ def read_zip(path: Path, archive: BinaryIO) -> list[ZipFileInfo]:
     try:
         with zipfile.ZipFile(archive) as reader:
             infos = reader.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OSError) as error:
         raise ArtifactError(f"{path.name} is not a usable zip archive ({error})") from error
     names = [info.filename for info in infos]
     if len(set(names)) != len(names):
@@ -160,23 +175,38 @@ def _file(archive: BinaryIO, info: zipfile.ZipInfo, start: int) -> ZipFileInfo:
 def _content_start(path: Path, archive: BinaryIO, info: zipfile.ZipInfo) -> int:
     """Return where the content begins, after checking the local file header."""
     where = f"{path.name}: {info.filename!r}"
-    if info.flag_bits & _FLAG_ENCRYPTED:
-        raise ArtifactError(f"{where} is encrypted")
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise ArtifactError(f"{where} has compression method {info.compress_type}, not deflate")
-    if info.filename != info.orig_filename:
+    if info.filename != info.orig_filename or not info.filename or "\\" in info.filename:
         raise ArtifactError(f"{where} is written with characters that no path has")
+    if _unicode_path(info.extra) not in {None, info.filename.encode()}:
+        raise ArtifactError(f"{where} has another name in its extra field")
+    if info.is_dir() and info.file_size:
+        raise ArtifactError(f"{where} is a folder with content")
     archive.seek(info.header_offset)
     raw = archive.read(_LOCAL_HEADER.size)
     if len(raw) < _LOCAL_HEADER.size or raw[:4] != _LOCAL_MAGIC:
         raise ArtifactError(f"{where} has no local file header")
     _, _, flags, method, _, _, crc, packed, plain, name_size, extra_size = _LOCAL_HEADER.unpack(raw)
     name = archive.read(name_size)
-    if name != info.orig_filename.encode("utf-8" if flags & 0x800 else "cp437"):
+    encoding = "utf-8" if flags & _FLAG_UTF8 else "cp437"
+    if name.decode(encoding, "surrogateescape") != info.filename:
         raise ArtifactError(f"{where} has another name in its local file header")
+    if (info.flag_bits | flags) & _FLAG_ENCRYPTED:
+        raise ArtifactError(f"{where} is encrypted")
     sizes_follow = flags & _FLAG_DESCRIPTOR or 0xFFFFFFFF in {packed, plain}
     if method != info.compress_type or (
         not sizes_follow and (crc, packed, plain) != (info.CRC, info.compress_size, info.file_size)
     ):
         raise ArtifactError(f"{where} is described differently by its local file header")
     return info.header_offset + _LOCAL_HEADER.size + int(name_size) + int(extra_size)
+
+
+def _unicode_path(extra: bytes) -> bytes | None:
+    """Return the name of Info-ZIP's Unicode Path field, which Python reads from 3.12 on."""
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        if kind == _EXTRA_UNICODE_PATH:
+            return extra[9 : 4 + size]
+        extra = extra[4 + size :]
+    return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,35 +18,56 @@ def differences(projection: dict[str, Any], lock: Lock) -> list[str]:
 
 
 def _compare(place: str, old: Any, new: Any) -> Iterator[str]:
-    if old == new:
+    if _same(old, new):
         return
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted({*old, *new}):
-            yield from _compare(f"{place}.{key}" if place else key, old.get(key), new.get(key))
-    elif isinstance(old, list | None) and isinstance(new, list | None) and _plain(old, new):
-        before, after = old or [], new or []
-        yield from (f"- {place}: {item}" for item in before if item not in after)
-        yield from (f"+ {place}: {item}" for item in after if item not in before)
-        if sorted(before) == sorted(after):
-            yield f"~ {place}: the order changed"
-    elif _named(old) and _named(new):
-        yield from _compare(place, _by_package(old), _by_package(new))
+    if all(value is None or _keyed(value) for value in (old, new)):
+        before, after = _by_key(old), _by_key(new)
+        for key in sorted({*before, *after}):
+            inner = f"{place}.{key}" if place else key
+            yield from _compare(inner, before.get(key), after.get(key))
+        if list(before) != list(after) and isinstance(old, list) and isinstance(new, list):
+            yield from _moved(place, old, new)
+    elif isinstance(old, list | None) and isinstance(new, list | None):
+        yield from _moved(place, old or [], new or [])
+    elif _keyed(old) or _keyed(new):
+        yield from _compare(place, old, None)
+        yield from _compare(place, None, new)
     else:
-        if old is not None:
-            yield f"- {place}: {old}"
-        if new is not None:
-            yield f"+ {place}: {new}"
+        yield from (f"- {place}: {old}" for _ in [0] if old is not None)
+        yield from (f"+ {place}: {new}" for _ in [0] if new is not None)
 
 
-def _plain(*lists: list[Any] | None) -> bool:
-    return all(isinstance(item, str) for items in lists for item in items or [])
+def _moved(place: str, old: list[Any], new: list[Any]) -> Iterator[str]:
+    before = Counter(_line(item) for item in old)
+    after = Counter(_line(item) for item in new)
+    yield from (f"- {place}: {item}" for item in (before - after).elements())
+    yield from (f"+ {place}: {item}" for item in (after - before).elements())
+    if before == after:
+        yield f"~ {place}: the order changed"
 
 
-def _named(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(item, dict) and "package" in item for item in value
-    )
+def _same(old: Any, new: Any) -> bool:
+    """Tell whether both are the same JSON; to Python 1 and true are equal."""
+    return old == new and json.dumps(old, sort_keys=True) == json.dumps(new, sort_keys=True)
 
 
-def _by_package(items: list[dict[str, Any]]) -> dict[str, Any]:
-    return {item["package"]: item for item in items}
+def _line(item: Any) -> str:
+    """Return a list's item in one line: ``import: torch``, ``run: [python3, -V]``."""
+    if isinstance(item, dict):
+        return ", ".join(f"{key}: {_line(value)}" for key, value in item.items())
+    if isinstance(item, list):
+        return f"[{', '.join(_line(value) for value in item)}]"
+    return str(item)
+
+
+def _keyed(value: Any) -> bool:
+    """Tell whether a value is a mapping, or a list of mappings that name a ``package``."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(i, dict) and "package" in i for i in value)
+    return isinstance(value, dict)
+
+
+def _by_key(value: Any) -> dict[str, Any]:
+    if isinstance(value, list):
+        return {item["package"]: item for item in value}
+    return value or {}

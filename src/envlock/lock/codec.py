@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SOURCE_KEY = {"pypi": "index", "debian": "archive"}
-_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_PATH = re.compile(r"[^/\x00-\x1f\x7f]+(?:/[^/\x00-\x1f\x7f]+)*")
 
 
 def lock_path(folder: Path, name: str, platform: str) -> Path:
@@ -78,7 +80,7 @@ def parse_lock(text: str, shown: str) -> Lock:
         raise LockError(f"not a lock file: {error}", where=shown, hint=_AGAIN) from None
     if not isinstance(value, dict) or "format" not in value:
         raise LockError("not a lock file of envlock", where=shown)
-    if value["format"] != FORMAT:
+    if type(value["format"]) is not int or value["format"] != FORMAT:
         raise LockError(
             f"this lock has format {value['format']!r}; this envlock reads format {FORMAT}",
             where=shown,
@@ -86,7 +88,7 @@ def parse_lock(text: str, shown: str) -> Lock:
         )
     try:
         lock = _lock(value)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise StaleLockError(
             f"the lock was changed by hand: {reason}", where=shown, hint=_AGAIN
@@ -147,10 +149,9 @@ def _no_constant(name: str) -> object:
 
 def _lock(value: dict[str, Any]) -> Lock:
     debian = value.get("debian")
-    built = value.get("built")
     lock = Lock(
         name=_matching(_NAME, value["name"]),
-        platform=_text(value["platform"]),
+        platform=_matching(_NAME, value["platform"]),
         spec=_mapping(value["spec"]),
         artifacts=tuple(_artifact(item) for item in value["artifacts"]),
         overrides=tuple(_override(item) for item in value["overrides"]),
@@ -159,8 +160,8 @@ def _lock(value: dict[str, Any]) -> Lock:
             for item in value["excludes"]
         ),
         debian=_debian(debian) if debian is not None else None,
-        built=BuiltImage(**built) if built is not None else None,
-        packer=int(value["packer"]),
+        built=_built(value["built"]) if "built" in value else None,
+        packer=_whole(value["packer"]),
     )
     if value["input"] != lock.input:
         raise ValueError("its spec section does not have the hash that stands under 'input'")
@@ -171,12 +172,10 @@ def _artifact(value: dict[str, Any]) -> Artifact:
     kind = value["kind"]
     if kind not in _SOURCE_KEY:
         raise ValueError(f"artifact kind {kind!r} is not known")
-    size = value["size"]
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise ValueError(f"{value['name']}: size {size!r} is no number of bytes")
     file = _text(value["file"])
-    path = _text(value["path"])
-    if "/" in file or path.split("/")[-1] != file or ".." in path.split("/"):
+    path = _matching(_PATH, value["path"])
+    parts = path.split("/")
+    if parts[-1] != file or {".", ".."} & {*parts}:
         raise ValueError(f"{value['name']}: {path!r} is no place of a file")
     return Artifact(
         kind=kind,
@@ -186,8 +185,8 @@ def _artifact(value: dict[str, Any]) -> Artifact:
         file=file,
         path=path,
         sha256=_matching(_SHA256, value["sha256"]),
-        size=size,
-        depends=tuple(_text(item) for item in value["depends"]),
+        size=_whole(value["size"]),
+        depends=_texts(value["depends"]),
     )
 
 
@@ -203,6 +202,12 @@ def _voids(value: list[dict[str, Any]]) -> tuple[VoidedRequirement, ...]:
     return tuple(VoidedRequirement(**item) for item in value)
 
 
+def _built(value: dict[str, Any]) -> BuiltImage:
+    return BuiltImage(
+        manifest=_matching(_DIGEST, value["manifest"]), config=_matching(_DIGEST, value["config"])
+    )
+
+
 def _debian(value: dict[str, Any]) -> DebianSection:
     return DebianSection(
         suite=_text(value["suite"]),
@@ -212,8 +217,8 @@ def _debian(value: dict[str, Any]) -> DebianSection:
             MaintainerScript(
                 package=_text(item["package"]),
                 script=_text(item["script"]),
-                handled=tuple(item["handled"]),
-                unhandled=tuple(item["unhandled"]),
+                handled=_texts(item["handled"]),
+                unhandled=_texts(item["unhandled"]),
             )
             for item in value["scripts"]
         ),
@@ -226,6 +231,18 @@ def _text(value: object) -> str:
     return value
 
 
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return tuple(_text(item) for item in value)
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(f"{value!r} is no whole number")
+    return value
+
+
 def _mapping(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError(f"{value!r} is no mapping")
@@ -234,7 +251,7 @@ def _mapping(value: object) -> dict[str, Any]:
 
 def _matching(pattern: re.Pattern[str], value: object) -> str:
     text = _text(value)
-    if not pattern.match(text):
+    if not pattern.fullmatch(text):
         raise ValueError(f"{text!r} cannot stand there")
     return text
 

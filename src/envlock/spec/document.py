@@ -7,6 +7,7 @@ aliases make billions of values.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ MAX_BYTES = 1024 * 1024
 _MAX_VALUES = 20_000
 _MAX_DEPTH = 40
 _SCALARS = {"str", "int", "float", "bool", "null", "timestamp"}
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +90,24 @@ class _Builder:
                 f"not valid YAML: {error.problem or error.context}",
                 location=self._location(mark) if mark else None,
             ) from None
+        except yaml.reader.ReaderError as error:
+            raise self._forbidden_character(error.position) from None
         except (yaml.YAMLError, RecursionError, ValueError) as error:
             raise SpecError(f"{self._shown} is not valid YAML: {error}") from None
         if node is None:
             raise SpecError(f"{self._shown} is empty", hint="envlock schema prints what a spec has")
         return Document(value=self._build(node, (), None), marks=self._marks)
+
+    def _forbidden_character(self, position: int) -> SpecError:
+        before = self._text[:position].splitlines(keepends=True) or [""]
+        if before[-1].splitlines() != [before[-1]] and before[-1]:
+            before.append("")
+        lines = self._text.splitlines()
+        text = lines[len(before) - 1] if len(before) <= len(lines) else ""
+        where = Location(file=self._shown, line=len(before), column=len(before[-1]) + 1, text=text)
+        return SpecError(
+            f"not valid YAML: a control character ({self._text[position]!r})", location=where
+        )
 
     def _location(self, mark: yaml.Mark) -> Location:
         text = self._lines[mark.line] if mark.line < len(self._lines) else ""
@@ -107,6 +122,7 @@ class _Builder:
                 location=here,
                 hint="write the values out; anchors may be used, but not to multiply",
             )
+        _check_tag(node, here)
         raw = node.value if isinstance(node, yaml.ScalarNode) else ""
         above = self._location(key.start_mark) if key is not None else here
         self._marks[place] = Mark(value=here, key=above, raw=raw)
@@ -124,6 +140,7 @@ class _Builder:
                 raise SpecError("a key must be a plain word", location=where)
             if key.tag.endswith(":merge"):
                 raise SpecError("merge keys (<<) are not understood here", location=where)
+            _check_tag(key, where)
             if key.value in mapping:
                 first = self._marks[(*place, key.value)].key
                 raise SpecError(
@@ -136,18 +153,40 @@ class _Builder:
 
     def _scalar(self, node: yaml.Node, here: Location) -> Any:
         kind = node.tag.rpartition(":")[2]
-        if kind not in _SCALARS or not node.tag.startswith("tag:yaml.org,2002:"):
-            raise SpecError(f"the tag {node.tag} is not allowed", location=here)
         text: str = node.value
+        bad = _UNPRINTABLE.search(text)
+        if bad:
+            what = "half a surrogate pair" if bad[0] >= "\ud800" else "a control character"
+            raise SpecError(f"{what} ({bad[0]!r}) in a text", location=here)
         if kind == "null":
             return None
         if kind == "bool":
             return text.lower() in {"true", "yes", "on"}
         if kind == "int" and text.lstrip("+-").isdecimal() and not _leading_zero(text):
-            return int(text) if len(text) < 20 else float("inf")
+            return int(text) if len(text) < 20 else _number(text)
         if kind in {"int", "float"}:
             return _number(text)
         return text  # a timestamp stays as it was written
+
+
+def _check_tag(node: yaml.Node, here: Location) -> None:
+    known = {"map"} if isinstance(node, yaml.MappingNode) else {"seq"}
+    known = _SCALARS if isinstance(node, yaml.ScalarNode) else known
+    prefix, _, kind = node.tag.rpartition(":")
+    if prefix != "tag:yaml.org,2002" or kind not in known:
+        raise SpecError(f"the tag {node.tag} is not allowed", location=here)
+
+
+class _Number(float):
+    """A number that is no plain decimal; never a whole number, and shown as it was written."""
+
+    raw: str
+
+    def is_integer(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return self.raw
 
 
 def _leading_zero(text: str) -> bool:
@@ -161,6 +200,8 @@ def _number(text: str) -> float:
     No key of a spec takes one; the schema refuses it with its text as written.
     """
     try:
-        return float(text.replace("_", ""))
+        number = _Number(text.replace("_", ""))
     except ValueError:
-        return 0.5
+        number = _Number(0.5)
+    number.raw = text
+    return number

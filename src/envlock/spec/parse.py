@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -143,6 +144,10 @@ class _Parser:
                     ),
                     hint="a spec is checked in: put the credential into netrc, a keyring or "
                     "the machine's config.toml",
+                )
+            if not _is_url(entry["url"]):
+                raise SpecError(
+                    f"{entry['url']!r} is not a URL", location=self._at(("indexes", name))
                 )
             packages = tuple(sorted(canonicalize_name(p) for p in entry.get("packages", ())))
             for package in packages:
@@ -293,3 +298,11 @@ class _Parser:
                 raise SpecError(
                     f"{override.package} is overridden and excluded", location=override.location
                 )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme == "file" or (bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        return False

@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+import re
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from envlock.spec.document import Document, Mark, Place
 
 _TYPE_NAMES = {
@@ -35,11 +38,7 @@ def _schema() -> dict[str, Any]:
 
 def check_schema(document: Document) -> None:
     """Raise SpecError for the first thing in the file that the schema does not allow."""
-    from jsonschema import Draft202012Validator
-
-    errors = [
-        _deepest(error) for error in Draft202012Validator(_schema()).iter_errors(document.value)
-    ]
+    errors = [_deepest(error) for error in _validator().iter_errors(document.value)]
     if not errors:
         return
     found = sorted(
@@ -49,6 +48,22 @@ def check_schema(document: Document) -> None:
     (location, message, hint), _ = found[0]
     more = [f"  also {other[0]}: {other[1]}" for other, _ in found[1:6]]
     raise SpecError(message, location=location, details=more, hint=hint)
+
+
+@functools.cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    return extend(Draft202012Validator, {"pattern": _pattern})(_schema())
+
+
+def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[Any]:
+    """Match as ECMA 262 does, which the drafts name: ``$`` is not before a last newline."""
+    from jsonschema import ValidationError
+
+    if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
+        yield ValidationError(f"{_shown(instance)} does not match {pattern!r}")
 
 
 def _deepest(error: Any) -> Any:
@@ -81,7 +96,7 @@ def _complaint(document: Document, error: Any) -> tuple[Any, str, str | None]:
         return mark.key, f"{error.instance!r} cannot be used as a name in {name}", None
     if kind == "pattern":
         return mark.value, f"{name}: {_shown(error.instance)} is not understood", _hint(error)
-    return mark.value, f"{name}: {error.message}", _hint(error)
+    return mark.value, f"{name}: {_short(error.message)}", _hint(error)
 
 
 def _unknown_key(document: Document, error: Any, place: Place) -> tuple[Any, str, str | None]:
@@ -97,16 +112,20 @@ def _wrong_type(error: Any, mark: Mark, name: str) -> tuple[str, str]:
     wanted = _TYPE_NAMES.get(str(error.validator_value), str(error.validator_value))
     if error.validator_value == "string" and mark.raw and not isinstance(error.instance, str):
         key = name.rpartition(".")[2]
-        read = (
-            "true or false"
-            if isinstance(error.instance, bool)
-            else f"the number {error.instance!r}"
-        )
         return (
-            f"{name}: {mark.raw} is {read} to YAML, not a text",
+            f"{name}: {mark.raw} is {_meaning(error.instance, mark.raw)} to YAML, not a text",
             f'write it in quotes: {key}: "{mark.raw}"',
         )
     return f"{name or 'the spec'} must be {wanted}, not {_shown(error.instance)}", _example(error)
+
+
+def _meaning(value: Any, raw: str) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    try:
+        return f"the number {value if isinstance(value, int) else float(raw)!r}"
+    except ValueError:
+        return "a number"
 
 
 def _example(error: Any) -> str:
@@ -134,7 +153,11 @@ def _shown(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    return repr(value)[:80]
+    return _short(repr(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def _dotted(place: Place) -> str:

@@ -13,6 +13,8 @@ from envlock.cli.output import megabytes
 from envlock.errors import EnvlockError, LockError, StaleLockError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from envlock.lock.model import Lock
     from envlock.spec.model import Spec, Target
 
@@ -47,7 +49,7 @@ def solve_command(
                 documents.append(_check(state, spec, target))
             else:
                 documents.append(
-                    _solve(state, spec, target, upgrade, frozenset(upgrade_package or ()))
+                    _solve(state, spec, target, upgrade, _names(upgrade_package or ()))
                 )
     state.output.document({"environments": documents})
 
@@ -76,6 +78,13 @@ def _check(state: Context, spec: Spec, target: Target) -> dict[str, Any]:
         )
     state.output.message(f"{spec.name} {target.name}: fresh")
     return {"name": spec.name, "platform": target.name, "fresh": True}
+
+
+def _names(written: Sequence[str]) -> frozenset[str]:
+    """Return package names as PyPI normalizes them and as Debian knows them."""
+    from packaging.utils import canonicalize_name
+
+    return frozenset({*written, *map(canonicalize_name, written)})
 
 
 def _solve(

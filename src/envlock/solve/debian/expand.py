@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from envlock.solve.debian.shell_words import end_of
+from envlock.solve.debian.shell_words import ShellError, end_of
 
-_PARAMETER = re.compile(r"\$(?:(\w+|[@*#])|\{(\w+|[@*#])(?:(:?-)([^{}$`\"']*))?\})")
-_COMMAND_OUTPUT = {"uname -s": "Linux", "uname": "Linux"}
-"""Commands whose output is the same in every image."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PARAMETER = re.compile(r"\$(?:(\w+|[@*#])|\{(\w+|[@*#])(?:(:?-)([^{}`\"']*))?\})")
+_ALL = {'"$@"': True, "$@": False, "$*": False}
+"""Words that become all positional parameters; whether empty ones count."""
+
+TEMPORARY = "/tmp/"  # noqa: S108 -- a name in scripts; nothing is opened
+"""Where scripts have files that are gone when they end."""
 
 
 class Value(NamedTuple):
@@ -46,7 +52,7 @@ class Variables:
 
     def expand(self, word: str) -> Value:
         """Return a word without its quotes and with the known variables in their place."""
-        known = True
+        known = not word.startswith("~")
         parts: list[str] = []
         position, quoted = 0, False
         while position < len(word):
@@ -74,18 +80,45 @@ class Variables:
         if match := _PARAMETER.fullmatch(piece):
             return self._parameter(match)
         if piece[0] in "$`" and len(piece) > 1:
-            inner = piece[2:-1] if piece[0] == "$" else piece[1:-1]
-            output = _COMMAND_OUTPUT.get(inner.strip())
+            output = self._output(piece[2:-1] if piece[0] == "$" else piece[1:-1])
             return Value(piece, known=False) if output is None else Value(output, known=True)
-        return Value(piece, known=quoted or piece not in {"*", "?", "[", "~"})
+        return Value(piece, known=quoted or piece not in {"*", "?", "["})
 
     def _parameter(self, match: re.Match[str]) -> Value:
         value = self.get(match[1] or match[2])
         if value is None:
             return Value(match[0], known=False)
-        if match[3] and not value:
-            value = match[4]
-        return Value(value, known=True)
+        return self.expand(match[4]) if match[3] and not value else Value(value, known=True)
+
+    def _output(self, command: str) -> str | None:
+        """Return what a command prints, where that is the same in every image."""
+        try:
+            words = [self.expand(word) for word in command.split()]
+        except ShellError:  # a quotation with blank space in it
+            return None
+        match [text for text, _ in words]:
+            case ["uname"] | ["uname", "-s"]:
+                return "Linux"
+            case ["mktemp" | "tempfile", *options] if not set("".join(options)) & set("/$|;&"):
+                return f"{TEMPORARY}mktemp"
+            case ["dpkg-divert", "--listpackage", _] if words[-1].known:
+                return ""  # dpkg's database is new: nothing is diverted
+            case ["dpkg-divert", "--truename", path] if words[-1].known:
+                return path
+        return None
+
+    def fields(self, words: Iterable[str]) -> list[Value]:
+        """Return several words expanded and split (2.6.5), ``"$@"`` as many."""
+        found: list[Value] = []
+        for word in words:
+            value = self.expand(word)
+            if word in _ALL and self.positional is not None:
+                found += [Value(text, known=True) for text in self.positional if text or _ALL[word]]
+            elif value.known and _PARAMETER.fullmatch(word):
+                found += [Value(text, known=True) for text in value.text.split()]
+            else:
+                found.append(value)
+        return found
 
 
 def substitutions(word: str) -> list[str]:

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from envlock.solve.debian.request import DebianRequest
     from envlock.solve.debian.transport import Transport
 
-_OPTIONAL = ("-updates", "-security", "-backports")
-"""Suites that do not exist for every release at every time."""
+_OPTIONAL = "-updates"
+"""Suites that do not exist for every release at every time.  Those with security updates are not
+among them: whoever can answer 404 on the way could hold them back."""
 
 _SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+\-]*")
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+\-]*")
@@ -94,8 +95,10 @@ def _take(result: Indexes, reader: _Reader, request: DebianRequest, architecture
     try:
         release, texts = reader.read(request.components, architecture, request.suite)
     except FetchError as error:
-        if not (reader.suite.endswith(_OPTIONAL) and is_missing(error)):
+        if not is_missing(error):
             raise
+        if not reader.suite.endswith(_OPTIONAL):
+            raise _no_suite(reader, error) from error
         reader.reporter.warn(
             f"{reader.archive.name} has no suite {reader.suite}: solved without it"
         )
@@ -109,6 +112,18 @@ def _take(result: Indexes, reader: _Reader, request: DebianRequest, architecture
     for text in texts:
         result.packages.add(text, len(result.sources))
     result.sources.append(Source(reader.archive, index))
+
+
+def _no_suite(reader: _Reader, error: FetchError) -> FetchError:
+    """Return the error for a suite that must be there, and that no mirror has."""
+    name, suite = reader.archive.name, reader.suite
+    hint = f"check the name of the suite, and the mirror of {name}"
+    if suite.endswith("-security"):
+        hint += (
+            "; without this suite the image would lack security updates: if it really has none, "
+            f"take it out of the apt sources, or leave out the mirror of {name}"
+        )
+    return FetchError(f"{name} has no suite {suite}: {error.message}", where=error.where, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +206,7 @@ class _Reader:
         """Return the error to raise when no mirror worked: the only one, or all in one."""
         if not errors:
             return UsageError(f"the archive {self.archive.name} has no URL on this machine")
-        present = [error for error in errors if not is_missing(error)] or list(errors)
+        present = [error for error in errors if not is_missing(error)] or list(errors[:1])
         if len(present) == 1:
             return present[0]
         kind = IntegrityError if isinstance(present[0], IntegrityError) else FetchError

@@ -12,8 +12,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from envlock.errors import ArtifactError, FetchError, IntegrityError
+from envlock.layers.debar import inflate
 from envlock.solve.debian.fields import NAME, parse_clause, parse_fields, split_clauses
-from envlock.solve.debian.inflate import inflate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from envlock.solve.debian.conditions import status_of
+from envlock.solve.debian.conditions import Shipped, status_of
 from envlock.solve.debian.expand import Variables, substitutions
 from envlock.solve.debian.shell import (
     AndOr,
@@ -32,7 +32,7 @@ from envlock.solve.debian.shell import (
 from envlock.solve.debian.shell_words import ShellError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _DECLARING = {"local", "export", "readonly"}
@@ -56,17 +56,33 @@ class Run:
     writes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a script can see of a first installation, where that is the same everywhere.
+
+    variables: of its environment; answers: debconf's, by question; shipped: what the package
+    has put in place before the script runs.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
+    shipped: Shipped = field(default_factory=Shipped)
+
+
 class _Stop(Exception):  # noqa: N818 -- not an error: control flow of the script
-    """``exit`` or ``return``, where it is certain to be reached."""
+    """``exit`` or ``return``, where it is certain to be reached, and the status that it gives."""
 
-    def __init__(self, word: str) -> None:
-        super().__init__(word)
-        self.word = word
+    def __init__(self, words: Sequence[str]) -> None:
+        super().__init__(words[0])
+        self.word = words[0]
+        number = words[1] if len(words) > 1 else ""
+        self.status = int(number) == 0 if number.isdigit() else None
 
 
-def reachable(script: str, arguments: Sequence[str]) -> list[Run]:
+def reachable(script: str, arguments: Sequence[str], setting: Setting) -> list[Run]:
     """Return the commands of ``script`` in order, each once; ShellError if it is unreadable."""
-    walker = _Walker(Variables({"DPKG_ROOT": ""}, list(arguments)))
+    variables = Variables({"DPKG_ROOT": "", **setting.variables}, list(arguments))
+    walker = _Walker(variables, setting)
     with suppress(_Stop):
         walker.body(parse(script))
     return list(dict.fromkeys(walker.runs))
@@ -74,13 +90,20 @@ def reachable(script: str, arguments: Sequence[str]) -> list[Run]:
 
 @dataclass(slots=True)
 class _Walker:
-    """Goes through the tree; a status is True, False or None (unknown)."""
+    """Goes through the tree; a status is True, False or None (unknown).
+
+    uncertain: the branches around the current command that may not run; calls: for each
+    running function, how many of them are around the whole call; doubtful: those functions
+    that may have returned already.
+    """
 
     variables: Variables
+    setting: Setting
     runs: list[Run] = field(default_factory=list)
     functions: dict[str, Node] = field(default_factory=dict)
     uncertain: int = 0
-    depth: int = 0
+    calls: list[int] = field(default_factory=list)
+    doubtful: set[int] = field(default_factory=set)
     steps: int = 0
 
     def body(self, nodes: Sequence[Node]) -> bool | None:
@@ -89,13 +112,18 @@ class _Walker:
             status = self.node(node)
         return status
 
-    def _perhaps(self, nodes: Sequence[Node]) -> None:
-        """Go through what may or may not run."""
+    def _perhaps(self, nodes: Sequence[Node]) -> bool | None:
+        """Go through what may or may not run; return its status if it does."""
         self.uncertain += 1
         try:
-            self.body(nodes)
+            return self.body(nodes)
         finally:
             self.uncertain -= 1
+
+    def _repeat(self, nodes: Sequence[Node]) -> None:
+        """Go through a loop: the second time, what the first changed is not known."""
+        self._perhaps(nodes)
+        self._perhaps(nodes)
 
     def node(self, node: Node) -> bool | None:
         """Go through one node and return its status."""
@@ -118,7 +146,7 @@ class _Walker:
             case For():
                 self._for(node)
             case While():
-                self._perhaps((*node.condition, *node.body))
+                self._repeat((*node.condition, *node.body))
             case Function():
                 self.functions[node.name] = node.body
         return None
@@ -134,8 +162,9 @@ class _Walker:
     def _and_or(self, node: AndOr) -> bool | None:
         left = self.node(node.left)
         if left is None:
-            self._perhaps((node.right,))
-            return None
+            right = self._perhaps((node.right,))
+            # whatever is left of it: "... && false" fails, "... || true" does not
+            return right if right is (node.operator == "||") else None
         return self.node(node.right) if left == (node.operator == "&&") else left
 
     def _group(self, node: Group) -> bool | None:
@@ -187,18 +216,19 @@ class _Walker:
                 self._perhaps(body)
 
     def _for(self, node: For) -> None:
-        values = [self.variables.expand(word) for word in node.words or ()]
-        self._substitutions(node.words or ())
-        if node.words is not None and all(known for _, known in values):
+        words = ('"$@"',) if node.words is None else node.words
+        values = self.variables.fields(words)
+        self._substitutions(words)
+        if all(known for _, known in values) and not _may_leave(node.body):
             for text, _ in values:
                 self._assign(node.variable, text)
                 self.body(node.body)
             return
         self.variables.named.pop(node.variable, None)
-        self._perhaps(node.body)
+        self._repeat(node.body)
 
     def _assign(self, name: str, value: str | None) -> None:
-        if value is None or self.uncertain:
+        if value is None or (self.uncertain and self.variables.named.get(name) != value):
             self.variables.named.pop(name, None)
         else:
             self.variables.named[name] = value
@@ -229,7 +259,7 @@ class _Walker:
             self._assign(match[1], value.text if value.known else None)
         while words and not declaring and _ASSIGNMENT.fullmatch(words[0]):
             words.pop(0)
-        expanded = [self.variables.expand(word) for word in words]
+        expanded = self.variables.fields(words)
         run = Run(tuple(text for text, _ in expanded), self._writes(node.redirects))
         if not run.words:
             if run.writes:
@@ -240,15 +270,25 @@ class _Walker:
     def _run(self, run: Run, known: bool) -> bool | None:
         name = run.words[0]
         if name in self.functions:
-            return self._call(name, run)
+            return self._call(name, run, known)
         if name in {"exit", "return"}:
-            if not self.uncertain:
-                raise _Stop(name)
+            if self.uncertain == (self.calls[-1] if self.calls and name == "return" else 0):
+                raise _Stop(run.words)
+            if name == "return":
+                self.doubtful.add(len(self.calls))
             return None
         if name in {"shift", "set", "read", "eval", "getopts", "unset"}:
             self._forget(run.words)
         self.runs.append(run)
-        return status_of(run.words) if known else None
+        if name.startswith("db_"):
+            return self._debconf(run.words, known)
+        return status_of(run.words, self.setting.shipped) if known else None
+
+    def _debconf(self, words: Sequence[str], known: bool) -> bool | None:
+        """Follow a debconf command, whose result is in RET (debconf-devel(7))."""
+        asked = words[1] if len(words) > 1 and words[0] == "db_get" and known else ""
+        self._assign("RET", self.setting.answers.get(asked))
+        return True if asked in self.setting.answers else None
 
     def _forget(self, words: Sequence[str]) -> None:
         """Drop what a built-in command changes in ways that are not followed."""
@@ -261,24 +301,32 @@ class _Walker:
         for name in words[1:]:
             self.variables.named.pop(name, None)
 
-    def _call(self, name: str, run: Run) -> bool | None:
+    def _call(self, name: str, run: Run, known: bool) -> bool | None:
         """Follow a call of the script's own function."""
         if run.writes:
             self.runs.append(Run((), run.writes))
-        if self.depth >= _DEPTH:
+        if len(self.calls) >= _DEPTH:
             return None
         outer = self.variables.positional
-        self.variables.positional = list(run.words[1:])
-        self.depth += 1
+        self.variables.positional = list(run.words[1:]) if known else None
+        self.calls.append(self.uncertain)
         try:
-            self.node(self.functions[name])
+            status = self.node(self.functions[name])
         except _Stop as stop:
             if stop.word == "exit":
                 raise
+            status = stop.status
         finally:
-            self.depth -= 1
+            doubtful = len(self.calls) in self.doubtful
+            self.doubtful.discard(len(self.calls))
+            self.calls.pop()
             self.variables.positional = outer
-        return None
+        return None if doubtful else status
+
+
+def _may_leave(body: Sequence[Node]) -> bool:
+    """Return whether a loop's body may break off; its form tells, since nodes print as written."""
+    return re.search(r"words=\('(?:break|continue)'", repr(body)) is not None
 
 
 def _unglobbed(pattern: str) -> str:

@@ -54,16 +54,18 @@ class Release:
     sha256: str
 
 
-def read_keyring(path: Path) -> bytes:
-    """Return the certificates in ``path``; UsageError where there are none to read."""
+def read_keyring(keyring: Path | bytes) -> bytes:
+    """Return the certificates of a keyring; UsageError where there are none to read."""
+    if isinstance(keyring, bytes):
+        return keyring
     try:
-        return path.read_bytes()
+        return keyring.read_bytes()
     except OSError as error:
         raise UsageError(
             f"the keyring cannot be read: {error.strerror}",
-            where=str(path),
+            where=str(keyring),
             hint="install the package debian-archive-keyring, or name a keyring with "
-            "ENVLOCK_KEYRING_DEBIAN",
+            "ENVLOCK_KEYRING_DEBIAN or in [keyrings] of config.toml",
         ) from error
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from envlock.debian_archive import parse_timestamp, snapshot_base, snapshot_urls, timestamp
+from envlock.debian_archive import parse_timestamp, snapshot_base, snapshot_urls
 from envlock.errors import ArtifactError, UsageError
+from envlock.layers.deb import read_control
 from envlock.lock.model import Artifact, DebianSection
-from envlock.solve.debian.deb import control_members
+from envlock.solve.debian.findings import Image
 from envlock.solve.debian.indexes import Past, read_indexes
 from envlock.solve.debian.request import DebianRequest, DebianSolution
 from envlock.solve.debian.scripts import classify_scripts
@@ -80,11 +81,11 @@ def _no_archives(request: DebianRequest) -> UsageError:
 def _warn_newer(sources: Sequence[Source], exclude_newer: datetime, reporter: Reporter) -> None:
     newer = [s.index for s in sources if parse_timestamp(s.index.date) > exclude_newer]
     if newer:
-        latest = max(newer, key=lambda index: index.date)
+        latest = max(parse_timestamp(index.date) for index in newer)
         reporter.warn(
-            f"the index of {latest.suite} is of {latest.date}, newer than exclude-newer "
-            f"({timestamp(exclude_newer)}): a Debian mirror only has today's packages, and the "
-            "lock records that date; configure [snapshots] to solve in the past"
+            f"Debian packages are those of {latest:%Y-%m-%d}, not of exclude-newer "
+            f"({exclude_newer:%Y-%m-%d}): a mirror has only the present; to solve in the past "
+            "name a snapshot archive with ENVLOCK_SNAPSHOT_DEBIAN or [snapshots] in config.toml"
         )
 
 
@@ -126,6 +127,7 @@ def _read_scripts(
 ) -> list[MaintainerScript]:
     """Fetch the packages and classify their maintainer scripts, in the order of ``packages``."""
     total = sum(package.size for package in packages)
+    image = Image(alternatives=alternatives, packages=frozenset(one.name for one in packages))
 
     def read(package: DebianPackage, where: Sequence[str], task: Task) -> list[MaintainerScript]:
         path = transport.artifact(
@@ -136,12 +138,11 @@ def _read_scripts(
         )
         task.advance(package.size)
         try:
-            with path.open("rb") as stream:
-                members = control_members(stream)
+            members = read_control(path)
         except ArtifactError as error:
-            error.where = error.where or package.filename
+            error.where = package.filename  # not the store's name for it
             raise
-        return classify_scripts(package.name, members, alternatives)
+        return classify_scripts(package.name, members, image)
 
     with (
         reporter.task("Debian packages", total, "bytes") as task,

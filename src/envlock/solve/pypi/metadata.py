@@ -91,18 +91,21 @@ class MetadataReader:
             stored = self._fetcher.one(
                 [wheel.url], name=wheel.file, sha256=wheel.sha256, size=wheel.size
             )
-        with zipfile.ZipFile(stored) as archive:
-            return _member(archive, wheel)
+        try:
+            with zipfile.ZipFile(stored) as archive:
+                return _member(archive, wheel)
+        except zipfile.BadZipFile as error:
+            raise ArtifactError(f"{wheel.file} is no wheel: {error}") from None
 
     def _by_range(self, wheel: Chosen) -> bytes:
         if wheel.url.startswith("file:"):
             raise FetchError("not over HTTP")
-        from remotezip import RemoteIOError, RemoteZip
+        from remotezip import RemoteZip, RemoteZipError
 
         try:
             with RemoteZip(wheel.url, session=self._http.session()) as archive:
                 return _member(archive, wheel)
-        except RemoteIOError as error:
+        except RemoteZipError as error:
             raise FetchError(str(error)) from None
 
 

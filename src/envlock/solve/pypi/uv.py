@@ -6,6 +6,7 @@ is run), and sees no configuration of this machine but the indexes it is given.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import tempfile
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.pylock import Pylock, PylockSelectError
+from packaging.requirements import Requirement
 from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import canonicalize_name
 
-from envlock.errors import EnvlockError, FetchError, UnsatisfiableError
+from envlock.errors import DiskError, EnvlockError, FetchError, UnsatisfiableError
 from envlock.platforms import PLATFORMS
 from envlock.urls import redact
 
@@ -31,7 +34,12 @@ if TYPE_CHECKING:
 
 _NETWORK = re.compile(
     r"Failed to fetch|error sending request|Request failed|Could not connect|"
-    r"HTTP status (?:server error|client error \((?:401|403|407|429))|network was disabled",
+    r"HTTP status (?:server error|client error \((?:401|403|407|429))|network was disabled|"
+    r"could not be queried due to a lack of valid authentication|returned a 40[13] ",
+)
+_DISK = re.compile(
+    r"Failed to initialize cache|No space left on device|Read-only file system|Disk quota|"
+    r"Permission denied \(os error",
 )
 _ANNOTATED = re.compile(
     r"^([A-Za-z0-9][A-Za-z0-9._-]*)==\S+.*?\n(?:\s+#.*\n)*?\s+# from (\S+)", re.MULTILINE
@@ -101,22 +109,56 @@ class Uv:
     def ask(self, question: Question) -> tuple[Chosen, ...]:
         """Return the chosen wheels sorted by name.
 
-        Raises UnsatisfiableError with uv's explanation, or FetchError.
+        uv takes a package from the index it is bound to only where the project itself asks
+        for it, so bound packages are asked for directly, and those that nobody else wants
+        are left out again.  Raises UnsatisfiableError with uv's explanation, or FetchError.
         """
+        direct = {canonicalize_name(Requirement(text).name) for text in question.requirements}
+        bound = {package for index in question.indexes for package in index.packages}
+        hidden = bound - direct - set(question.exclude)
+        chosen, needless = self._first(question, hidden)
+        while True:
+            unbound = {wheel.name for wheel in chosen} & bound - direct - hidden
+            if not needless and not unbound:
+                return chosen
+            hidden = hidden - needless | unbound
+            chosen, _ = self._ask(question, hidden)
+            needless = set()
+
+    def _first(self, question: Question, hidden: set[str]) -> tuple[tuple[Chosen, ...], set[str]]:
+        """Ask, leaving out of ``hidden`` what perhaps nobody wants and is in the way."""
+        failure: UnsatisfiableError | None = None
+        while True:
+            try:
+                return self._ask(question, hidden)
+            except UnsatisfiableError as error:
+                failure = failure or error
+                words = set(re.findall(r"[a-z0-9-]+", " ".join(error.details).lower()))
+                if not hidden & words:
+                    raise failure from None
+                hidden -= words
+
+    def _ask(self, question: Question, hidden: set[str]) -> tuple[tuple[Chosen, ...], set[str]]:
+        """Return the chosen wheels, and which of ``hidden`` nobody else wants."""
+        asked = dataclasses.replace(
+            question, requirements=[*question.requirements, *sorted(hidden)]
+        )
         with tempfile.TemporaryDirectory(prefix="envlock-uv-") as folder:
             here = Path(folder)
-            project = self._project(question)
+            project = self._project(asked)
             self._write(here / "pyproject.toml", project)
             if question.preferred:
                 self._write(here / "pylock.toml", _preferences(question.preferred))
             self._run(here, question, "pylock.toml", "--format", "pylock.toml")
             locked = tomllib.loads((here / "pylock.toml").read_text())
             places = self._places(here, question) if _ambiguous(question.indexes) else {}
+            needless = hidden & self._wanted_by_nobody(here, question) if hidden else set()
         pinned = {package: index.name for index in question.indexes for package in index.packages}
-        return tuple(
+        chosen = tuple(
             _chosen(name, version, wheel, pinned.get(name) or places.get(name, "pypi"))
             for name, version, wheel in _select(locked, question)
         )
+        return chosen, needless
 
     def _write(self, path: Path, table: dict[str, Any]) -> None:
         import tomli_w
@@ -182,6 +224,16 @@ class Uv:
         names = {redact(self._url(index)).rstrip("/"): index.name for index in question.indexes}
         text = (here / "requirements.txt").read_text()
         return {name: names.get(url.rstrip("/"), "pypi") for name, url in _ANNOTATED.findall(text)}
+
+    def _wanted_by_nobody(self, here: Path, question: Question) -> set[str]:
+        """Return what only the project asks for, as uv annotates it."""
+        self._run(here, question, "annotated.txt", "--annotation-style", "line")
+        lines = (here / "annotated.txt").read_text().splitlines()
+        return {
+            line.partition("==")[0].strip()
+            for line in lines
+            if "# via" in line and line.endswith("(pyproject.toml)") and "," not in line
+        }
 
 
 def wheel_tags(python: str, target: Target) -> list[Tag]:
@@ -251,6 +303,13 @@ def _chosen(name: str, version: str, wheel: PackageWheel, index: str) -> Chosen:
 def _complaint(stderr: str, question: Question) -> EnvlockError:
     """Return the error that uv's words stand for."""
     text = redact(stderr).strip()
+    if _DISK.search(text):
+        return DiskError(
+            "the disk refused what uv has to write",
+            details=[f"  {line.strip()}" for line in text.splitlines()[:6]],
+            hint="make room or mend the folder's permissions, then run the command again; "
+            "ENVLOCK_CACHE_DIR moves the cache",
+        )
     if _NETWORK.search(text):
         lines = [line.replace("error: ", "", 1) for line in text.splitlines()]
         return FetchError(

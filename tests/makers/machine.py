@@ -1,0 +1,111 @@
+"""A machine of its own for a test: home, cache, project, and the real command line on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .index import Index
+
+NOWHERE = "http://127.0.0.1:9/simple/"
+"""An index where nobody listens."""
+
+HEAD = """\
+version: 1
+name: {name}
+platforms:
+  linux-64: {{glibc: "2.36"}}
+python: "3.11"
+"""
+
+DEBIAN = """\
+debian:
+  suite: bookworm
+  packages: [python3.11-minimal]
+"""
+
+
+@dataclass(slots=True)
+class Machine:
+    """Folders below ``root`` and the variables that a command gets."""
+
+    root: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        home = self.root / "home"
+        for folder in (home, self.project / "envs", self.temporary):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.environ = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home / ".config"),
+            "XDG_CONFIG_DIRS": str(home / "etc"),
+            "XDG_CACHE_HOME": str(home / ".cache"),
+            "XDG_DATA_HOME": str(home / ".local"),
+            "TMPDIR": str(self.temporary),
+            "NO_PROXY": "127.0.0.1",
+            "ENVLOCK_CACHE_DIR": str(self.cache),
+            "ENVLOCK_INDEX_PYPI": NOWHERE,
+            **self.environ,
+        }
+
+    @property
+    def project(self) -> Path:
+        return self.root / "project"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
+    @property
+    def temporary(self) -> Path:
+        return self.root / "tmp"
+
+    def use(self, index: Index) -> None:
+        """Take PyPI from this index."""
+        self.environ["ENVLOCK_INDEX_PYPI"] = index.url
+
+    def write_spec(self, name: str, body: str = "", *, debian: bool = True) -> Path:
+        """Write envs/<name>.yaml: a valid head, Debian with a Python, and ``body``."""
+        path = self.project / "envs" / f"{name}.yaml"
+        path.write_text(HEAD.format(name=name) + (DEBIAN if debian else "") + body)
+        return path
+
+    def lock(self, name: str) -> Path:
+        return self.project / "locks" / f"{name}.linux-64.lock.json"
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "envlock", *arguments]
+
+    def run(
+        self, *arguments: str, cwd: Path | None = None, timeout: float = 120, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run envlock in the project; output is captured."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=cwd or self.project,
+            env={**self.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        """Start envlock in the project and return at once."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.project,
+            env={**self.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
