@@ -85,15 +85,23 @@ def written_beside(folder: Path, prefix: str) -> Iterator[tuple[BinaryIO, Path]]
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder, prefix)
-        descriptor, name = tempfile.mkstemp(prefix=prefix, dir=folder)
-    beside = Path(name)
+        descriptor, beside = _locked_file(folder, prefix)
     try:
         with disk_errors(folder), os.fdopen(descriptor, "wb") as out:
-            fcntl.flock(out, fcntl.LOCK_EX)
             yield out, beside
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def _locked_file(folder: Path, prefix: str) -> tuple[int, Path]:
+    """Make a file and lock it; another process may sweep it away in between."""
+    while True:
+        descriptor, name = tempfile.mkstemp(prefix=prefix, dir=folder)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, Path(name)
+        os.close(descriptor)
 
 
 def sweep(folder: Path, prefix: str) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ def usable_cpus() -> int:
 def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of ``workers`` processes; whatever ends the body early ends them, too."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
     others = set(multiprocessing.active_children())
     try:
         _start(pool, workers)
@@ -55,3 +56,15 @@ def _start(pool: ProcessPoolExecutor, workers: int) -> None:
             pool.submit(int)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when its parent was killed; it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

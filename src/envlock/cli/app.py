@@ -92,7 +92,9 @@ def main() -> None:
         os._exit(130)  # a thread may still wait for a server
     except BrokenPipeError:
         os._exit(141)  # whoever read our results has gone; there is nobody to tell
-    _flush()
+    except SystemExit:
+        _flush()
+        raise
 
 
 def _flush() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import shutil
 from concurrent.futures import FIRST_COMPLETED, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ class _Packing:
         self._blobs = blobs
         self._workshop = workshop
         self._reporter = reporter
-        self._segments = workshop.cache / SEGMENTS
+        self._segments = blobs.parent / SEGMENTS if workshop.fresh else workshop.cache / SEGMENTS
 
     def run(self, plans: Sequence[LayerPlan]) -> dict[str, StreamDigests]:
         total = sum(artifact.size for plan in plans for artifact in plan.artifacts)
@@ -159,7 +160,11 @@ class _Packing:
             worker_pool(self._workshop.workers) as pool,
             _killed_workers(),
         ):
-            return self._packed(pool, plans, task)
+            try:
+                return self._packed(pool, plans, task)
+            finally:
+                if self._workshop.fresh:
+                    shutil.rmtree(self._segments, ignore_errors=True)
 
     def _packed(
         self, pool: ProcessPoolExecutor, plans: Sequence[LayerPlan], task: Task

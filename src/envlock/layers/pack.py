@@ -22,7 +22,7 @@ from envlock.files import (
     write_atomically,
     written_beside,
 )
-from envlock.layers.deb import read_control, read_entries
+from envlock.layers.deb import merged_path, read_control, read_entries
 from envlock.layers.debtree import Collector, PackageFacts, Tree
 from envlock.layers.entry import Entry, directory, regular, symlink
 from envlock.layers.plan import PREFIX, LayerPlan
@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     from envlock.lock.model import Artifact
 
 _USERS = {"root": 0, "nonroot": NONROOT}
+_SYSTEM_FOLDERS = frozenset(
+    {"bin", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "proc", "root", "run"}
+    | {"sbin", "sys", "tmp", "usr", "var", "var/lock", "var/run", "var/tmp"}
+)
+"""A working directory that the OS layer has: its owner, mode or link stays what it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,12 +146,17 @@ def environment_entries(plan: LayerPlan) -> list[Entry]:
             symlink(f"{PREFIX}/bin/python", f"python{version}"),
             symlink(f"{PREFIX}/lib64", "lib"),
         ]
-    workdir = settings.get("workdir", "").strip("/")
-    if workdir:
-        user = settings.get("user", "root").split(":")[0]
-        owner = int(user) if user.isdigit() else _USERS.get(user, 0)
-        entries.append(directory(workdir, uid=owner, gid=owner))
+    workdir = merged_path(settings.get("workdir", "").strip("/"))
+    if workdir and workdir not in _SYSTEM_FOLDERS:
+        user, _, group = settings.get("user", "root").partition(":")
+        uid = _number(user)
+        entries.append(directory(workdir, uid=uid, gid=_number(group) if group else uid))
     return entries
+
+
+def _number(account: str) -> int:
+    """Return a user's or group's number; those of packages are left to their root."""
+    return int(account) if account.isdigit() else _USERS.get(account, 0)
 
 
 def pack_segment(deb: Artifact, path: Path, folder: Path) -> Segment:

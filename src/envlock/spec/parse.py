@@ -127,7 +127,7 @@ class _Parser:
             return None
         try:
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise SpecError(f"{text} is not a moment: {error}", location=self._at(place)) from None
 
     def indexes(self, table: dict[str, Any]) -> tuple[Index, ...]:

@@ -203,7 +203,8 @@ class Uv:
             "--python", str(self._python), "--no-python-downloads",
             "--python-version", question.python,
             "--python-platform", platform.uv(question.target.glibc),
-            "--only-binary", ":all:", "--no-header", "--quiet", "--color", "never", "--system-certs",
+            "--only-binary", ":all:", "--no-header", "--quiet", "--color", "never",
+            "--system-certs",
             "--cache-dir", str(self._cache),
         ]  # fmt: skip
         if question.exclude_newer:

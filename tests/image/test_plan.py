@@ -1,0 +1,157 @@
+"""Which artifacts share a layer: budget, order, and what a change touches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from envlock.errors import UsageError
+from envlock.layers.plan import LARGE, LayerPlan, plan_layers
+from envlock.lock.model import Artifact, Lock
+
+
+def package(name: str, size: int, kind: Any = "pypi", version: str = "1") -> Artifact:
+    return Artifact(
+        kind=kind,
+        name=name,
+        version=version,
+        source="x",
+        file=f"{name}.x",
+        path=f"{name}.x",
+        sha256=(f"{name}{version}".encode().hex() + "0" * 64)[:64],
+        size=size,
+    )
+
+
+def lock_of(*artifacts: Artifact, **image: Any) -> Lock:
+    spec: dict[str, Any] = {
+        "python": "3.11",
+        "platform": {"glibc": "2.36"},
+        "debian": {"suite": "bookworm"},
+        "image": image,
+    }
+    return Lock(name="x", platform="linux-64", spec=spec, artifacts=artifacts)
+
+
+def shape(plans: tuple[LayerPlan, ...]) -> list[tuple[str, list[str]]]:
+    return [(plan.kind, [artifact.name for artifact in plan.artifacts]) for plan in plans]
+
+
+SMALL = [package(f"small{n}", 1000 + n) for n in range(5)]
+BIG = [package(name, LARGE + n) for n, name in enumerate(["delta", "alpha", "carol", "bob"])]
+DEBS = [package(f"deb{n}", 9 * LARGE, "debian") for n in range(3)]
+
+
+def test_one_layer_for_the_os_one_for_each_large_and_one_for_the_rest() -> None:
+    assert shape(plan_layers(lock_of(*DEBS, *BIG, *SMALL))) == [
+        ("os", ["deb0", "deb1", "deb2"]),
+        ("distribution", ["alpha"]),
+        ("distribution", ["bob"]),
+        ("distribution", ["carol"]),
+        ("distribution", ["delta"]),
+        ("rest", [a.name for a in SMALL]),
+    ]
+
+
+def test_the_limit_is_inclusive() -> None:
+    just, below = package("just", LARGE), package("below", LARGE - 1)
+    assert shape(plan_layers(lock_of(just, below))) == [
+        ("distribution", ["just"]),
+        ("rest", ["below"]),
+    ]
+
+
+@pytest.mark.parametrize("budget", range(2, 9))
+def test_the_budget_is_kept_and_the_largest_stay_alone(budget: int) -> None:
+    plans = plan_layers(lock_of(*DEBS, *BIG, *SMALL, layers={"budget": budget}))
+    assert len(plans) == min(budget, 6)
+    alone = {plan.artifacts[0].name for plan in plans if plan.kind == "distribution"}
+    assert alone == set(["bob", "carol", "alpha", "delta"][: budget - 2])
+    everything = [artifact for plan in plans for artifact in plan.artifacts]
+    assert sorted(everything, key=str) == sorted([*DEBS, *BIG, *SMALL], key=str)
+
+
+@pytest.mark.parametrize(("debs", "least"), [(DEBS, 2), ([], 1)])
+def test_too_small_a_budget_is_refused(debs: list[Artifact], least: int) -> None:
+    plan_layers(lock_of(*debs, *SMALL, layers={"budget": least}))
+    with pytest.raises(UsageError, match="budget") as caught:
+        plan_layers(lock_of(*debs, *SMALL, layers={"budget": least - 1}))
+    assert caught.value.hint
+
+
+def test_many_large_ones_stay_below_what_engines_can_stack() -> None:
+    many = [package(f"p{n}", LARGE * 2 + n) for n in range(200)]
+    assert len(plan_layers(lock_of(*DEBS, *many))) == 40
+
+
+def keys(*artifacts: Artifact, **image: Any) -> dict[str, str]:
+    return {
+        f"{plan.kind} {plan.artifacts[0].name if plan.kind == 'distribution' else ''}": plan.key
+        for plan in plan_layers(lock_of(*artifacts, **image))
+    }
+
+
+def changed(one: dict[str, str], two: dict[str, str]) -> set[str]:
+    return {name for name in one.keys() | two.keys() if one.get(name) != two.get(name)}
+
+
+@pytest.mark.parametrize(
+    ("place", "layer"),
+    [(0, "os "), (3, "distribution delta"), (7, "rest ")],
+)
+def test_a_change_of_one_package_changes_one_layer(place: int, layer: str) -> None:
+    before = [*DEBS, *BIG, *SMALL]
+    old = before[place]
+    after = before.copy()
+    after[place] = package(old.name, old.size + 1, old.kind, version="2")
+    assert changed(keys(*before), keys(*after)) == {layer}
+
+
+def test_a_new_package_changes_its_own_layer_alone() -> None:
+    before = [*DEBS, *BIG, *SMALL]
+    assert changed(keys(*before), keys(*before, package("new", LARGE))) == {"distribution new"}
+    assert changed(keys(*before), keys(*before, package("new", 1))) == {"rest "}
+
+
+def test_image_settings_change_at_most_the_environments_layer() -> None:
+    before = [*DEBS, *BIG, *SMALL]
+    for image in ({"user": "nonroot"}, {"workdir": "/x"}):
+        assert changed(keys(*before), keys(*before, **image)) == {"rest "}
+    others: list[dict[str, Any]] = [{"env": {"A": "b"}}, {"command": ["x"]}, {"labels": {"a": "b"}}]
+    for other in others:
+        assert changed(keys(*before), keys(*before, **other)) == set()
+
+
+def test_everything_that_decides_the_bytes_is_in_the_key() -> None:
+    lock = lock_of(*DEBS, *BIG, *SMALL)
+    first = {plan.kind: plan.key for plan in plan_layers(lock)}
+    other = replace(lock, spec={**lock.spec, "python": "3.12"})
+    second = {plan.kind: plan.key for plan in plan_layers(other)}
+    assert {kind for kind in first if first[kind] != second[kind]} == {"distribution", "rest"}
+    debian = {"suite": "bookworm", "alternatives": {"/usr/bin/cc": "tcc"}}
+    third = {
+        p.kind: p.key for p in plan_layers(replace(lock, spec={**lock.spec, "debian": debian}))
+    }
+    assert {kind for kind in first if first[kind] != third[kind]} == {"os"}
+    arm = {plan.kind: plan.key for plan in plan_layers(replace(lock, platform="linux-aarch64"))}
+    assert first["os"] != arm["os"]
+
+
+def test_titles_tell_what_a_layer_holds() -> None:
+    titles = [plan.title for plan in plan_layers(lock_of(*DEBS, *BIG, *SMALL))]
+    assert titles[0] == "Debian bookworm: 3 packages"
+    assert titles[1] == "alpha 1"
+    assert titles[-1] == "5 small distributions and the environment at /opt/env"
+
+
+def test_keys_are_golden() -> None:
+    """A change of a key without a change of PACKER would only cost time; it should be meant."""
+    plans = plan_layers(lock_of(*DEBS, *BIG[:1], *SMALL))
+    assert len({plan.key for plan in plans}) == len(plans)
+    assert all(len(plan.key) == 64 for plan in plans)
+
+
+def test_an_environment_without_anything() -> None:
+    assert shape(plan_layers(lock_of())) == [("rest", [])]
