@@ -11,14 +11,14 @@ import zipfile
 from dataclasses import dataclass, field
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
 from .wheels import make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 JSON = "application/vnd.pypi.simple.v1+json"
 UPLOADED = "2025-01-01T00:00:00Z"
@@ -92,7 +92,7 @@ class Index:
     stopping: threading.Event = field(default_factory=threading.Event)
     dripping: threading.Event = field(default_factory=threading.Event)
 
-    def __enter__(self) -> Index:
+    def __enter__(self) -> Self:
         index = self
 
         class Handler(_Handler):
@@ -220,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     index: Index
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing."""
 
     def do_GET(self) -> None:

@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from .index import Index
 
 NOWHERE = "http://127.0.0.1:9/simple/"
@@ -84,17 +86,21 @@ class Machine:
         return [sys.executable, "-m", "envlock", *arguments]
 
     def run(
-        self, *arguments: str, cwd: Path | None = None, timeout: float = 120, **environ: str
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        **variables: str,
     ) -> subprocess.CompletedProcess[str]:
-        """Run envlock in the project; output is captured."""
+        """Run envlock in the project, with these variables besides; output is captured."""
         return subprocess.run(
             self.command(*arguments),
             cwd=cwd or self.project,
-            env={**self.environ, **environ},
+            env={**self.environ, **(environ or {}), **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=120,
             check=False,
         )
 

@@ -1,0 +1,89 @@
+"""Locks made in code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+from envlock.lock.model import (
+    Artifact,
+    BuiltImage,
+    DebianIndex,
+    DebianSection,
+    Lock,
+    LockedExclude,
+    LockedOverride,
+    MaintainerScript,
+    VoidedRequirement,
+)
+
+
+def wheel(name: str, version: str = "1.0", **changes: Any) -> Artifact:
+    file = f"{name}-{version}-py3-none-any.whl"
+    artifact = Artifact(
+        kind="pypi",
+        name=name,
+        version=version,
+        source="pypi",
+        file=file,
+        path=f"aa/bb/{file}",
+        sha256=sha256(file.encode()).hexdigest(),
+        size=1000 + len(file),
+        depends=(),
+    )
+    return replace(artifact, **changes)
+
+
+def deb(name: str, version: str = "1.0-1") -> Artifact:
+    file = f"{name}_{version}_amd64.deb"
+    return Artifact(
+        kind="debian",
+        name=name,
+        version=version,
+        source="debian",
+        file=file,
+        path=f"pool/main/{name[0]}/{name}/{file}",
+        sha256=sha256(file.encode()).hexdigest(),
+        size=5000,
+        depends=("libc6 (>= 2.36)",),
+    )
+
+
+VOID = VoidedRequirement(dependent="torch", version="2.6.0", requirement="triton==3.2.0")
+SPEC: dict[str, Any] = {
+    "projection": 1,
+    "name": "a",
+    "python": "3.11",
+    "platform": {"name": "linux-64", "glibc": "2.36"},
+    "pypi": {"dependencies": ["torch>=2.6"]},
+}
+LOCK = Lock(
+    name="a",
+    platform="linux-64",
+    spec=SPEC,
+    artifacts=(
+        deb("gcc"),
+        deb("libc6"),
+        wheel("numpy"),
+        wheel("torch", "2.6.0", depends=("triton==3.2.0",)),
+        wheel("triton", "2.3.1", source="extra"),
+    ),
+    debian=DebianSection(
+        suite="bookworm",
+        architecture="amd64",
+        indexes=(
+            DebianIndex(
+                archive="debian", suite="bookworm", date="20250520T120000Z", sha256="0" * 64
+            ),
+        ),
+        scripts=(
+            MaintainerScript(
+                package="gcc", script="postinst", handled=("a link",), unhandled=("it calls x",)
+            ),
+        ),
+    ),
+    overrides=(LockedOverride(package="triton", version="2.3.1", voids=(VOID,)),),
+    excludes=(LockedExclude(package="nvidia-nccl", voids=()),),
+    built=BuiltImage(manifest=f"sha256:{'1' * 64}", config=f"sha256:{'2' * 64}"),
+)

@@ -1,0 +1,228 @@
+"""The machine's settings: who has the last word, and what cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from envlock.config import Config, load_config
+from envlock.errors import UsageError
+from envlock.project import Project, find_project
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without any settings."""
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_DIRS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def _write(home: Path, name: str, text: str) -> Path:
+    path = home / ".config" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def _pypi(environ: dict[str, str]) -> str:
+    return load_config(environ).index_urls()["pypi"]
+
+
+UV = '[[index]]\nurl = "https://other.example.com"\n[[index]]\nurl = "{}"\ndefault = true\n'
+LADDER = ["library", "pip.conf", "PIP", "uv.toml", "UV", "config.toml", "ENVLOCK"]
+
+
+@pytest.mark.parametrize("steps", range(len(LADDER)))
+def test_who_names_the_index(home: Path, steps: int) -> None:
+    """Each step beats all before it."""
+    environ = {}
+    given = LADDER[: steps + 1]
+    if "pip.conf" in given:
+        _write(home, "pip/pip.conf", "[global]\nindex-url = https://pip-conf.example.com\n")
+    if "PIP" in given:
+        environ["PIP_INDEX_URL"] = "https://pip.example.com"
+    if "uv.toml" in given:
+        _write(home, "uv/uv.toml", UV.format("https://uv-toml.example.com"))
+    if "UV" in given:
+        environ["UV_INDEX_URL"] = "https://uv.example.com"
+    if "config.toml" in given:
+        _write(home, "envlock/config.toml", '[indexes]\npypi = "https://config-toml.example.com"\n')
+    if "ENVLOCK" in given:
+        environ["ENVLOCK_INDEX_PYPI"] = "https://envlock.example.com"
+    name = given[-1].lower().replace(".", "-")
+    url = _pypi(environ)
+    if name == "library":
+        from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+        assert url == PYPI_SIMPLE_ENDPOINT
+    else:
+        assert url == f"https://{name}.example.com"
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({"UV_DEFAULT_INDEX": "mine=https://a.example.com"}, "https://a.example.com"),
+        ({"UV_DEFAULT_INDEX": "https://a.example.com/?x=1"}, "https://a.example.com/?x=1"),
+        ({"UV_DEFAULT_INDEX": "m=https://a.example.com/?x=1"}, "https://a.example.com/?x=1"),
+        (
+            {"UV_DEFAULT_INDEX": "https://a.example.com", "UV_INDEX_URL": "https://b.example.com"},
+            "https://a.example.com",
+        ),
+    ],
+)
+def test_uv_variables(environ: dict[str, str], url: str) -> None:
+    assert _pypi(environ) == url
+
+
+def test_files_that_variables_name(home: Path) -> None:
+    uv = _write(home, "my-uv.toml", 'index-url = "https://uv.example.com"\n')
+    pip = _write(home, "my-pip.conf", "[global]\nindex_url = https://pip.example.com\n")
+    environ = {"PIP_CONFIG_FILE": str(pip)}
+    assert _pypi(environ) == "https://pip.example.com"
+    environ["UV_CONFIG_FILE"] = str(uv)
+    assert _pypi(environ) == "https://uv.example.com"
+    assert _pypi({**environ, "UV_NO_CONFIG": "1"}) == "https://pip.example.com"
+
+
+def test_pip_without_configuration(home: Path) -> None:
+    _write(home, "pip/pip.conf", "[global]\nindex-url = https://pip.example.com\n")
+    assert _pypi({}) == "https://pip.example.com"
+    assert _pypi({"PIP_CONFIG_FILE": "/dev/null"}) != "https://pip.example.com"
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("uv/uv.toml", "= broken"),
+        ("uv/uv.toml", "index = 3\n"),
+        ("uv/uv.toml", "index = ['x']\n"),
+        ("pip/pip.conf", "no section\n"),
+        ("pip/pip.conf", "[global]\nindex-url\n"),
+        ("pip/pip.conf", "[install]\nindex-url = https://x.example.com\n"),
+    ],
+)
+def test_what_others_wrote_badly_does_not_matter(home: Path, file: str, text: str) -> None:
+    plain = _pypi({})
+    _write(home, file, text)
+    assert _pypi({}) == plain
+
+
+FULL = """\
+cache-dir = "~/cache"
+jobs = 3
+[indexes]
+own = "https://own.example.com/simple"
+[mirrors]
+debian = ["https://one.example.com/debian/", "https://two.example.com/debian"]
+debian-security = "https://one.example.com/security https://two.example.com/security/"
+[snapshots]
+debian = "https://snapshot.example.com/{archive}/{timestamp}"
+[keyrings]
+debian = "~/keyring.gpg"
+"""
+
+
+def test_all_there_is(home: Path) -> None:
+    _write(home, "envlock/config.toml", FULL)
+    config = load_config({})
+    assert config.cache_dir == home / "cache"
+    assert config.jobs == 3
+    assert config.indexes["own"] == "https://own.example.com/simple"
+    assert config.mirrors == {
+        "debian": ("https://one.example.com/debian", "https://two.example.com/debian"),
+        "debian-security": ("https://one.example.com/security", "https://two.example.com/security"),
+    }
+    assert config.keyrings == {"debian": home / "keyring.gpg"}
+    assert config.snapshots["debian"].startswith("https://snapshot.example.com/")
+
+
+def test_variables_beat_the_file(home: Path) -> None:
+    _write(home, "envlock/config.toml", FULL)
+    config = load_config(
+        {
+            "ENVLOCK_CACHE_DIR": "/elsewhere",
+            "ENVLOCK_JOBS": "5",
+            "ENVLOCK_INDEX_OWN": "https://a.example.com",
+            "ENVLOCK_INDEX_PYTORCH_CU124": "https://b.example.com",
+            "ENVLOCK_MIRROR_DEBIAN": "https://c.example.com/",
+            "ENVLOCK_MIRROR_DEBIAN_SECURITY": "",
+            "ENVLOCK_SNAPSHOT_DEBIAN": "https://d.example.com",
+            "ENVLOCK_KEYRING_DEBIAN": "/keys",
+        }
+    )
+    assert config.cache_dir == Path("/elsewhere")
+    assert config.jobs == 5
+    assert config.indexes["own"] == "https://a.example.com"
+    assert config.indexes["pytorch-cu124"] == "https://b.example.com"
+    assert config.mirrors["debian"] == ("https://c.example.com",)
+    assert len(config.mirrors["debian-security"]) == 2
+    assert config.snapshots == {"debian": "https://d.example.com"}
+    assert config.keyrings == {"debian": Path("/keys")}
+
+
+def test_defaults(home: Path) -> None:
+    config = load_config({})
+    assert config == Config(
+        cache_dir=home / ".cache" / "envlock", default_index=config.default_index
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cachedir = 'x'", "unknown setting 'cachedir'"),
+        ("= 1", "cannot be read"),
+        ("indexes = 'x'", "indexes must be a table"),
+        ("[indexes]\nown = 3", "indexes.own must be a text, not 3"),
+        ("[keyrings]\ndebian = ['x']", "keyrings.debian must be a text"),
+        ("[snapshots]\ndebian = true", "snapshots.debian must be a text"),
+        ("[mirrors]\ndebian = 3", "a mirror must be a URL"),
+        ("[mirrors]\ndebian = [3]", "a mirror must be a URL"),
+        ("cache-dir = 3", "cache-dir must be a text"),
+        ("jobs = 0", "jobs must be a number from 1 to 64"),
+        ("jobs = true", "jobs must be a number"),
+        ("jobs = 'many'", "jobs must be a number"),
+        ("\xff", "cannot be read"),
+    ],
+)
+def test_what_cannot_be_read(home: Path, text: str, message: str) -> None:
+    path = _write(home, "envlock/config.toml", "")
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(UsageError, match=message) as caught:
+        load_config({})
+    assert caught.value.exit_code == 2
+
+
+def test_a_named_file(home: Path) -> None:
+    path = _write(home, "other.toml", "jobs = 2\n")
+    assert load_config({"ENVLOCK_CONFIG": str(path)}).jobs == 2
+    with pytest.raises(UsageError, match="a file that is not there"):
+        load_config({"ENVLOCK_CONFIG": str(path) + "x"})
+    with pytest.raises(UsageError, match="jobs must be a number from 1 to 64, not '99'"):
+        load_config({"ENVLOCK_JOBS": "99"})
+
+
+def test_projects(tmp_path: Path) -> None:
+    root = tmp_path / "p"
+    (root / "envs").mkdir(parents=True)
+    (root / "locks").mkdir()
+    for name in ("b.yaml", "a.yaml", ".hidden.yaml", ".#a.yaml", "notes.txt"):
+        (root / "envs" / name).write_text("")
+    for name in ("a.linux-64", "a.b.linux-64", "a.linux-aarch64", "a.other"):
+        (root / "locks" / f"{name}.lock.json").write_text("")
+    inside = root / "envs"
+    project = find_project(inside)
+    assert project == Project(root=root)
+    assert project.names() == ["a", "b"]
+    assert project.locked_platforms("a") == ["linux-64", "linux-aarch64"]
+    assert project.shown(project.spec("a")) == "envs/a.yaml"
+    assert project.shown(Path("/elsewhere")) == "/elsewhere"
+    with pytest.raises(UsageError, match="there is no environment 'bb'") as caught:
+        project.spec("bb")
+    assert caught.value.hint == "did you mean b?"
+    with pytest.raises(UsageError, match="there is no envs/ folder"):
+        find_project(Path("/"))
