@@ -7,17 +7,18 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def need(*tools: str) -> None:
@@ -105,13 +106,16 @@ class Podman:
     folder: Path
     driver: str = "vfs"
     words: list[str] = field(default_factory=list)
+    short: Path = field(init=False)
 
     def __post_init__(self) -> None:
+        # podman refuses a runroot of more than 50 characters
+        self.short = Path(tempfile.mkdtemp(prefix="podman-", dir="/tmp"))
         (self.folder / "home").mkdir(parents=True, exist_ok=True)
         self.words = [
             "podman",
             f"--root={self.folder / 'root'}",
-            f"--runroot={self.folder / 'run'}",
+            f"--runroot={self.short}",
             f"--tmpdir={self.folder / 'tmp'}",
             f"--storage-driver={self.driver}",
             "--events-backend=none",
@@ -147,3 +151,4 @@ class Podman:
         """Remove what podman owns in ways that rmtree may not."""
         with contextlib.suppress(AssertionError):
             self("rmi", "--all", "--force")
+        shutil.rmtree(self.short, ignore_errors=True)

@@ -7,10 +7,10 @@ import pytest
 
 from envlock.errors import ArtifactError
 from envlock.lock.model import LockedOverride, VoidedRequirement
+from envlock.requirements import Installed
 from envlock.validate.checks import compare_distributions, validate_image
 from envlock.validate.inside import enter
 from envlock.validate.layout import Config
-from envlock.requirements import Installed
 from envlock.validate.runner import Gpu
 from envlock.validate.sandbox import Bind, Command, Completed
 

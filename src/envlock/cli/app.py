@@ -48,7 +48,6 @@ def root(
     ] = False,
 ) -> None:
     """Set up what all commands share."""
-    context.obj = Context(output=Output())
     context.obj.apply(project=project, json=json, quiet=quiet, verbose=verbose)
 
 
@@ -80,9 +79,9 @@ def main() -> None:
     """Run the command line; errors end with their exit code, never with a traceback."""
     from envlock.cli import commands  # noqa: F401
 
-    output = Output(json="--json" in sys.argv[1:])
+    output = Output()
     try:
-        app(prog_name="envlock")
+        app(prog_name="envlock", obj=Context(output=output))
     except EnvlockError as error:
         output.error(error)
         sys.exit(error.exit_code)

@@ -69,6 +69,10 @@ class Output:
         """Print an error: what, where, what was seen, what to do."""
         if self.json:
             print(json.dumps({"error": error_document(error)}, indent=2, sort_keys=True))
+        self.problem(error)
+
+    def problem(self, error: EnvlockError) -> None:
+        """Print an error for people, also one of several."""
         place = f"{error.where}: " if error.where else ""
         self._say(f"{place}{error.message}", "error", "31;1")
         for line in error.details:

@@ -123,6 +123,10 @@ def _adapter_class() -> type:
             context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             super().init_poolmanager(*args, ssl_context=context, **settings)
 
+        def proxy_manager_for(self, *args: Any, **settings: Any) -> Any:
+            context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            return super().proxy_manager_for(*args, ssl_context=context, **settings)
+
     return SystemTrust
 
 

@@ -9,7 +9,7 @@ import typer
 from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
-from envlock.cli.output import megabytes
+from envlock.cli.output import error_document, megabytes
 from envlock.errors import EnvlockError, LockError, StaleLockError
 
 if TYPE_CHECKING:
@@ -41,20 +41,33 @@ def solve_command(
     """Solve specs into locks (locks/NAME.PLATFORM.lock.json)."""
     state: Context = context.obj
     state.offline = offline
-    documents = []
-    for name in state.names(names):
-        spec = state.spec(name)
-        for target in spec.targets:
-            if check:
-                documents.append(_check(state, spec, target))
-            else:
-                documents.append(
-                    _solve(state, spec, target, upgrade, _names(upgrade_package or ()))
-                )
+    specs = [state.spec(name) for name in state.names(names)]
+    targets = [(spec, target) for spec in specs for target in spec.targets]
+    if check:
+        _check_all(state, targets)
+        return
+    packages = _names(upgrade_package or ())
+    documents = [_solve(state, spec, target, upgrade, packages) for spec, target in targets]
     state.output.document({"environments": documents})
 
 
-def _check(state: Context, spec: Spec, target: Target) -> dict[str, Any]:
+def _check_all(state: Context, targets: Sequence[tuple[Spec, Target]]) -> None:
+    """Tell of every lock whether it is fresh; exit with 1 if one is not."""
+    documents = []
+    for spec, target in targets:
+        document: dict[str, Any] = {"name": spec.name, "platform": target.name, "fresh": True}
+        try:
+            _check(state, spec, target)
+        except (LockError, StaleLockError) as error:
+            state.output.problem(error)
+            document |= {"fresh": False, "error": error_document(error)}
+        documents.append(document)
+    state.output.document({"environments": documents})
+    if not all(document["fresh"] for document in documents):
+        raise typer.Exit(StaleLockError.exit_code)
+
+
+def _check(state: Context, spec: Spec, target: Target) -> None:
     from envlock.lock.check import differences
     from envlock.lock.codec import load_lock
     from envlock.lock.model import PACKER
@@ -77,7 +90,6 @@ def _check(state: Context, spec: Spec, target: Target) -> dict[str, Any]:
             hint=f"run envlock solve {spec.name}",
         )
     state.output.message(f"{spec.name} {target.name}: fresh")
-    return {"name": spec.name, "platform": target.name, "fresh": True}
 
 
 def _names(written: Sequence[str]) -> frozenset[str]:
