@@ -226,7 +226,9 @@ def test_completion(machine: Machine) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["training"]
-    source = machine.run("--show-completion", "bash")
+    source = machine.run(
+        "--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"
+    )
     assert source.returncode == 0
     assert "_ENVLOCK_COMPLETE=complete_bash" in source.stdout
 

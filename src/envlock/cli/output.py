@@ -81,7 +81,7 @@ class Output:
             first, *rest = error.hint.splitlines()
             self._say(first, "hint", "36")
             for line in rest:
-                self._say(f"  {line}")
+                self._say(line)  # as it is: it may be YAML to paste
 
     @contextmanager
     def task(self, label: str, total: int | None = None, unit: Unit = "items") -> Iterator[Task]:
