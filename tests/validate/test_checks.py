@@ -7,10 +7,12 @@ import pytest
 
 from envlock.errors import ArtifactError
 from envlock.lock.model import LockedOverride, VoidedRequirement
+from envlock.progress import SilentReporter
 from envlock.requirements import Installed
 from envlock.validate.checks import compare_distributions, validate_image
 from envlock.validate.inside import enter
 from envlock.validate.layout import Config
+from envlock.validate.record import recall, remember
 from envlock.validate.runner import Gpu
 from envlock.validate.sandbox import Bind, Command, Completed
 
@@ -92,8 +94,7 @@ def validate(tmp_path: Path, sandbox: FakeSandbox, lock: Any = LOCK, **more: Any
         lock,
         cache=tmp_path / "cache",
         sandbox=sandbox,
-        reporter=SILENT,
-        **more,
+        **{"reporter": SILENT, **more},
     )
 
 
@@ -153,6 +154,42 @@ def test_no_python_in_the_image(tmp_path: Path) -> None:
     report = validate(tmp_path, FakeSandbox(probe={"returncode": 127, "stdout": b""}))
     assert statuses(report)[:2] == [("python", "failed", None), ("version", "not-run", "triton")]
     assert not report.ok
+
+
+def test_a_lock_without_distributions_asks_no_python(tmp_path: Path) -> None:
+    lock = lock_of(spec={"checks": [{"run": ["true"]}, {"import": "torch"}]})
+    missing = {"returncode": 127, "stdout": b""}
+    sandbox = FakeSandbox(probe=missing, torch=missing)
+    report = validate(tmp_path, sandbox, lock)
+    assert [item for item in statuses(report) if item[0] != "check"] == [
+        ("run", "passed", None),
+        ("import", "failed", None),
+    ]
+    assert not any(command.stdin for command in sandbox.commands)
+
+
+def test_the_running_check_is_named(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    class Listener(SilentReporter):
+        def note(self, text: str) -> None:
+            heard.append(text)
+
+    validate(tmp_path, FakeSandbox(*THERE), reporter=Listener())
+    assert heard[1:4] == [
+        "check 1 of 5: version 2.3.1 (triton)",
+        "check 2 of 5: import triton.ops (triton)",
+        "check 3 of 5: import torch",
+    ]
+    assert heard[4] == "check 4 of 5: run true 'x y'"
+
+
+def test_a_proof_that_cannot_be_kept_is_no_failure(tmp_path: Path) -> None:
+    report = validate(tmp_path, FakeSandbox(*THERE))
+    (tmp_path / "file").write_text("")
+    remember(tmp_path / "file", report, LOCK)
+    remember(tmp_path / "kept", report, LOCK)
+    assert recall(tmp_path / "kept", report.image, LOCK) == report
 
 
 def test_another_python_in_the_image(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -414,3 +415,25 @@ def test_any_bytes_raise_only_our_errors(data: bytes) -> None:
         layout = Layout(Path(folder) / "layout").raw_layer(data, plain=True)
         with contextlib.suppress(EnvlockError):
             prepare(layout)
+
+
+@pytest.mark.container
+def test_a_whole_root_in_a_read_only_cache(layout: Layout) -> None:
+    layout.layer(member("a", "1"))
+    root = prepare(layout)
+    cache = layout.root.parent / "cache"
+    source = (
+        "import sys; from pathlib import Path\n"
+        "from envlock.progress import SILENT\n"
+        "from envlock.validate import layout, rootfs\n"
+        "image = layout.open_layout(Path(sys.argv[1]))\n"
+        "print(rootfs.prepare_rootfs(image, cache=Path(sys.argv[2]), reporter=SILENT))\n"
+        "try: Path(sys.argv[2], 'x').touch()\n"
+        "except OSError as error: print(error.errno)\n"
+    )
+    argv = ["bwrap", "--dev-bind", "/", "/", "--ro-bind", str(cache), str(cache), sys.executable]
+    done = subprocess.run(
+        [*argv, "-c", source, str(layout.root), str(cache)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [str(root), str(errno.EROFS)], done.stderr

@@ -92,7 +92,7 @@ def sandbox() -> Bubblewrap:
 
 
 def python(sandbox: Bubblewrap, rootfs: Path, source: str, **fields: Any) -> Completed:
-    command = Command(argv=("python3", "-c", source), env=ENV, **{"timeout": 60, **fields})
+    command = Command(argv=("python3", "-c", source), **{"env": ENV, "timeout": 60, **fields})
     return sandbox.run(rootfs, command)
 
 
@@ -169,6 +169,29 @@ class TestBubblewrap:
         )
         done = python(sandbox, rootfs, source, user=(0, 0))
         assert done.stdout == b"['0000000000000000', '0000000000000000', '0000000000000000', '1']\n"
+
+    def test_nothing_of_the_set_up_is_left(self, sandbox: Bubblewrap, rootfs: Path) -> None:
+        source = (
+            "import os\n"
+            "print(len(os.listdir('/proc/self/fd')), repr(os.environ['EMPTY']))\n"
+            "print(open('/proc/1/cmdline').read())"
+        )
+        done = python(sandbox, rootfs, source, env={**ENV, "EMPTY": ""})
+        assert done.stdout.startswith(b"4 ''\n")  # the three, and the folder's own
+        assert str(rootfs).encode() not in done.stdout
+
+    def test_typing_into_the_terminal_is_refused(self, sandbox: Bubblewrap, rootfs: Path) -> None:
+        """With any high bits: the kernel does not look at them."""
+        source = (
+            "import ctypes, os\n"
+            "libc = ctypes.CDLL(None, use_errno=True)\n"
+            "number = {'x86_64': 16, 'aarch64': 29}[os.uname().machine]\n"
+            "for request in (0x5412, 0x541C, 0x5412 | 7 << 32, 0x541C | 1 << 63, 0x5413):\n"
+            "  done = libc.syscall(ctypes.c_long(number), 0, ctypes.c_ulong(request), b'x')\n"
+            "  print(done, ctypes.get_errno())\n"
+        )
+        done = python(sandbox, rootfs, source)
+        assert done.stdout.splitlines() == [*[b"-1 1"] * 4, b"-1 25"], done.stderr
 
     def test_exit_codes(self, sandbox: Bubblewrap, rootfs: Path) -> None:
         assert python(sandbox, rootfs, "raise SystemExit(7)").returncode == 7

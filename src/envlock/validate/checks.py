@@ -19,9 +19,10 @@ from envlock.platforms import PLATFORMS
 from envlock.requirements import check_requirements
 from envlock.validate.inside import Inventory, enter, take_inventory
 from envlock.validate.layout import open_layout
+from envlock.validate.lookup import require_runnable
 from envlock.validate.results import OverrideFacts, Report, Result
 from envlock.validate.rootfs import prepare_rootfs
-from envlock.validate.runner import Gpu, Runner, explain
+from envlock.validate.runner import Gpu, Runner, described, explain
 from envlock.validate.sandbox import Completed
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 TIMEOUT = 600.0
 """Seconds that one check may take, unless the caller says otherwise."""
 
+_FOREIGN = "--no-validate builds it without the proof; prove it on such a machine"
 _SYSTEM = ("/usr/lib/python3/",)
 """Where Debian's packages put distributions; they are dpkg's, not the lock's ``pypi`` ones."""
 
@@ -53,7 +55,8 @@ def validate_image(
     """Check the image in ``layout`` (a directory or a tar of it) against its lock.
 
     timeout: seconds a check; gpu: run the ``gpu`` checks with this, else report them as not
-    run.  A failed check is part of the report and not an exception.  Raises UsageError,
+    run.  A failed check is part of the report and not an exception.  A lock without
+    distributions has none to compare, and asks no Python.  Raises UsageError,
     IntegrityError, ArtifactError and DiskError for the image, SandboxError for the sandbox.
     """
     started = time.monotonic()
@@ -61,16 +64,22 @@ def validate_image(
     image = open_layout(layout, architecture=platform.oci)
     rootfs = prepare_rootfs(image, cache=cache, reporter=reporter)
     inside = enter(rootfs, image.config, sandbox, timeout=timeout)
+    require_runnable(inside, image.config.architecture, f"python{lock.python}", hint=_FOREIGN)
     overrides = list(_overrides(lock))
     planned: list[tuple[str | None, Any]]
     planned = [(facts.package, check) for facts, checks in overrides for check in checks]
     planned += [(None, check) for check in _list_of(lock.spec, "checks")]
     with reporter.task("run the checks", len(planned) + 1, "items") as task:
-        inventory = take_inventory(inside, f"python{lock.python}")
+        inventory: Inventory | Completed | None = None
+        results: list[Result] = []
+        if lock.of_kind("pypi"):  # else the image need not have a Python
+            reporter.note("ask the image's Python what is installed")
+            inventory = take_inventory(inside, f"python{lock.python}")
+            results += _facts(inventory, lock, platform.marker_environment(lock.python))
         task.advance(1)
-        results = _facts(inventory, lock, platform.marker_environment(lock.python))
         runner = Runner(inside, f"python{lock.python}", inventory, gpu)
-        for package, check in planned:
+        for number, (package, check) in enumerate(planned, 1):
+            reporter.note(f"check {number} of {len(planned)}: {described(check, package)}")
             results.append(runner.check(check, package))
             task.advance(1)
     results += _notes(image.config.workdir, inside.workdir)
@@ -127,7 +136,7 @@ def judge_requirements(
         installed,
         environment,
         voided=lock.voided,
-        roots=_list_of(lock.spec.get("pypi") or {}, "dependencies"),
+        roots=lock.roots,
     )
     voided = [str(violation) for violation in verdict.voided]
     if verdict.ok:

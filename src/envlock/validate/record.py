@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from envlock import __version__
+from envlock.errors import DiskError
 from envlock.files import write_atomically
 from envlock.validate.results import OverrideFacts, Report, Result
 
@@ -30,10 +32,11 @@ def recall(cache: Path, manifest: str, lock: Lock) -> Report | None:
 
 
 def remember(cache: Path, report: Report, lock: Lock) -> None:
-    """Keep a passed report; raises DiskError."""
+    """Keep a passed report, if the cache can be written: else it is only proven again."""
     if report.ok:
         text = json.dumps(dataclasses.asdict(report), sort_keys=True)
-        write_atomically(_path(cache, report.image, lock), text.encode())
+        with suppress(DiskError, OSError):
+            write_atomically(_path(cache, report.image, lock), text.encode())
 
 
 def _path(cache: Path, manifest: str, lock: Lock) -> Path:

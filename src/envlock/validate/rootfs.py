@@ -22,7 +22,7 @@ import stat
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,14 +74,18 @@ def prepare_rootfs(
     bytes.  Raises IntegrityError, ArtifactError, or DiskError where the cache cannot be written.
     """
     store = Store(cache)
+    final = store.rootfs / _name(chain_id([layer.diff_id for layer in image.layers]))
+    if _is_whole(final):
+        with suppress(OSError):  # a cache that is only to be read does as well
+            _touch(final)
+            _sweep(store)
+        return final / "root"
     try:
         for folder in (store.unpacked, store.rootfs, store.locks):
             folder.mkdir(parents=True, exist_ok=True)
         _sweep(store)
-        final = store.rootfs / _name(chain_id([layer.diff_id for layer in image.layers]))
-        if not _is_whole(final):
-            layers = _unpack_all(image, store, reporter, workers or _usable_cpus())
-            _join(layers, final, store, reporter)
+        layers = _unpack_all(image, store, reporter, workers or _usable_cpus())
+        _join(layers, final, store, reporter)
         _touch(final)
     except OSError as error:
         raise DiskError(

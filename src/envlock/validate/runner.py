@@ -33,11 +33,11 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Runs the spec's checks; inventory: None in place of an answer means no Python ran."""
+    """Runs the spec's checks; inventory: None where no Python was asked."""
 
     inside: Inside
     python: str
-    inventory: Inventory | Completed
+    inventory: Inventory | Completed | None
     gpu: Gpu | None
 
     def check(self, check: Any, package: str | None) -> Result:
@@ -55,7 +55,7 @@ class Runner:
         return _unusable(check, package)
 
     def _version(self, wanted: str, package: str) -> Result:
-        if isinstance(self.inventory, Completed):
+        if not isinstance(self.inventory, Inventory):
             return Result(
                 kind="version",
                 subject=f"version is {wanted}",
@@ -123,6 +123,14 @@ def _ran(kind: CheckKind, done: Completed, argv: tuple[str, ...], package: str |
         seconds=done.seconds,
         override=package,
     )
+
+
+def described(check: Any, package: str | None) -> str:
+    """Name a check in one line."""
+    kind, value = next(iter(check.items())) if isinstance(check, Mapping) and check else ("", check)
+    words = tuple(map(str, value)) if isinstance(value, list) else (str(value),)
+    what = f"{kind} {shell_quoted(words)}"
+    return f"{what} ({package})" if package else what
 
 
 def explain(done: Completed, program: str) -> tuple[str, ...]:

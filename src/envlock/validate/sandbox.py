@@ -3,6 +3,7 @@
 The one implementation is bubblewrap (``bwrap``): every namespace is new, the root is
 read-only, only /tmp, /run, /var/tmp and what the caller names are writable (in memory, gone
 afterwards), no capability is left, and the network has nothing but loopback unless asked for.
+A system call filter keeps it from typing into the caller's terminal.
 It needs no daemon and no root.  Where it cannot be had, nothing is run at all.
 
 A memory limit is RLIMIT_DATA (what a process really may write to): RLIMIT_AS would count the
@@ -23,11 +24,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from envlock.errors import SandboxError
+from envlock.validate.seccomp import MACHINES, terminal_filter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +75,7 @@ class Command:
 
     user: numeric (uid, gid) inside; timeout in seconds; memory: bytes a process may write to;
     tmpfs: more directories to be writable and empty, they must exist in the root; interactive:
-    use the caller's terminal instead of capturing (the command can then type into it).
+    use the caller's terminal instead of capturing.
     """
 
     argv: tuple[str, ...]
@@ -126,19 +129,23 @@ class Bubblewrap:
     program: Path
 
     def run(self, rootfs: Path, command: Command) -> Completed:
-        with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as hosts:
-            for file, data in ((stdin, command.stdin), (hosts, _HOSTS)):
-                file.write(data)
-                file.seek(0)
+        with ExitStack() as stack:
+            stdin, hosts, seccomp = (
+                _file_of(data, stack) for data in (command.stdin, _HOSTS, terminal_filter())
+            )
             reading, writing = os.pipe()
             with os.fdopen(reading, "rb") as status:
-                options = self._options(rootfs, command, hosts.fileno(), writing)
                 try:
+                    options = _options(rootfs, command, hosts.fileno(), writing)
+                    options += _terminal_options(command, seccomp.fileno())
+                    # by a file: the command can read bwrap's argv in /proc/1/cmdline
+                    words = b"".join(os.fsencode(word) + b"\0" for word in options)
+                    arguments = _file_of(words, stack)
                     process, started = self._start(
-                        [*options, "--", *command.argv],
+                        ["--args", str(arguments.fileno()), "--", *command.argv],
                         command,
                         None if command.interactive else stdin,
-                        (hosts.fileno(), writing),
+                        (hosts.fileno(), seccomp.fileno(), arguments.fileno(), writing),
                     )
                 finally:
                     os.close(writing)
@@ -159,6 +166,7 @@ class Bubblewrap:
         stdin: IO[bytes] | None,
         kept: tuple[int, ...],
     ) -> tuple[subprocess.Popen[bytes], float]:
+        argv = [str(self.program), *argv]
         if command.memory is not None:
             limiter = [sys.executable, "-I", "-S", "-c", _LIMITER, str(command.memory)]
             argv = [*limiter, *argv]
@@ -172,30 +180,45 @@ class Bubblewrap:
             raise SandboxError(f"cannot run {self.program}: {error}", hint=_INSTALL) from error
         return process, started
 
-    def _options(self, rootfs: Path, command: Command, hosts: int, status: int) -> list[str]:
-        uid, gid = command.user
-        options = [str(self.program), "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
-        options += ["--share-net"] if command.network else []
-        options += [] if command.interactive else ["--new-session"]
-        options += ["--uid", str(uid), "--gid", str(gid), "--hostname", "sandbox"]
-        options += ["--json-status-fd", str(status), "--ro-bind", str(rootfs), "/"]
-        _require_directory(rootfs, "/proc")
-        _require_directory(rootfs, "/dev")
-        options += ["--proc", "/proc", "--dev", "/dev"]
-        for place in (*_WRITABLE, *command.tmpfs):
-            _require_directory(rootfs, place)
-            options += ["--tmpfs", place]
-        if _kind(rootfs, "/etc/hosts") == stat.S_IFREG:
-            options += ["--ro-bind-data", str(hosts), "/etc/hosts"]
-        if command.network and _kind(rootfs, "/etc/resolv.conf") == stat.S_IFREG:
-            options += ["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]
-        for bind in command.binds:
-            word = "--dev-bind" if bind.device else "--bind" if bind.writable else "--ro-bind"
-            options += [word, str(bind.source), bind.target]
-        options += ["--chdir", command.workdir, "--clearenv"]
-        for name, value in command.env.items():
-            options += ["--setenv", name, value]
-        return options
+
+def _options(rootfs: Path, command: Command, hosts: int, status: int) -> list[str]:
+    uid, gid = command.user
+    options = ["--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
+    options += ["--share-net"] if command.network else []
+    options += ["--uid", str(uid), "--gid", str(gid), "--hostname", "sandbox"]
+    options += ["--json-status-fd", str(status), "--ro-bind", str(rootfs), "/"]
+    _require_directory(rootfs, "/proc")
+    _require_directory(rootfs, "/dev")
+    options += ["--proc", "/proc", "--dev", "/dev"]
+    for place in (*_WRITABLE, *command.tmpfs):
+        _require_directory(rootfs, place)
+        options += ["--tmpfs", place]
+    if _kind(rootfs, "/etc/hosts") == stat.S_IFREG:
+        options += ["--ro-bind-data", str(hosts), "/etc/hosts"]
+    if command.network and _kind(rootfs, "/etc/resolv.conf") == stat.S_IFREG:
+        options += ["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]
+    for bind in command.binds:
+        word = "--dev-bind" if bind.device else "--bind" if bind.writable else "--ro-bind"
+        options += [word, str(bind.source), bind.target]
+    options += ["--chdir", command.workdir, "--clearenv"]
+    for name, value in command.env.items():
+        options += ["--setenv", name, value]
+    return options
+
+
+def _terminal_options(command: Command, seccomp: int) -> list[str]:
+    """Keep the command from typing into the caller's terminal: by the filter, by no terminal."""
+    known = os.uname().machine in MACHINES
+    options = ["--seccomp", str(seccomp)] if known else []
+    return options if known and command.interactive else [*options, "--new-session"]
+
+
+def _file_of(data: bytes, stack: ExitStack) -> IO[bytes]:
+    """Return an open file that holds ``data``, at its start; it goes with ``stack``."""
+    file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+    file.write(data)
+    file.seek(0)
+    return file
 
 
 def _listen(process: subprocess.Popen[bytes], timeout: float | None) -> tuple[bytes, bytes, bool]:
@@ -240,6 +263,8 @@ def _listen(process: subprocess.Popen[bytes], timeout: float | None) -> tuple[by
 
 def _not_started(stderr: bytes, command: Command) -> int:
     """Tell a missing command, which is the image's fault, from a sandbox that did not come up."""
+    if command.interactive:
+        raise SandboxError(f"{command.argv[0]!r} did not start; what bwrap said of it is above")
     said = stderr.decode("utf-8", "replace").strip()
     if re.search(r"^bwrap: execvp ", said, re.MULTILINE):
         return NOT_FOUND

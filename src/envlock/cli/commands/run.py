@@ -16,6 +16,7 @@ from envlock.cli.proof import sandbox
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
+    from envlock.validate.inside import Inside
     from envlock.validate.sandbox import Bind
 
 
@@ -41,6 +42,7 @@ def run_command(
     """Run a command in the built image: read-only root, /tmp and home writable, no network."""
     from envlock.validate.inside import enter
     from envlock.validate.layout import open_layout
+    from envlock.validate.lookup import require_runnable
     from envlock.validate.rootfs import prepare_rootfs
 
     state: Context = context.obj
@@ -51,10 +53,37 @@ def run_command(
     wanted = (*image.config.entrypoint, *(words or image.config.command))
     if not wanted:
         raise UsageError(f"{name} has no command of its own", hint=f"envlock run {name} -- COMMAND")
-    done = inside.run(
-        wanted, network=network, binds=tuple(_bind(text) for text in bind or ()), interactive=True
-    )
+    binds = tuple(_bind(text) for text in bind or ())
+    _require_program(inside, wanted[0], binds)
+    require_runnable(inside, image.config.architecture, hint="run it on such a machine")
+    done = inside.run(wanted, network=network, binds=binds, interactive=True)
     sys.exit(done.returncode)
+
+
+class CommandNotFoundError(UsageError):
+    """The image has no such program; the exit code is a shell's."""
+
+    exit_code = 127
+
+
+class CommandNotExecutableError(UsageError):
+    """What the image has there cannot be run; the exit code is a shell's."""
+
+    exit_code = 126
+
+
+def _require_program(inside: Inside, program: str, binds: tuple[Bind, ...]) -> None:
+    from envlock.validate.lookup import find_program
+
+    found = find_program(inside, program, mounted=[bind.target for bind in binds])
+    if found == "missing":
+        is_option = program.startswith("-")
+        raise CommandNotFoundError(
+            f"{program} is not in the image",
+            hint="options go before NAME" if is_option else None,
+        )
+    if found == "not-executable":
+        raise CommandNotExecutableError(f"{program} in the image is not an executable file")
 
 
 def _bind(text: str) -> Bind:
