@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_UV_GLIBC = (17, 28, *range(31, 41))
+"""Minor versions of glibc that uv has a name for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
@@ -25,8 +28,13 @@ class Platform:
     loader: str
 
     def uv(self, glibc: str) -> str:
-        """Return uv's ``--python-platform`` value for a glibc such as ``"2.36"``."""
-        return f"{self.machine}-manylinux_{glibc.replace('.', '_')}"
+        """Return uv's ``--python-platform`` value that comes nearest to a glibc from below.
+
+        The wheels are chosen by :meth:`wheel_platforms` afterwards, which is exact.
+        """
+        minor = int(glibc.split(".")[1])
+        nearest = max((known for known in _UV_GLIBC if known <= minor), default=_UV_GLIBC[0])
+        return f"{self.machine}-manylinux_2_{nearest}"
 
     def wheel_platforms(self, glibc: str) -> list[str]:
         """Return the platform tags this target accepts, best first (PEP 600)."""

@@ -40,7 +40,8 @@ class Violation:
 
     def __str__(self) -> str:
         has = "it is not installed" if self.found is None else f"has {self.found}"
-        return f"{self.dependent} {self.version} requires {self.requirement}, {has}"
+        who = f"{self.dependent} {self.version}".strip()
+        return f"{who} requires {self.requirement}, {has}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ def check_requirements(
     """Check every ``Requires-Dist`` of ``installed`` against what is there.
 
     environment: PEP 508's variables of the target; roots: requirements of the environment
-    itself, which decide the extras that are wanted.
+    itself, which must hold, too, and decide the extras that are wanted.
     """
     return _Check(installed, environment).verdict(voided, roots)
 
@@ -98,11 +99,12 @@ class _Check:
                 self._versions[name] = item.version
 
     def verdict(self, voided: Sequence[VoidedRequirement], roots: Iterable[str]) -> Verdict:
+        roots = list(roots)
         extras = self._extras(roots)
         known = {_key(void.dependent, void.requirement): void for void in voided}
         used: set[tuple[str, str, str]] = set()
         allowed: list[Violation] = []
-        violations: list[Violation] = []
+        violations = self._unmet_roots(roots)
         held = 0
         for name in sorted(self._dependents):
             item, requirements = self._dependents[name]
@@ -126,6 +128,16 @@ class _Check:
             unused=tuple(void for key, void in known.items() if key not in used),
             malformed=tuple(self._malformed),
         )
+
+    def _unmet_roots(self, roots: Iterable[str]) -> list[Violation]:
+        """Return what the environment itself asks for and does not get."""
+        spec = Installed(name="the spec", version="")
+        parsed = [Requirement(text) for text in roots if _is_requirement(text)]
+        return [
+            self._violation(spec, requirement)
+            for requirement in parsed
+            if self._applies(requirement, set()) and not self._holds(requirement)
+        ]
 
     def applying(self, roots: Iterable[str]) -> dict[str, tuple[str, ...]]:
         extras = self._extras(roots)
@@ -204,6 +216,14 @@ class _Check:
             requirement=str(bare),
             found=self._versions.get(canonicalize_name(requirement.name)),
         )
+
+
+def _is_requirement(text: str) -> bool:
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        return False
+    return True
 
 
 def _key(dependent: str, requirement: str) -> tuple[str, str, str]:

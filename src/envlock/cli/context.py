@@ -81,6 +81,12 @@ class Context:
         from envlock.apt_sources import apt_archives
 
         configured = _configured_archives(self.config, suite)
+        names = {archive.name for archive in configured}
+        if "debian" in names and "debian-security" not in names:
+            self.output.warn(
+                "a mirror of debian is configured and none of debian-security, so its updates "
+                "are not considered: set ENVLOCK_MIRROR_DEBIAN_SECURITY"
+            )
         if configured:
             return configured
         found = apt_archives(Path("/"), suite=suite, check_valid_until=_apt_checks_dates())

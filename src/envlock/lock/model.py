@@ -141,6 +141,13 @@ class Lock:
         return str(self.spec["python"])
 
     @property
+    def roots(self) -> tuple[str, ...]:
+        """What the environment itself asks of package indexes, overrides' additions included."""
+        pypi = self.spec.get("pypi") or {}
+        adds = (item for o in self.spec.get("overrides") or () for item in o.get("adds") or ())
+        return (*pypi.get("dependencies", ()), *adds)
+
+    @property
     def voided(self) -> tuple[VoidedRequirement, ...]:
         """All requirements that are set aside, by overrides and by exclusions."""
         by_overrides = (void for override in self.overrides for void in override.voids)

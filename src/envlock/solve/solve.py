@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envlock.errors import UnsatisfiableError
+from envlock.errors import SpecError, UnsatisfiableError
 from envlock.lock.model import Lock
 from envlock.platforms import PLATFORMS
 from envlock.solve.debian import DebianRequest, solve_debian
@@ -51,6 +52,11 @@ def solve(
     ``upgrade_packages``, and not at all with ``upgrade``.  Raises UnsatisfiableError,
     OverrideError, FetchError, UsageError.
     """
+    if spec.debian is None and not spec.pypi.dependencies:
+        raise SpecError(
+            f"{spec.file} asks for nothing",
+            hint="list packages in debian.packages and pypi.dependencies",
+        )
     old = None if upgrade else previous
     preferred = {
         artifact.name: artifact.version
@@ -60,6 +66,7 @@ def solve(
     pypi = solve_pypi(spec, target, solvers.uv, solvers.metadata, reporter, preferred=preferred)
     debs, section = _debian(spec, target, solvers, reporter, old, upgrade_packages)
     _check_python(spec, debs, bool(pypi.artifacts))
+    _check_glibc(spec, target, debs)
     artifacts = sorted((*debs, *pypi.artifacts), key=lambda a: (a.kind, a.name, a.file))
     _warn_of_missing(artifacts, reporter)
     return Lock(
@@ -121,6 +128,22 @@ def _check_python(spec: Spec, debs: Sequence[Artifact], needed: bool) -> None:
     )
 
 
+def _check_glibc(spec: Spec, target: Target, debs: Sequence[Artifact]) -> None:
+    """Refuse a platform that promises wheels a newer glibc than the image has."""
+    libc = next((deb.version for deb in debs if deb.name == "libc6"), None)
+    match = re.match(r"(?:\d+:)?(\d+)\.(\d+)", libc or "")
+    if match is None or spec.debian is None:
+        return
+    has = (int(match[1]), int(match[2]))
+    if tuple(int(part) for part in target.glibc.split(".")) > has:
+        raise UnsatisfiableError(
+            f"platforms.{target.name} promises glibc {target.glibc}, and {spec.debian.suite} "
+            f"has {has[0]}.{has[1]}: wheels could be chosen that do not load",
+            where=str(spec.debian.location),
+            hint=f'write glibc: "{has[0]}.{has[1]}"',
+        )
+
+
 def _warn_of_missing(artifacts: Sequence[Artifact], reporter: Reporter) -> None:
     """Name what wheels take for granted and the OS layer lacks.
 
@@ -131,8 +154,8 @@ def _warn_of_missing(artifacts: Sequence[Artifact], reporter: Reporter) -> None:
     compiled = [a.name for a in artifacts if a.kind == "pypi" and "-any.whl" not in a.file]
     if compiled and "libstdc++6" not in names:
         reporter.warn(
-            f"{', '.join(compiled[:3])}{' and others' if len(compiled) > 3 else ''} hold compiled "
-            "code, which mostly needs the C++ library: add libstdc++6 to debian.packages"
+            f"compiled code (in {', '.join(compiled[:3])}{', …' if len(compiled) > 3 else ''}) "
+            "often needs the C++ library: add libstdc++6 to debian.packages"
         )
     if "triton" in names and not names & {"gcc", "clang", "tcc"}:
         reporter.warn(

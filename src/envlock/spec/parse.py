@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ from envlock.spec.schema import check_schema
 from envlock.urls import carries_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from envlock.spec.document import Place
@@ -77,6 +78,18 @@ def parse_spec(document: Document, shown: str) -> Spec:
     )
     parser.check_overrides(spec)
     return spec
+
+
+def _texts(place: Place, value: Any) -> Iterator[tuple[Place, str]]:
+    """Yield every text below a value, with its place."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts((*place, key), item)
+    elif isinstance(value, list):
+        for n, item in enumerate(value):
+            yield from _texts((*place, n), item)
 
 
 class _Parser:
@@ -260,6 +273,13 @@ class _Parser:
         return tuple(checks)
 
     def image(self, table: dict[str, Any]) -> Image:
+        for place, text in _texts(("image",), table):
+            if carries_secret(text):
+                raise SpecError(
+                    "a URL here carries a credential, and everybody who has the image reads it",
+                    location=replace(self._at(place), text=""),
+                    hint="give it to the container when it starts",
+                )
         return Image(
             env=dict(sorted((table.get("env") or {}).items())),
             user=table.get("user"),

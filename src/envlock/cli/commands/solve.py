@@ -83,6 +83,14 @@ def _check(state: Context, spec: Spec, target: Target) -> None:
             details=[f"  {line}" for line in found],
             hint=f"run envlock solve {spec.name} and check the lock in",
         )
+    broken = _unmet(lock)
+    if broken:
+        raise StaleLockError(
+            "the locked packages do not fit together",
+            where=state.project.shown(path),
+            details=[f"  {line}" for line in broken],
+            hint=f"run envlock solve {spec.name} and check the lock in",
+        )
     if lock.packer != PACKER:
         raise StaleLockError(
             f"the lock is for packer {lock.packer}; this envlock packs by {PACKER}",
@@ -90,6 +98,19 @@ def _check(state: Context, spec: Spec, target: Target) -> None:
             hint=f"run envlock solve {spec.name}",
         )
     state.output.message(f"{spec.name} {target.name}: fresh")
+
+
+def _unmet(lock: Lock) -> list[str]:
+    """Return the requirements of the spec and of locked distributions that do not hold."""
+    from envlock.platforms import PLATFORMS
+    from envlock.requirements import Installed, check_requirements
+
+    locked = [
+        Installed(name=a.name, version=a.version, requires=a.depends) for a in lock.of_kind("pypi")
+    ]
+    environment = PLATFORMS[lock.platform].marker_environment(lock.python)
+    verdict = check_requirements(locked, environment, voided=lock.voided, roots=lock.roots)
+    return [*map(str, verdict.violations), *verdict.malformed]
 
 
 def _names(written: Sequence[str]) -> frozenset[str]:

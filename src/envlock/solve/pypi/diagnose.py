@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from envlock.errors import EnvlockError, OverrideError, UnsatisfiableError
-from envlock.solve.pypi.overrides import bare, requirements_on
+from envlock.solve.pypi.overrides import bare, check_override, requirements_on
 from envlock.solve.pypi.uv import ScopedOverride
 
 if TYPE_CHECKING:
@@ -31,13 +31,31 @@ class Diagnosis:
 
     def explain(self, question: Question, failure: UnsatisfiableError) -> EnvlockError:
         """Return a better error than ``failure`` if a reason can be found, else ``failure``."""
-        return self._unlisted_pin(question) or self._own_requirement(question, failure) or failure
+        return (
+            self._untrue_override(question)
+            or self._unlisted_pin(question)
+            or self._own_requirement(question, failure)
+            or failure
+        )
 
     def _solved(self, question: Question) -> tuple[Described, ...] | None:
         try:
             return self.describe(self.uv.ask(question))
         except EnvlockError:
             return None
+
+    def _untrue_override(self, question: Question) -> EnvlockError | None:
+        """Look at the packages without the overrides: does each one say what is true?"""
+        if not self.spec.overrides:
+            return None
+        solved = self._solved(dataclasses.replace(question, overrides=()))
+        by_name = {item.name: item for item in solved or ()}
+        for override in self.spec.overrides if solved else ():
+            try:
+                check_override(override, by_name, self.environment)
+            except OverrideError as error:
+                return error
+        return None
 
     def _unlisted_pin(self, question: Question) -> EnvlockError | None:
         """Force each override on everybody: who then disagrees should have been named."""

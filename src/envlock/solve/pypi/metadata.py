@@ -31,10 +31,14 @@ _LIMIT = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """A chosen wheel and what its METADATA requires (core metadata, Requires-Dist)."""
+    """A chosen wheel and what its METADATA says (core metadata, Requires-Dist, Provides-Extra).
+
+    extras: normalized names.
+    """
 
     chosen: Chosen
     requires: tuple[Requirement, ...]
+    extras: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -61,7 +65,7 @@ class MetadataReader:
         ):
 
             def one(wheel: Chosen) -> Described:
-                described = Described(chosen=wheel, requires=_parse(wheel, self._text(wheel)))
+                described = _parse(wheel, self._text(wheel))
                 task.advance(1)
                 return described
 
@@ -117,7 +121,7 @@ def _member(archive: zipfile.ZipFile, wheel: Chosen) -> bytes:
     raise ArtifactError(f"{wheel.file} has no METADATA")
 
 
-def _parse(wheel: Chosen, text: bytes) -> tuple[Requirement, ...]:
+def _parse(wheel: Chosen, text: bytes) -> Described:
     raw, _ = parse_email(text)
     if canonicalize_name(raw.get("name", "")) != wheel.name:
         raise ArtifactError(
@@ -133,4 +137,5 @@ def _parse(wheel: Chosen, text: bytes) -> tuple[Requirement, ...]:
                 f"{wheel.name} {wheel.version} requires {line!r}, which PEP 508 does not know",
                 details=(f"  {str(error).splitlines()[0]}",),
             ) from None
-    return tuple(requires)
+    extras = frozenset(canonicalize_name(extra) for extra in raw.get("provides_extra", []))
+    return Described(chosen=wheel, requires=tuple(requires), extras=extras)

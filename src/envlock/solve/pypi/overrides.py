@@ -69,7 +69,13 @@ def _check_until(override: Override, described: Mapping[str, Described]) -> None
     if override.until is None:
         return
     found = described.get(canonicalize_name(override.until.name))
-    if found and override.until.specifier.contains(found.version, prereleases=True):
+    if found is None:
+        raise _error(
+            override,
+            f"until: waits for {override.until.name}, which is not among the packages",
+            "name a distribution that is locked, or leave until: out",
+        )
+    if override.until.specifier.contains(found.version, prereleases=True):
         raise _error(
             override,
             f"it is stale: {found.name} {found.version} is here, and it was to last until "

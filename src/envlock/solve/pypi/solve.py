@@ -66,7 +66,24 @@ def solve_pypi(
     except UnsatisfiableError as failure:
         diagnosis = Diagnosis(uv=uv, describe=describe, spec=spec, environment=environment)
         raise diagnosis.explain(question, failure) from None
+    _warn_of_extras(spec, described, reporter)
     return _solution(spec, described, environment)
+
+
+def _warn_of_extras(spec: Spec, described: Sequence[Described], reporter: Reporter) -> None:
+    """Name the extras that the spec asks for and the distribution does not have."""
+    provided = {item.name: item for item in described}
+    for asked in spec.pypi.dependencies:
+        item = provided.get(canonicalize_name(asked.requirement.name))
+        if item is None:
+            continue
+        unknown = {e for e in asked.requirement.extras if canonicalize_name(e) not in item.extras}
+        if unknown:
+            known = ", ".join(sorted(item.extras)) or "none"
+            reporter.warn(
+                f"{asked.location}: {item.name} {item.version} has no extra "
+                f"{', '.join(sorted(unknown))}; it has: {known}"
+            )
 
 
 def _question(spec: Spec, target: Target, preferred: Mapping[str, str]) -> Question:
@@ -114,7 +131,8 @@ def _solution(
         Installed(name=d.name, version=d.version, requires=tuple(str(r) for r in d.requires))
         for d in described
     ]
-    roots = [str(asked.requirement) for asked in spec.pypi.dependencies]
+    adds = [asked for override in spec.overrides for asked in override.adds]
+    roots = [str(asked.requirement) for asked in (*spec.pypi.dependencies, *adds)]
     verdict = check_requirements(installed, environment, roots=roots)
     overrides, excludes, left = locked_overrides(spec, described, verdict.violations)
     if left:

@@ -7,6 +7,7 @@ is run), and sees no configuration of this machine but the indexes it is given.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 import subprocess
 import tempfile
@@ -175,7 +176,7 @@ class Uv:
         pins = {package: index.name for index in question.indexes for package in index.packages}
         return {
             "project": {
-                "name": re.sub(r"[^a-z0-9]+", "-", question.name.lower()).strip("-"),
+                "name": _project_name(question),
                 "version": "0",
                 "requires-python": f"=={question.python}.*",
                 "dependencies": list(question.requirements),
@@ -301,9 +302,14 @@ def _chosen(name: str, version: str, wheel: PackageWheel, index: str) -> Chosen:
     )
 
 
+def _project_name(question: Question) -> str:
+    """Return a name that no distribution has: uv leaves out what a project needs of itself."""
+    return f"environment-{hashlib.sha256(question.name.encode()).hexdigest()[:16]}"
+
+
 def _complaint(stderr: str, question: Question) -> EnvlockError:
     """Return the error that uv's words stand for."""
-    text = redact(stderr).strip()
+    text = redact(stderr).strip().replace(_project_name(question), question.name)
     if _DISK.search(text):
         return DiskError(
             "the disk refused what uv has to write",
