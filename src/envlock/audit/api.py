@@ -1,0 +1,198 @@
+"""Audits of wheels and of locks."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import hashlib
+import json
+import sys
+import threading
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from envlock.audit.codec import audit_from_data, audit_to_data
+from envlock.audit.index.cache import IndexCache, decode
+from envlock.audit.index.model import FORMAT
+from envlock.audit.index.parallel import index_all
+from envlock.audit.model import Audit, Target, normalize
+from envlock.audit.resolve.audit import trace
+from envlock.audit.resolve.report import report
+from envlock.files import write_atomically
+from envlock.platforms import PLATFORMS
+from envlock.progress import SILENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from envlock.audit.index.model import WheelIndex
+    from envlock.lock.model import Lock
+    from envlock.progress import Reporter
+
+RESOLVE = 8
+"""Version of the rules; a change makes every cached audit be made anew."""
+
+_STACK = 512 * 1024 * 1024
+_RECURSION = 60_000
+_T = TypeVar("_T")
+
+
+def target_of(python: str, platform: str) -> Target:
+    """Return the target of a Python version and a platform's name."""
+    return Target(python=python, machine=PLATFORMS[platform].machine)
+
+
+def index_wheel(path: Path) -> WheelIndex:
+    """Index one wheel; raises ArtifactError if it is no zip."""
+    from envlock.errors import ArtifactError
+
+    found: list[WheelIndex] = []
+    notes = index_all({"": path}, lambda _, data: found.append(decode(data)), jobs=1)
+    if not found:
+        raise ArtifactError(notes[0] if notes else f"{path.name} cannot be read")
+    return found[0]
+
+
+def audit_wheels(
+    paths: Sequence[Path],
+    target: Target,
+    *,
+    cache: Path | None = None,
+    jobs: int = 2,
+    reporter: Reporter = SILENT,
+) -> Audit:
+    """Audit wheel files as one environment; a broken one is left out with a note."""
+    keyed = {_digest(path): path for path in paths}
+    return audit_files(keyed, target, cache=cache, jobs=jobs, reporter=reporter)
+
+
+def audit_lock(
+    lock: Lock,
+    paths: Mapping[str, Path],
+    *,
+    cache: Path | None = None,
+    jobs: int = 2,
+    reporter: Reporter = SILENT,
+) -> Audit:
+    """Audit the Python artifacts of a lock; ``paths`` are local files by sha256."""
+    keyed = {artifact.sha256: paths[artifact.sha256] for artifact in lock.of_kind("pypi")}
+    target = target_of(lock.python, lock.platform)
+    return audit_files(keyed, target, cache=cache, jobs=jobs, reporter=reporter)
+
+
+def audit_files(
+    paths: Mapping[str, Path],
+    target: Target,
+    *,
+    cache: Path | None = None,
+    jobs: int = 2,
+    reporter: Reporter = SILENT,
+) -> Audit:
+    """Audit files by sha256; an audit of the same files and target is taken from ``cache``."""
+    known = _known(cache, paths, target)
+    if known is not None and known.is_file():
+        try:
+            return audit_from_data(json.loads(zlib.decompress(known.read_bytes())))
+        except (OSError, ValueError, KeyError, TypeError, zlib.error):
+            pass
+    with _no_collector():
+        indexes, notes = load_indexes(paths, cache=cache, jobs=jobs, reporter=reporter)
+        audit = audit_indexes(indexes, target, notes=notes)
+    if known is not None and not audit.unverified:
+        text = json.dumps(audit_to_data(audit), separators=(",", ":"))
+        write_atomically(known, zlib.compress(text.encode("utf-8", "surrogatepass"), 6))
+    return audit
+
+
+def load_indexes(
+    paths: Mapping[str, Path],
+    *,
+    cache: Path | None = None,
+    jobs: int = 2,
+    reporter: Reporter = SILENT,
+) -> tuple[list[WheelIndex], list[str]]:
+    """Return the indexes of files by sha256, and notes on the files that are broken."""
+    store = IndexCache(cache / "index" if cache is not None else None)
+    indexes: dict[str, WheelIndex] = {}
+    fresh: dict[str, bytes] = {}
+    for key in paths:
+        found = store.get(key)
+        if found is not None:
+            indexes[key] = found
+
+    def done(key: str, data: bytes) -> None:
+        store.put(key, data)
+        fresh[key] = data
+
+    missing = {key: path for key, path in paths.items() if key not in indexes}
+    notes: list[str] = []
+    if missing:
+        with reporter.task("reading the code of wheels", None, "bytes") as task:
+            notes = index_all(missing, done, jobs=jobs, task=task)
+    for key in list(fresh):
+        indexes[key] = decode(fresh.pop(key))
+    return [indexes[key] for key in paths if key in indexes], notes
+
+
+def audit_indexes(
+    indexes: Iterable[WheelIndex], target: Target, *, notes: Sequence[str] = ()
+) -> Audit:
+    """Audit indexes as one environment."""
+    ordered = sorted(indexes, key=lambda index: normalize(index.name))
+    found = _deep(lambda: report(trace(ordered, target)))
+    return dataclasses.replace(found, notes=(*notes, *found.notes))
+
+
+def _deep(action: Callable[[], _T]) -> _T:
+    """Run with a stack that long chains of imports fit into."""
+    result: list[Any] = []
+
+    def work() -> None:
+        try:
+            result.append((True, action()))
+        except BaseException as error:  # noqa: BLE001  # carried over to the caller
+            result.append((False, error))
+
+    saved = sys.getrecursionlimit(), threading.stack_size()
+    sys.setrecursionlimit(max(saved[0], _RECURSION))
+    try:
+        threading.stack_size(_STACK)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(saved[1])
+        sys.setrecursionlimit(saved[0])
+    fine, value = result[0]
+    if not fine:
+        raise value
+    return value  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Large trees without cycles: looking for garbage in them only costs time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _known(cache: Path | None, paths: Mapping[str, Path], target: Target) -> Path | None:
+    if cache is None:
+        return None
+    key = [RESOLVE, FORMAT, dataclasses.asdict(target), sorted(paths)]
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    return cache / "audit" / f"{digest}.audit"
+
+
+def _digest(path: Path) -> str:
+    from envlock.files import disk_errors
+
+    with disk_errors(path), path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

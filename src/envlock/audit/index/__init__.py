@@ -1,0 +1,1 @@
+"""What each wheel's code provides and asks for, read without unpacking or running it."""

@@ -1,0 +1,83 @@
+"""Which file of a wheel is which module (import system: packages, extensions, namespaces)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_EXTENSION = re.compile(r"^(?P<name>[^.]+)(\.(cpython-[^.]+|abi3|pypy[^.]*|cp\d[^.]*))?\.so$")
+_PYTHON_TWO = re.compile(r"^(lib2to3|.*py2)$")
+_TESTS = frozenset({"tests", "test"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A module of a wheel.  kind: ``py``, ``pkg``, ``so``, ``so-pkg``; read: is it parsed?"""
+
+    module: str
+    kind: str
+    file: str
+    read: bool
+
+
+def module_of(file: str) -> tuple[str, str] | None:
+    """Return the module that an installed file provides and its kind, or None."""
+    folder, _, name = file.rpartition("/")
+    if name.endswith(".py"):
+        stem, kind = name[:-3], "py"
+    else:
+        match = _EXTENSION.match(name)
+        if match is None:
+            return None
+        stem, kind = match["name"], "so"
+    parts = folder.split("/") if folder else []
+    if not all(part.isidentifier() for part in (*parts, stem)):
+        return None
+    if stem == "__init__":
+        return (".".join(parts), "pkg" if kind == "py" else "so-pkg") if parts else None
+    return ".".join([*parts, stem]), kind
+
+
+def installed_name(file: str) -> str | None:
+    """Return where a wheel's file lands below site-packages (binary distribution format)."""
+    first, _, rest = file.partition("/")
+    if not first.endswith(".data"):
+        return file
+    scheme, _, inner = rest.partition("/")
+    return inner if scheme in {"purelib", "platlib"} else None
+
+
+def modules_in(files: Iterable[str]) -> dict[str, Member]:
+    """Return the modules among a wheel's files; packages beat extensions beat sources."""
+    rank = {"pkg": 3, "so-pkg": 3, "so": 2, "py": 1}
+    found: dict[str, Member] = {}
+    for file in files:
+        installed = installed_name(file)
+        made = module_of(installed) if installed else None
+        if made is None:
+            continue
+        module, kind = made
+        if module in found and rank[found[module].kind] >= rank[kind]:
+            continue
+        parts = module.split(".")
+        tests = not _TESTS.isdisjoint(parts[1:]) or parts[0] in _TESTS
+        found[module] = Member(
+            module=module, kind=kind, file=file, read=kind in {"py", "pkg"} and not tests
+        )
+    return found
+
+
+def namespaces_in(modules: Iterable[str]) -> list[str]:
+    """Return the packages without an ``__init__`` that lead to a module (PEP 420)."""
+    known = set(modules)
+    found: set[str] = set()
+    for module in known:
+        parent = module.rpartition(".")[0]
+        while parent and parent not in known and parent not in found:
+            found.add(parent)
+            parent = parent.rpartition(".")[0]
+    return sorted(found)

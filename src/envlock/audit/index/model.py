@@ -1,0 +1,51 @@
+"""A wheel's index as data."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import Any
+
+FORMAT = 8
+"""Version of the index; a change makes every cached index be built anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelIndex:
+    """What one wheel provides and asks for.
+
+    name, version, requires, extras: as METADATA says; modules: by dotted name, each with
+    ``kind`` (py, pkg, so, so-pkg, skip), ``file``, and for sources the skeleton (``body``,
+    ``functions``, ``open``, ``children``, ``getattr``, ``strings``); namespaces: packages
+    without ``__init__``; pth: top-level modules that a .pth file runs at start-up, and
+    ``paths`` that it adds; entry_points: ``group: name = module:attribute``; notes: what was
+    left out and why; verified: False where only parts of the file were read.
+    """
+
+    name: str
+    version: str
+    requires: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    modules: dict[str, dict[str, Any]] = field(default_factory=dict)
+    namespaces: tuple[str, ...] = ()
+    pth: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    entry_points: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    verified: bool = True
+
+    @functools.cached_property
+    def native(self) -> bool:
+        """Whether there are extension modules."""
+        return any(entry["kind"] in {"so", "so-pkg"} for entry in self.modules.values())
+
+    @property
+    def tops(self) -> list[str]:
+        """The importable packages: top-level ones, and the first below a namespace."""
+        found = []
+        spaces = set(self.namespaces)
+        for module in self.modules:
+            parent = module.rpartition(".")[0]
+            if not parent or (parent in spaces and module.partition(".")[0] not in self.modules):
+                found.append(module)
+        return sorted(found)

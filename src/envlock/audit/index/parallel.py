@@ -1,0 +1,158 @@
+"""Many wheels at once, in worker processes; the work is split by bytes, not by wheel."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envlock.audit.index.cache import encode, pack
+from envlock.audit.index.module import SkippedError
+from envlock.audit.index.wheel import LocalArchive, assemble, index_members, members_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from envlock.audit.index.layout import Member
+    from envlock.progress import Task
+
+_PORTION = 2 * 1024 * 1024
+_WORTH_A_POOL = 3 * 1024 * 1024
+
+Part = tuple[bytes, list[str], list[tuple[str, str]]]
+"""Packed modules, notes, and each module with its kind."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """One wheel under way."""
+
+    key: str
+    path: Path
+    archive: LocalArchive
+    portions: list[list[Member]]
+    sizes: list[int]
+    packed: list[bytes]
+    kinds: dict[str, str]
+    notes: list[str]
+    left: int
+
+
+def index_all(
+    paths: Mapping[str, Path],
+    done: Callable[[str, bytes], None],
+    *,
+    names: Mapping[str, tuple[str, str]] | None = None,
+    jobs: int = 2,
+    task: Task | None = None,
+) -> list[str]:
+    """Index wheels by key, hand each encoded result to ``done``, return notes on broken ones."""
+    works, notes = [], []
+    for key, path in paths.items():
+        try:
+            works.append(_prepare(key, path))
+        except (SkippedError, OSError) as error:
+            notes.append(f"{path.name}: {error}")
+    fallback = names or {}
+
+    def finish(work: _Job) -> None:
+        named = fallback.get(work.key, _named(work))
+        index = assemble(work.archive, work.kinds, work.notes, fallback=named)
+        work.archive.close()
+        done(work.key, encode(index, work.packed))
+        work.packed = []
+
+    if jobs > 1 and sum(sum(work.sizes) for work in works) > _WORTH_A_POOL:
+        _in_processes(works, finish, jobs, task)
+    else:
+        _here(works, finish, task)
+    return notes
+
+
+def _prepare(key: str, path: Path) -> _Job:
+    archive = LocalArchive(path)
+    portions, sizes = _portions(archive, list(members_of(archive).values()))
+    return _Job(key, path, archive, portions, sizes, [], {}, [], len(portions))
+
+
+def _portions(archive: LocalArchive, members: list[Member]) -> tuple[list[list[Member]], list[int]]:
+    portions: list[list[Member]] = []
+    sizes: list[int] = []
+    for member in members:
+        size = archive.size(member.file) if member.read else 0
+        if not portions or sizes[-1] + size > _PORTION:
+            portions.append([])
+            sizes.append(0)
+        portions[-1].append(member)
+        sizes[-1] += size
+    return portions, sizes
+
+
+def _here(works: Sequence[_Job], finish: Callable[[_Job], None], task: Task | None) -> None:
+    for work in works:
+        for portion, size in zip(work.portions, work.sizes, strict=True):
+            _add(work, _made(work.archive, portion))
+            if task is not None:
+                task.advance(size)
+        finish(work)
+
+
+def _in_processes(
+    works: Sequence[_Job], finish: Callable[[_Job], None], jobs: int, task: Task | None
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_quick) as pool:
+        queue = [
+            (size, work, portion)
+            for work in works
+            for portion, size in zip(work.portions, work.sizes, strict=True)
+        ]
+        queue.sort(key=lambda item: -item[0])
+        futures = {
+            pool.submit(_portion, str(work.path), portion): (work, size)
+            for size, work, portion in queue
+        }
+        for work in works:
+            if not work.portions:
+                finish(work)
+        for future in as_completed(futures):
+            work, size = futures.pop(future)
+            _add(work, future.result())
+            if task is not None:
+                task.advance(size)
+            if work.left == 0:
+                finish(work)
+
+
+def _add(work: _Job, part: Part) -> None:
+    work.packed.append(part[0])
+    work.notes.extend(part[1])
+    work.kinds.update(part[2])
+    work.left -= 1
+
+
+def _quick() -> None:
+    """Workers make trees, not cycles, and do not live long."""
+    gc.disable()
+
+
+def _portion(path: str, members: list[Member]) -> Part:
+    archive = LocalArchive(Path(path))
+    try:
+        return _made(archive, members)
+    finally:
+        archive.close()
+
+
+def _made(archive: LocalArchive, members: list[Member]) -> Part:
+    modules, notes = index_members(archive, members)
+    kinds = [(name, str(entry["kind"])) for name, entry in modules.items()]
+    return pack(modules), notes, kinds
+
+
+def _named(work: _Job) -> tuple[str, str]:
+    name, _, rest = work.path.name.partition("-")
+    return name, rest.partition("-")[0]

@@ -1,0 +1,324 @@
+"""A module's control flow, reduced to what matters to imports.
+
+Each statement becomes a node, a list that JSON can hold; ``line`` counts from 1::
+
+    ["i", line, module, name]          import module [as name]
+    ["f", line, module, [[name, as]]]  from module import ...; relative ones are made absolute
+    ["t", body, [[types, body]], else, finally]   try; types None catches everything
+    ["?", test, body, else]            if; test in reduced form
+    ["l", body]                        a loop's body
+    ["w", body]                        a with block that may swallow exceptions
+    ["r", line, type, bare]            raise
+    ["v", expression]                  return
+    ["e", line, call]                  a call of a local or imported function
+    ["x", line, chain]                 an attribute chain on an imported name
+    ["=", name, expression]            a binding whose value can be evaluated
+    ["=t", [name], expression]         the same for a tuple of names
+    ["b", [name]]  ["d", [name]]       other bindings, deletions
+    ["D", name, function]              def: the name, and the key in the table of functions
+    ["N", function, line, params, body]  a function inside a function
+    ["k", name, body]                  class
+    ["s", chain]                       an attribute set on an imported module
+    ["a", operator, value]             __all__: "=" or "+" a list, "from" a chain, "?"
+    ["L", line, [file]]                a loader that scans its own directory
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING, Any
+
+from envlock.audit.index.expressions import UNKNOWN, dotted, reduce
+from envlock.audit.index.handlers import exception_types, handler_types
+from envlock.audit.index.prune import prune
+from envlock.audit.index.targets import bind_targets, bound_names, stored_names, table_all
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from envlock.audit.index.uses import Uses
+
+Node = list[Any]
+
+_SCANS = re.compile(r"\b(listdir|scandir|iterdir|r?glob|iter_modules|walk_packages|walk)\b")
+_LOADS = re.compile(r"\b(import_module|exec_module|__import__|load_module|find_module)\b")
+
+
+class Skeleton:
+    """Builds the nodes of one module and its table of functions."""
+
+    def __init__(self, tree: ast.Module, text: str, uses: Uses, package: str) -> None:
+        self.uses = uses
+        self.package = package
+        self.functions: dict[str, Node] = {}
+        self.globals: set[str] = set()
+        self.decided: list[tuple[int, int]] = []
+        self._scans = bool(_SCANS.search(text)) and bool(_LOADS.search(text))
+        self._lazy_annotations = False
+        self._qualified: list[str] = []
+        self._locals: list[set[str]] = []
+        body = self.block(tree.body)
+        self.body, self.functions = prune(body, self.functions)
+
+    def block(self, statements: Sequence[ast.stmt]) -> list[Node]:
+        """Return the nodes of a list of statements."""
+        out: list[Node] = []
+        for statement in statements:
+            handler = _STATEMENTS.get(type(statement))
+            if handler is not None:
+                handler(self, statement, out)
+            elif self.uses.hot(statement):
+                out.extend(self.uses.all_of(_children(statement)))
+        return out
+
+    def bind(self, names: Sequence[str], out: list[Node]) -> None:
+        """Record plain bindings, joining neighbours."""
+        if not names:
+            return
+        if self._locals:
+            self._locals[-1].update(names)
+        if out and out[-1][0] == "b":
+            out[-1][1].extend(names)
+        else:
+            out.append(["b", list(names)])
+
+    def _import(self, node: ast.Import, out: list[Node]) -> None:
+        out.extend(["i", node.lineno, alias.name, alias.asname or ""] for alias in node.names)
+
+    def _import_from(self, node: ast.ImportFrom, out: list[Node]) -> None:
+        module = node.module or ""
+        if module == "__future__" and not node.level:
+            self._lazy_annotations |= any(alias.name == "annotations" for alias in node.names)
+        if node.level:
+            base = self.package.split(".") if self.package else []
+            if node.level - 1 >= len(base) + (not self.package):
+                return
+            base = base[: len(base) - node.level + 1]
+            module = ".".join([*base, *([module] if module else [])])
+        names = [[alias.name, alias.asname or alias.name] for alias in node.names]
+        out.append(["f", node.lineno, module, names])
+
+    def _expression(self, node: ast.Expr, out: list[Node]) -> None:
+        value = node.value
+        if type(value) is ast.Call and not self._locals:
+            changed = table_all(value)
+            if changed is not None:
+                out.append(changed)
+                return
+        out.extend(self.uses.of(value))
+
+    def _assign(self, node: ast.Assign, out: list[Node]) -> None:
+        out.extend(self.uses.of(node.value))
+        bind_targets(self, node.targets, node.value, out)
+
+    def _annotated(self, node: ast.AnnAssign, out: list[Node]) -> None:
+        if not self._locals and not self._lazy_annotations:
+            out.extend(self.uses.of(node.annotation))
+        if node.value is not None:
+            out.extend(self.uses.of(node.value))
+            bind_targets(self, [node.target], node.value, out)
+
+    def _augmented(self, node: ast.AugAssign, out: list[Node]) -> None:
+        out.extend(self.uses.of(node.value))
+        if type(node.target) is ast.Name:
+            if node.target.id == "__all__" and not self._locals:
+                out.append(_added(node.value))
+            else:
+                self.bind([node.target.id], out)
+
+    def _delete(self, node: ast.Delete, out: list[Node]) -> None:
+        names = [target.id for target in node.targets if type(target) is ast.Name]
+        if names:
+            out.append(["d", names])
+
+    def _if(self, node: ast.If, out: list[Node]) -> None:
+        chain: list[ast.If] = [node]
+        while len(chain[-1].orelse) == 1 and type(chain[-1].orelse[0]) is ast.If:
+            chain.append(chain[-1].orelse[0])
+        other = self.block(chain[-1].orelse)
+        for link in reversed(chain):
+            used = self.uses.of(link.test)
+            then = self.block(link.body)
+            name = link.test.target.id if type(link.test) is ast.NamedExpr else ""
+            if name:
+                self.bind([name], used)
+            other = [*used, ["?", link.test, then, other]] if then or other else used
+        out.extend(other)
+
+    def _loop(self, node: ast.For | ast.While | ast.AsyncFor, out: list[Node]) -> None:
+        body: list[Node] = []
+        if isinstance(node, ast.While):
+            out.extend(self.uses.of(node.test))
+        else:
+            out.extend(self.uses.of(node.iter))
+            self.bind(bound_names(node.target), out)
+            names = stored_names(node)
+            if names:
+                self.bind(names, body)
+                self.decided.append((node.lineno, node.end_lineno or node.lineno))
+        body.extend(self.block(node.body))
+        body.extend(self.block(node.orelse))
+        if body:
+            out.append(["l", body])
+
+    def _with(self, node: ast.With | ast.AsyncWith, out: list[Node]) -> None:
+        types: list[str] | None = []
+        for item in node.items:
+            out.extend(self.uses.of(item.context_expr))
+            if item.optional_vars is not None:
+                self.bind(bound_names(item.optional_vars), out)
+            types = exception_types(item.context_expr, types)
+        body = self.block(node.body)
+        if not body:
+            return
+        if types is None:
+            out.append(["w", body])
+        elif types:
+            out.append(["t", body, [[types, []]], [], []])
+        else:
+            out.extend(body)
+
+    def _try(self, node: ast.Try, out: list[Node]) -> None:
+        body = self.block(node.body)
+        handlers = []
+        for handler in node.handlers:
+            inner: list[Node] = []
+            if handler.name:
+                self.bind([handler.name], inner)
+            inner.extend(self.block(handler.body))
+            handlers.append([handler_types(handler.type), inner])
+        other, final = self.block(node.orelse), self.block(node.finalbody)
+        if body or other or final or any(inner for _, inner in handlers):
+            out.append(["t", body, handlers, other, final])
+
+    def _raise(self, node: ast.Raise, out: list[Node]) -> None:
+        if node.exc is None:
+            out.append(["r", node.lineno, "", True])
+            return
+        target = node.exc.func if type(node.exc) is ast.Call else node.exc
+        chain = dotted(target) or "?"
+        out.append(["r", node.lineno, chain.rpartition(".")[2], False])
+
+    def _return(self, node: ast.Return, out: list[Node]) -> None:
+        out.extend(self.uses.of(node.value))
+        out.append(["v", node.value if node.value is not None else ["c", None]])
+
+    def _match(self, node: ast.Match, out: list[Node]) -> None:
+        out.extend(self.uses.of(node.subject))
+        for case in node.cases:
+            body = self.block(case.body)
+            if body:
+                out.append(["?", UNKNOWN, body, []])
+
+    def _global(self, node: ast.Global | ast.Nonlocal, out: list[Node]) -> None:
+        if isinstance(node, ast.Global):
+            self.globals.update(node.names)
+            out.append(["g", list(node.names)])
+
+    def _class(self, node: ast.ClassDef, out: list[Node]) -> None:
+        out.extend(self.uses.all_of([*node.decorator_list, *node.bases]))
+        out.extend(self.uses.all_of(word.value for word in node.keywords))
+        self._qualified.append(node.name)
+        saved, self._locals = self._locals, []  # methods do not see the class's names
+        try:
+            body = self.block(node.body)
+        finally:
+            self._locals = saved
+            self._qualified.pop()
+        key = ".".join([*self._qualified, node.name])
+        body = [inner for inner in body if not (inner[0] == "D" and inner[2].startswith(key))]
+        out.append(["k", key, body])
+        self.bind([node.name], out)
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, out: list[Node]) -> None:
+        arguments = node.args
+        out.extend(self.uses.all_of(node.decorator_list))
+        out.extend(self.uses.all_of([*arguments.defaults, *arguments.kw_defaults]))
+        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        if not self._lazy_annotations:
+            notes = [*(one.annotation for one in every), node.returns]
+            out.extend(["x!", *use[1:]] for use in self.uses.all_of(notes) if use[0] == "x")
+        params = [one.arg for one in every]
+        extra = [one.arg for one in (arguments.vararg, arguments.kwarg) if one is not None]
+        nested = bool(self._locals)
+        self._qualified.append(node.name)
+        self._locals.append({*params, *extra})
+        try:
+            body = self.block(node.body)
+        finally:
+            known = sorted(self._locals.pop())
+            qualified = ".".join(self._qualified)
+            self._qualified.pop()
+        if self._scans and (files := _scanned(node)) is not None:
+            body.insert(0, ["L", node.lineno, files])
+        runs = not isinstance(node, ast.AsyncFunctionDef)
+        entry = [node.lineno, params if runs else None, body, known]
+        if nested:
+            self.bind([node.name], out)
+            out.append(["N", node.name, *entry])
+            return
+        key = qualified if qualified not in self.functions else f"{qualified}@{node.lineno}"
+        self.functions[key] = entry
+        out.append(["D", node.name, key])
+
+
+def _children(statement: ast.stmt) -> list[ast.expr]:
+    return [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.expr)]
+
+
+def _added(value: ast.expr) -> Node:
+    """Return what ``__all__ += value`` means."""
+    reduced = reduce(value)
+    if reduced[0] == "tup" and all(part[0] == "c" for part in reduced[1]):
+        return ["a", "+", [part[1] for part in reduced[1]]]
+    if reduced[0] == "keys":
+        return ["a", "+", reduced[1]]
+    if reduced[0] == "n" and reduced[1].endswith(".__all__"):
+        return ["a", "from", reduced[1].removesuffix(".__all__")]
+    return ["a", "?", None]
+
+
+def _scanned(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str] | None:
+    """Return the file names that a function loads from the directory that it scans."""
+    files: list[str] = []
+    scans = own = False
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Attribute | ast.Name):
+            name = inner.attr if isinstance(inner, ast.Attribute) else inner.id
+            scans |= bool(_SCANS.fullmatch(name))
+            own |= name in {"__file__", "__path__"}
+        elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+            name = inner.value
+            files += [name] if name.endswith(".py") and len(name) > 3 and "*" not in name else []
+    return files if scans and own else None
+
+
+_STATEMENTS: dict[type, Any] = {
+    ast.Import: Skeleton._import,  # noqa: SLF001
+    ast.ImportFrom: Skeleton._import_from,  # noqa: SLF001
+    ast.Expr: Skeleton._expression,  # noqa: SLF001
+    ast.Assign: Skeleton._assign,  # noqa: SLF001
+    ast.AnnAssign: Skeleton._annotated,  # noqa: SLF001
+    ast.AugAssign: Skeleton._augmented,  # noqa: SLF001
+    ast.Delete: Skeleton._delete,  # noqa: SLF001
+    ast.If: Skeleton._if,  # noqa: SLF001
+    ast.For: Skeleton._loop,  # noqa: SLF001
+    ast.AsyncFor: Skeleton._loop,  # noqa: SLF001
+    ast.While: Skeleton._loop,  # noqa: SLF001
+    ast.With: Skeleton._with,  # noqa: SLF001
+    ast.AsyncWith: Skeleton._with,  # noqa: SLF001
+    ast.Try: Skeleton._try,  # noqa: SLF001
+    ast.TryStar: Skeleton._try,  # noqa: SLF001
+    ast.Raise: Skeleton._raise,  # noqa: SLF001
+    ast.Return: Skeleton._return,  # noqa: SLF001
+    ast.Match: Skeleton._match,  # noqa: SLF001
+    ast.Global: Skeleton._global,  # noqa: SLF001
+    ast.Nonlocal: Skeleton._global,  # noqa: SLF001
+    ast.ClassDef: Skeleton._class,  # noqa: SLF001
+    ast.FunctionDef: Skeleton._function,  # noqa: SLF001
+    ast.AsyncFunctionDef: Skeleton._function,  # noqa: SLF001
+    ast.Pass: None,
+    ast.Break: None,
+    ast.Continue: None,
+}

@@ -1,0 +1,161 @@
+"""What assignments bind."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any, Protocol
+
+from envlock.audit.index.expressions import UNKNOWN, dotted, reduce
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from envlock.audit.index.uses import Uses
+
+Node = list[Any]
+
+_TELLING = frozenset(
+    {
+        ast.Constant,
+        ast.Name,
+        ast.Attribute,
+        ast.Call,
+        ast.Compare,
+        ast.BoolOp,
+        ast.UnaryOp,
+        ast.Tuple,
+        ast.List,
+        ast.Set,
+        ast.Dict,
+        ast.Subscript,
+        ast.IfExp,
+    }
+)
+
+
+class Binder(Protocol):
+    """The part of the skeleton's builder that assignments need."""
+
+    uses: Uses
+    _locals: list[set[str]]
+
+    def bind(self, names: Sequence[str], out: list[Node]) -> None:
+        """Record plain bindings."""
+
+
+def bound_names(target: ast.expr) -> list[str]:
+    """Return the names that an assignment target binds."""
+    if type(target) is ast.Name:
+        return [target.id]
+    if isinstance(target, ast.Tuple | ast.List):
+        return [name for element in target.elts for name in bound_names(element)]
+    if type(target) is ast.Starred:
+        return bound_names(target.value)
+    return []
+
+
+def bind_targets(
+    skeleton: Binder, targets: Sequence[ast.expr], value: ast.expr, out: list[Node]
+) -> None:
+    """Record ``targets = value``."""
+    for target in targets:
+        if type(target) is ast.Name:
+            _bind_name(skeleton, target.id, value, out)
+        elif isinstance(target, ast.Tuple | ast.List):
+            _bind_tuple(skeleton, target, value, out)
+        elif type(target) is ast.Attribute:
+            chain = dotted(target)
+            if chain and chain.partition(".")[0] in skeleton.uses.imported:
+                out.append(["s", chain])
+        elif type(target) is ast.Subscript:
+            _bind_item(target, out)
+
+
+def _bind_name(skeleton: Binder, name: str, value: ast.expr, out: list[Node]) -> None:
+    local = bool(skeleton._locals)  # noqa: SLF001
+    if name == "__all__" and not local:
+        out.append(_all(reduce(value)))
+        return
+    if type(value) not in _TELLING:
+        skeleton.bind([name], out)
+        return
+    if local:
+        skeleton._locals[-1].add(name)  # noqa: SLF001
+        out.append(["=", name, value])
+        return
+    reduced = reduce(value)
+    if reduced == UNKNOWN:
+        skeleton.bind([name], out)
+    else:
+        out.append(["=", name, reduced])
+
+
+def _bind_tuple(
+    skeleton: Binder, target: ast.Tuple | ast.List, value: ast.expr, out: list[Node]
+) -> None:
+    names = bound_names(target)
+    if all(type(element) is ast.Name for element in target.elts) and len(names) <= 6:
+        if isinstance(value, ast.Tuple) and len(value.elts) == len(names):
+            for name, element in zip(names, value.elts, strict=True):
+                _bind_name(skeleton, name, element, out)
+            return
+        if type(value) is ast.Call:
+            if skeleton._locals:  # noqa: SLF001
+                skeleton._locals[-1].update(names)  # noqa: SLF001
+            out.append(["=t", names, value])
+            return
+    skeleton.bind(names, out)
+
+
+def _bind_item(target: ast.Subscript, out: list[Node]) -> None:
+    """``sys.modules["x"] = y`` puts a module in place."""
+    key = target.slice
+    text = type(key) is ast.Constant and isinstance(key.value, str)
+    if text and dotted(target.value) == "sys.modules":
+        out.append(["M", key.value])  # type: ignore[attr-defined]
+
+
+def _all(reduced: list[Any]) -> Node:
+    if reduced[0] == "keys":
+        return ["a", "=", reduced[1]]
+    if reduced[0] == "tup" and all(part[0] == "c" for part in reduced[1]):
+        return ["a", "=", [part[1] for part in reduced[1]]]
+    return ["a", "?", None]
+
+
+def table_all(call: ast.Call) -> Node | None:
+    """Return the node of ``__all__.extend(...)`` and its like."""
+    target = dotted(call.func)
+    if target in {"__all__.append", "__all__.extend", "__all__.remove"} and len(call.args) == 1:
+        reduced = reduce(call.args[0])
+        if target.endswith("append") and reduced[0] == "c":
+            return ["a", "+", [reduced[1]]]
+        if target.endswith("extend"):
+            if reduced[0] == "n" and reduced[1].endswith(".__all__"):
+                return ["a", "from", reduced[1].removesuffix(".__all__")]
+            node = _all(reduced)
+            return ["a", "+", node[2]] if node[1] == "=" else node
+        return ["a", "?", None]
+    return None
+
+
+def stored_names(loop: ast.For | ast.AsyncFor) -> list[str]:
+    """Return the names that ``for n in ["a", "b"]: globals()[n] = ...`` binds."""
+    target, iterable = loop.target, loop.iter
+    if type(target) is not ast.Name or not isinstance(iterable, ast.List | ast.Tuple):
+        return []
+    texts = [e.value for e in iterable.elts if type(e) is ast.Constant and type(e.value) is str]
+    if len(texts) != len(iterable.elts):
+        return []
+    stores = (
+        place
+        for node in ast.walk(loop)
+        if isinstance(node, ast.Assign)
+        for place in node.targets
+        if isinstance(place, ast.Subscript) and isinstance(place.value, ast.Call)
+    )
+    for place in stores:
+        called = dotted(place.value.func)  # type: ignore[attr-defined]
+        if called == "globals" and type(place.slice) is ast.Name and place.slice.id == target.id:
+            return texts
+    return []

@@ -1,0 +1,130 @@
+"""What an expression touches when it runs: attribute chains, calls, imports by name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING, Any
+
+from envlock.audit.index.expressions import dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Node = list[Any]
+
+_LEAVES = frozenset({ast.Constant, ast.Name, ast.Lambda, ast.Load, ast.Store, str, type(None)})
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_DEF = re.compile(r"\bdef\s+([A-Za-z_]\w*)")
+_USE = re.compile(r"[A-Za-z_]\w*(?=[.(])")
+_LINES = re.compile(r"\r\n|\r|\n")
+_ALWAYS = frozenset({"import_module", "__import__", "find_spec"})
+
+
+class Uses:
+    """Finds what matters in expressions; lines without a known name are not looked at."""
+
+    def __init__(self, text: str) -> None:
+        words = _imported(text)
+        self.imported = words
+        self.defined = set(_DEF.findall(text))
+        quiet = words.union(self.defined, _ALWAYS).isdisjoint
+        find = _USE.findall
+        self._hot = {
+            number for number, line in enumerate(_LINES.split(text), 1) if not quiet(find(line))
+        }
+
+    def hot(self, node: ast.stmt | ast.expr) -> bool:
+        """Tell whether a node's lines name anything of interest."""
+        first, last = node.lineno, node.end_lineno or node.lineno
+        if first == last:
+            return first in self._hot
+        return not self._hot.isdisjoint(range(first, last + 1))
+
+    def of(self, node: ast.expr | None) -> list[Node]:
+        """Return the nodes of one expression; conditional parts stay under their condition."""
+        if node is None or not self.hot(node):
+            return []
+        out: list[Node] = []
+        stack: list[ast.AST] = [node]
+        while stack:
+            current = stack.pop()
+            kind = type(current)
+            if kind in _LEAVES:
+                continue
+            if kind is ast.Attribute:
+                self._attribute(current, out, stack)  # type: ignore[arg-type]
+            elif kind is ast.IfExp or kind is ast.BoolOp:
+                self._choice(current, out)
+            else:
+                if kind is ast.Call:
+                    self._call(current, out)  # type: ignore[arg-type]
+                for value in current.__dict__.values():
+                    if value.__class__ is list:
+                        stack.extend(value)
+                    elif isinstance(value, ast.AST):
+                        stack.append(value)
+        return out
+
+    def all_of(self, nodes: Iterable[ast.expr | None]) -> list[Node]:
+        """Return the nodes of several expressions."""
+        return [found for node in nodes if node is not None for found in self.of(node)]
+
+    def _attribute(self, node: ast.Attribute, out: list[Node], stack: list[ast.AST]) -> None:
+        chain = dotted(node)
+        if chain is None:
+            inner: ast.expr = node.value
+            while type(inner) is ast.Attribute:
+                inner = inner.value
+            stack.append(inner)
+        elif chain.partition(".")[0] in self.imported and type(node.ctx) is ast.Load:
+            out.append(["x", node.lineno, chain])
+
+    def _choice(self, node: ast.AST, out: list[Node]) -> None:
+        if type(node) is ast.IfExp:
+            out.extend(self.of(node.test))
+            then, other = self.of(node.body), self.of(node.orelse)
+            if then or other:
+                out.append(["?", node.test, then, other])
+        elif type(node) is ast.BoolOp:
+            first, *rest = node.values
+            out.extend(self.of(first))
+            inner = self.of(rest[0]) if len(rest) == 1 else self._rest(node, rest)
+            if inner:
+                then, other = (inner, []) if type(node.op) is ast.And else ([], inner)
+                out.append(["?", first, then, other])
+
+    def _rest(self, node: ast.BoolOp, rest: list[ast.expr]) -> list[Node]:
+        out: list[Node] = []
+        for value in reversed(rest):
+            own = self.of(value)
+            if out:
+                then, other = (out, []) if type(node.op) is ast.And else ([], out)
+                out = [["?", value, then, other]]
+            out = [*own, *out]
+        return out
+
+    def _call(self, node: ast.Call, out: list[Node]) -> None:
+        target = dotted(node.func)
+        if target is None:
+            return
+        last = target.rpartition(".")[2]
+        head = target.partition(".")[0]
+        if last in _ALWAYS or target in self.defined or head in self.imported:
+            out.append(["e", node.lineno, node, target])
+
+
+def _imported(text: str) -> set[str]:
+    """Return every word that stands behind an ``import``: more than the imported names."""
+    words: set[str] = set()
+    for part in text.split("import ")[1:]:
+        clause = part.lstrip(" ")
+        if clause.startswith("("):
+            clause = clause.partition(")")[0]
+        else:
+            end = clause.find("\n")
+            while end > 0 and clause[end - 1] in "\\\r":
+                end = clause.find("\n", end + 1)
+            clause = clause if end < 0 else clause[:end]
+        words.update(_WORD.findall(clause))
+    return words

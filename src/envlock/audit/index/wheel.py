@@ -1,0 +1,202 @@
+"""A wheel's index, straight out of the zip; nothing is unpacked or run."""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zipfile
+import zlib
+from email.parser import Parser
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from envlock.audit.index.layout import installed_name, modules_in, namespaces_in
+from envlock.audit.index.model import WheelIndex
+from envlock.audit.index.module import SOURCE_LIMIT, SkippedError, index_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from envlock.audit.index.layout import Member
+
+_METADATA_LIMIT = 16 * 1024 * 1024
+_MEMBERS_LIMIT = 200_000
+_BAD = (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, KeyError,
+        OSError, zlib.error)  # fmt: skip
+_PTH_IMPORT = re.compile(r"(?:import|__import__\()\s*['\"]?([A-Za-z_]\w*)")
+
+
+class Archive(Protocol):
+    """What is needed of a zip: its names and the plain bytes of a member."""
+
+    def names(self) -> Sequence[str]:
+        """Return all files, in archive order."""
+
+    def size(self, name: str) -> int:
+        """Return the plain size that the archive tells."""
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return a member; raises SkippedError when it is damaged or longer than ``limit``."""
+
+
+class LocalArchive:
+    """A wheel on the disk or behind a stream; raises SkippedError if it is no zip."""
+
+    def __init__(self, path: Path | IO[bytes]) -> None:
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except _BAD as error:
+            raise SkippedError(f"not a usable zip archive ({error})") from None
+        self._infos = {i.filename: i for i in self._zip.infolist() if not i.is_dir()}
+
+    def names(self) -> Sequence[str]:
+        return list(self._infos)
+
+    def infos(self) -> Sequence[zipfile.ZipInfo]:
+        """Return the archive's directory."""
+        return list(self._infos.values())
+
+    def size(self, name: str) -> int:
+        return self._infos[name].file_size
+
+    def read(self, name: str, limit: int) -> bytes:
+        info = self._infos[name]
+        if info.file_size > limit:
+            raise SkippedError(f"{info.file_size} bytes are more than is read")
+        try:
+            with self._zip.open(info) as stream:
+                data = stream.read(limit + 1)
+        except _BAD as error:
+            raise SkippedError(f"damaged ({error})") from None
+        if len(data) > limit:
+            raise SkippedError(f"more than {limit} bytes")
+        return data
+
+    def close(self) -> None:
+        self._zip.close()
+
+
+def members_of(archive: Archive) -> dict[str, Member]:
+    """Return the modules of a wheel; raises SkippedError for an absurd number of files."""
+    names = archive.names()
+    if len(names) > _MEMBERS_LIMIT:
+        raise SkippedError(f"{len(names)} files are more than is read")
+    return modules_in(names)
+
+
+def index_members(
+    archive: Archive, members: Iterable[Member]
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return the indexes of modules by name, and notes on those that were left out."""
+    found: dict[str, dict[str, Any]] = {}
+    notes: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for member in members:
+            entry: dict[str, Any] = {"kind": member.kind, "file": member.file}
+            if member.read:
+                try:
+                    source = archive.read(member.file, SOURCE_LIMIT)
+                    package = member.kind == "pkg"
+                    entry.update(index_source(source, member.module, package=package))
+                except SkippedError as error:
+                    entry["kind"] = "skip"
+                    notes.append(f"{member.file}: {error}")
+            elif member.kind in {"py", "pkg"}:
+                entry["kind"] = "skip"
+            found[member.module] = entry
+    return found, notes
+
+
+def assemble(
+    archive: Archive,
+    kinds: Mapping[str, str],
+    notes: Sequence[str],
+    *,
+    fallback: tuple[str, str] = ("", ""),
+    verified: bool = True,
+) -> WheelIndex:
+    """Return a wheel's index without its modules, of which ``kinds`` has the names."""
+    metadata = _metadata(archive)
+    pth, paths = _pth(archive)
+    folders = {
+        installed
+        for name in archive.names()
+        if (installed := installed_name(name)) and installed.endswith((".py", ".so", ".pyi"))
+    }
+    packages = _package_folders(folders)
+    return WheelIndex(
+        name=metadata.get("name") or fallback[0],
+        version=metadata.get("version") or fallback[1],
+        requires=tuple(metadata.get("requires", ())),
+        extras=tuple(metadata.get("extras", ())),
+        namespaces=tuple(sorted({*namespaces_in(kinds), *packages.difference(kinds)})),
+        pth=pth,
+        paths=paths,
+        entry_points=_entry_points(archive),
+        notes=tuple(notes),
+        verified=verified,
+    )
+
+
+def _package_folders(files: set[str]) -> set[str]:
+    """Return the folders that hold code, as dotted names; they import as namespaces."""
+    found = set()
+    for file in files:
+        parts = file.split("/")[:-1]
+        if parts and all(part.isidentifier() for part in parts):
+            found.add(".".join(parts))
+    return found
+
+
+def _dist_info(archive: Archive, file: str) -> str:
+    for name in archive.names():
+        folder, _, rest = name.partition("/")
+        if rest == file and folder.endswith(".dist-info"):
+            try:
+                return archive.read(name, _METADATA_LIMIT).decode("utf-8", "replace")
+            except SkippedError:
+                return ""
+    return ""
+
+
+def _metadata(archive: Archive) -> dict[str, Any]:
+    text = _dist_info(archive, "METADATA")
+    message = Parser().parsestr(text, headersonly=True)
+    return {
+        "name": str(message.get("Name", "")),
+        "version": str(message.get("Version", "")),
+        "requires": [str(line) for line in message.get_all("Requires-Dist") or ()],
+        "extras": [str(line) for line in message.get_all("Provides-Extra") or ()],
+    }
+
+
+def _entry_points(archive: Archive) -> tuple[str, ...]:
+    found, group = [], ""
+    for raw in _dist_info(archive, "entry_points.txt").splitlines():
+        line = raw.strip()
+        if line.startswith("[") and line.endswith("]"):
+            group = line[1:-1].strip()
+        elif "=" in line and not line.startswith("#"):
+            found.append(f"{group}: {line}")
+    return tuple(found)
+
+
+def _pth(archive: Archive) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the modules that .pth files run, and the folders that they add (site)."""
+    runs: set[str] = set()
+    paths: set[str] = set()
+    for name in archive.names():
+        installed = installed_name(name)
+        if installed is None or "/" in installed or not installed.endswith(".pth"):
+            continue
+        try:
+            text = archive.read(name, 1024 * 1024).decode("utf-8", "replace")
+        except SkippedError:
+            continue
+        for line in text.splitlines():
+            if line.startswith(("import ", "import\t")):
+                runs.update(_PTH_IMPORT.findall(line))
+            elif line.strip() and not line.startswith("#"):
+                paths.add(line.strip())
+    return tuple(sorted(runs)), tuple(sorted(paths))

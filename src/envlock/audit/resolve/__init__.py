@@ -1,0 +1,1 @@
+"""A symbolic run of the imports of a locked set; nothing of it is executed."""

@@ -1,0 +1,210 @@
+"""From failures and where they went to findings with a severity."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from envlock.audit.model import Finding, Severity, normalize
+from envlock.audit.resolve.providers import distribution_for
+from envlock.audit.resolve.tops import main_roots
+
+if TYPE_CHECKING:
+    from envlock.audit.index.model import WheelIndex
+    from envlock.audit.resolve.audit import Key, Trace
+    from envlock.audit.resolve.state import Escape, Failure
+
+_TESTS = frozenset({"tests", "test", "testing", "_testing", "conftest", "examples", "_examples",
+                    "benchmarks", "_tests", "testsuite", "doctests", "docs"})  # fmt: skip
+_VENDORED = frozenset({"_vendor", "vendor", "_vendored", "vendored", "extern", "externals",
+                       "_extern", "third_party", "_externals", "_libs"})  # fmt: skip
+_PLATFORMS = ("win32", "windows", "darwin", "macos", "osx", "cygwin", "_nt", "java", "jython",
+              "pypy", "pyodide", "emscripten", "wasm")  # fmt: skip
+
+
+class Classifier:
+    """Gives each failure its worst fate."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._world = trace.run.world
+        self._mains = {top for index in self._world.indexes for top in main_roots(index)}
+        self._roots: dict[Key, tuple[str, bool]] = {}
+        self._alone: dict[Key, int] = {}
+        self._called: dict[Key, bool] = {}
+        self._failures: dict[Key, Failure] = {}
+        self._collect()
+
+    def findings(self) -> list[Finding]:
+        """Return all findings, worst first."""
+        found = [self._finding(key, failure) for key, failure in sorted(self._failures.items())]
+        return [finding for finding in found if finding is not None]
+
+    def _collect(self) -> None:
+        trace = self._trace
+        for failure in trace.run.failures.values():
+            self._failures[failure.key] = failure
+        for root, escapes in trace.roots.items():
+            for escape in escapes.values():
+                self._reach(root, escape)
+        for escapes in trace.alone.values():
+            for escape in escapes.values():
+                key = escape.failure.origin.key
+                if escape.certain or not escape.conditional:
+                    self._alone[key] = self._alone.get(key, 0) + escape.certain
+        for escape in trace.calls:
+            key = escape.failure.origin.key
+            self._called[key] = self._called.get(key, False) or escape.certain
+
+    def _reach(self, root: str, escape: Escape) -> None:
+        origin = escape.failure.origin
+        if (origin.optional and root not in self._mains) or escape.conditional:
+            return
+        known = self._roots.get(origin.key)
+        better = (escape.certain, root in self._mains, -len(root))
+        if known is None or better > (known[1], known[0] in self._mains, -len(known[0])):
+            self._roots[origin.key] = (root, escape.certain)
+
+    def _finding(self, key: Key, failure: Failure) -> Finding | None:
+        if failure.error == "PackageNotFoundError":
+            return None
+        severity, chain = self._severity(key)
+        if failure.kind == "raises" and severity in {"conditional", "degrades", "falls-back"}:
+            return None
+        if failure.kind == "raises" and failure.place.function:
+            severity = "hidden"
+        reason = ""
+        if severity != "breaks-import":
+            reason = self._hidden(failure, severity)
+        return Finding(
+            kind=failure.kind,
+            severity="hidden" if reason else severity,
+            who=failure.place,
+            needs=failure.need,
+            chain=chain,
+            reason=reason,
+            affects=self._alone.get(key, 0),
+            add=self._add(failure) if severity == "breaks-import" else "",
+            certainty="likely" if failure.kind == "attribute-missing" else "certain",
+        )
+
+    def _severity(self, key: Key) -> tuple[Severity, tuple[str, ...]]:
+        if key in self._roots:
+            root, certain = self._roots[key]
+            chain = self._chain(root, key)
+            return ("breaks-import" if certain else "may-break-import"), chain
+        if self._alone.get(key):
+            return "breaks-module", ()
+        if self._called.get(key):
+            return "breaks-call", ()
+        handled = self._trace.run.handled.get(key)
+        if handled and key not in self._alone and key not in self._called:
+            return ("falls-back" if handled == "falls-back" else "degrades"), ()
+        return "conditional", ()
+
+    def _chain(self, root: str, key: Key) -> tuple[str, ...]:
+        """Follow a failure from the root to the module where it began."""
+        chain, seen = [root], {root}
+        while True:
+            module = self._trace.run.modules.get(chain[-1])
+            via = ""
+            for escape in module.escapes.values() if module else ():
+                if escape.failure.origin.key == key:
+                    via = escape.via
+                    break
+            if not via or via in seen:
+                return tuple(chain)
+            chain.append(via)
+            seen.add(via)
+
+    def _hidden(self, failure: Failure, severity: Severity) -> str:
+        parts = failure.place.module.split(".")
+        if not _TESTS.isdisjoint(parts) or any(part.startswith("test_") for part in parts):
+            return "tests"
+        if not _VENDORED.isdisjoint(parts):
+            return "vendored"
+        low = failure.place.code.lower()
+        if any(word in low for word in _PLATFORMS):
+            return "other-platform"
+        if self._world.stdlib.elsewhere(failure.need.module):
+            return "other-platform"
+        if failure.need.provider == failure.place.distribution and severity != "may-break-import":
+            return "own"
+        handled = severity in {"degrades", "falls-back"}
+        if handled and failure.kind == "module-missing" and failure.need.provider == "stdlib":
+            return "optional"
+        if not failure.optional:
+            return "own" if failure.kind == "raises" and severity != "breaks-module" else ""
+        index = self._world.owner[failure.place.module]
+        if self._declared(index, failure) and severity in {"breaks-module", "breaks-call"}:
+            return ""
+        return "extra" if self._in_extra(index, failure) else "optional"
+
+    def _declared(self, index: WheelIndex, failure: Failure) -> bool:
+        """A requirement that applies and is not locked was left out on purpose."""
+        wanted = distribution_for(failure.need.module, self._world.indexes)
+        return any(
+            normalize(requirement.name) == wanted and self._applies(requirement)
+            for requirement in _requirements(index)
+        )
+
+    def declared(self, index: WheelIndex) -> set[str]:
+        """Return the distributions that an index requires, extras included."""
+        bare = {**environment(self._trace)}
+        found = set()
+        for requirement in _requirements(index):
+            extras = ("", *index.extras)
+            if requirement.marker is None or any(
+                requirement.marker.evaluate({**bare, "extra": extra}) for extra in extras
+            ):
+                found.add(normalize(requirement.name))
+        return found
+
+    def _in_extra(self, index: WheelIndex, failure: Failure) -> bool:
+        wanted = distribution_for(failure.need.module, self._world.indexes)
+        return any(normalize(requirement.name) == wanted for requirement in _requirements(index))
+
+    def _applies(self, requirement: Requirement) -> bool:
+        if requirement.marker is None:
+            return True
+        return requirement.marker.evaluate({**environment(self._trace), "extra": ""})
+
+    def _add(self, failure: Failure) -> str:
+        return (
+            distribution_for(failure.need.module, self._world.indexes) if failure.optional else ""
+        )
+
+
+def environment(trace: Trace) -> dict[str, str]:
+    """Return the variables of PEP 508 for the target."""
+    target = trace.run.world.target
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": f"{target.python}.0",
+        "os_name": target.os_name,
+        "platform_machine": target.machine,
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": target.system,
+        "platform_version": "",
+        "python_full_version": f"{target.python}.0",
+        "python_version": target.python,
+        "sys_platform": target.platform,
+    }
+
+
+def _requirements(index: WheelIndex) -> tuple[Requirement, ...]:
+    return _parsed(index.requires)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(lines: tuple[str, ...]) -> tuple[Requirement, ...]:
+    found = []
+    for line in lines:
+        try:
+            found.append(Requirement(line))
+        except InvalidRequirement:
+            continue
+    return tuple(found)

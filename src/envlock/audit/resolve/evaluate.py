@@ -1,0 +1,307 @@
+"""Reduced expressions evaluated with three-valued logic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from envlock.audit.resolve.library import (
+    BUILTINS,
+    FIELDS,
+    KNOWN,
+    call_builtin,
+    call_method,
+)
+from envlock.audit.resolve.state import BranchEndError, CaughtError, Frame, ReturnedError
+from envlock.audit.resolve.values import (
+    DATA,
+    ENV,
+    FALSE,
+    TRUE,
+    Value,
+    compare,
+    constant,
+    is_unknown,
+    item,
+    of_truth,
+    parse_version,
+    truth,
+    weaker,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from envlock.audit.resolve.run import Run
+    from envlock.audit.resolve.state import Module
+
+_DEPTH = 5
+_VERSIONS = frozenset({"parse", "Version", "parse_version", "LooseVersion", "StrictVersion"})
+
+
+class Evaluator:
+    """Evaluates expressions in a frame; calls of known functions are run."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._depth = 0
+        self._results: dict[tuple[Any, ...], Value] = {}
+
+    def forget(self) -> None:
+        """Forget the results of calls."""
+        self._results.clear()
+
+    def value(self, reduced: Any, frame: Frame, line: int = 0) -> Value:
+        """Evaluate a reduced expression."""
+        handler = _HANDLERS.get(reduced[0]) if reduced else None
+        return handler(self, reduced, frame, line) if handler else DATA
+
+    def _constant(self, reduced: Any, _frame: Frame, _line: int) -> Value:
+        return constant(reduced[1])
+
+    def _keys(self, reduced: Any, _frame: Frame, _line: int) -> Value:
+        return ("t", frozenset(reduced[1]))
+
+    def _not(self, reduced: Any, frame: Frame, line: int) -> Value:
+        state = truth(self.value(reduced[1], frame, line))
+        return of_truth({"yes": "no", "no": "yes"}.get(state, state))  # type: ignore[arg-type]
+
+    def _and(self, reduced: Any, frame: Frame, line: int) -> Value:
+        unknown: list[Value] = []
+        value: Value = TRUE
+        for part in reduced[1]:
+            value = self.value(part, frame, line)
+            state = truth(value)
+            if state == "no":
+                return value
+            if state != "yes":
+                unknown.append(value)
+        return weaker(*unknown) if unknown else value
+
+    def _or(self, reduced: Any, frame: Frame, line: int) -> Value:
+        unknown: list[Value] = []
+        value: Value = FALSE
+        for part in reduced[1]:
+            value = self.value(part, frame, line)
+            state = truth(value)
+            if state == "yes" and not unknown:
+                return value
+            if state == "yes":
+                return TRUE
+            if state != "no":
+                unknown.append(value)
+        return weaker(*unknown) if unknown else value
+
+    def _compare(self, reduced: Any, frame: Frame, line: int) -> Value:
+        _, operator, left, right = reduced
+        return compare(operator, self.value(left, frame, line), self.value(right, frame, line))
+
+    def _item(self, reduced: Any, frame: Frame, line: int) -> Value:
+        value = self.value(reduced[1], frame, line)
+        index = reduced[2]
+        if index[0] == "slice":
+            return item(value, index[1:])
+        inner = self.value(index, frame, line)
+        return item(value, inner[1]) if inner[0] == "c" else ENV
+
+    def _tuple(self, reduced: Any, frame: Frame, line: int) -> Value:
+        parts = [self.value(part, frame, line) for part in reduced[1]]
+        if all(part[0] == "c" for part in parts):
+            return constant(tuple(part[1] for part in parts))
+        return ("tup", tuple(parts))
+
+    def _ints(self, reduced: Any, frame: Frame, line: int) -> Value:
+        value = self.value(reduced[1], frame, line)
+        if value[0] != "c" or not isinstance(value[1], tuple):
+            return value if is_unknown(value) else ENV
+        try:
+            return constant(tuple(int(part) for part in value[1]))
+        except (TypeError, ValueError):
+            return ENV
+
+    def _choice(self, reduced: Any, frame: Frame, line: int) -> Value:
+        state = truth(self.value(reduced[1], frame, line))
+        if state in {"yes", "no"}:
+            return self.value(reduced[2 if state == "yes" else 3], frame, line)
+        one, two = (self.value(part, frame, line) for part in reduced[2:])
+        return one if one == two else ENV if state == "env" else DATA
+
+    def _name(self, reduced: Any, frame: Frame, _line: int) -> Value:
+        return self.chain(reduced[1], frame)
+
+    def head(self, name: str, frame: Frame) -> Value:
+        """Look a plain name up as Python would."""
+        current: Frame | None = frame
+        while current is not None and current.names is not None:
+            entry = current.names.bound.get(name)
+            if entry is not None:
+                return (entry[1] or DATA) if entry[0] else DATA
+            if name in current.local:
+                return DATA
+            current = current.outer
+        entry = frame.module.names.bound.get(name)
+        if entry is not None:
+            value = entry[1] or ENV
+            return value if entry[0] else ENV
+        return ("b", name) if name in BUILTINS else ENV
+
+    def chain(self, dotted: str, frame: Frame) -> Value:
+        """Follow an attribute chain as far as modules go."""
+        head, *rest = dotted.split(".")
+        value = self.head(head, frame)
+        for place, name in enumerate(rest):
+            if value[0] == "m":
+                value = self._member(value[1], name)
+            elif value[0] == "o":
+                value = self._inside(value, name)
+            elif value[0] == "c" and isinstance(value[1], tuple) and name in FIELDS:
+                value = item(value, FIELDS[name])
+            elif value[0] in {"c", "t"} and place == len(rest) - 1:
+                return ("bound", value, name)
+            else:
+                return value if is_unknown(value) else ENV
+        return value
+
+    def _member(self, module: str, name: str) -> Value:
+        found, value = self._run.imports.attribute(module, name)
+        if name in {"__version__", "VERSION"} and (value is None or is_unknown(value)):
+            version = self._run.world.version_of(module)
+            return constant(version) if version else ENV
+        return value or ENV if found == "yes" or (value and value[0] == "o") else ENV
+
+    def _inside(self, value: Value, name: str) -> Value:
+        if (value[1], value[2], name) == ("sys", "implementation", "name"):
+            return constant("cpython")
+        return ("o", value[1], f"{value[2]}.{name}")
+
+    def _call(self, reduced: Any, frame: Frame, line: int) -> Value:
+        target, args = reduced[1], reduced[2]
+        keywords = reduced[3] if len(reduced) > 3 else {}
+        function = self.chain(target, frame)
+        values = [self.value(arg, frame, line) for arg in args]
+        kind = function[0]
+        if kind == "f":
+            named = {key: self.value(word, frame, line) for key, word in keywords.items()}
+            return self.call(function, values, named)
+        if kind == "bound":
+            return call_method(function[1], function[2], values)
+        if kind == "b":
+            return call_builtin(self._run, function[1], args, values, frame, line)
+        full = f"{function[1]}.{function[2]}" if kind == "o" else target
+        known = KNOWN.get(full)
+        if known is not None:
+            result: Value = known(self._run, values, frame, line)
+            return result
+        return self._stranger(target, function, values)
+
+    def _stranger(self, target: str, function: Value, values: list[Value]) -> Value:
+        last = target.rpartition(".")[2]
+        if last in _VERSIONS and values and values[0][0] in {"c", "v"}:
+            return values[0] if values[0][0] == "v" else parse_version(values[0][1])
+        if last in {"find_spec", "find_loader"} and values and values[0][0] == "c":
+            return self._run.imports.find_spec(str(values[0][1]))
+        return DATA if function is DATA else ENV
+
+    def _method_call(self, reduced: Any, frame: Frame, line: int) -> Value:
+        receiver = self.value(reduced[1], frame, line)
+        args = [self.value(arg, frame, line) for arg in reduced[3]]
+        if is_unknown(receiver):
+            return receiver
+        return call_method(receiver, reduced[2], args)
+
+    def call(self, function: Value, args: list[Value], named: dict[str, Value]) -> Value:
+        """Run a known function and return what it returns."""
+        _, name, key = function
+        module = self._run.imports.load(name)
+        entry = module.entry["functions"].get(key) if module is not None else None
+        if module is None or entry is None or entry[1] is None or self._depth >= _DEPTH:
+            return ENV
+        memo = (name, key, tuple(args), tuple(sorted(named.items())))
+        if memo in self._results:
+            return self._results[memo]
+        self._results[memo] = ENV  # what a recursion sees
+        self._depth += 1
+        before = self._run.count()
+        value = ENV
+        try:
+            if self._run.importing and not self._run.unsure:
+                value = self._run.executor.call(entry, Frame(module, key), args, named)
+            else:
+                value = self._apart(lambda: self._plain(entry, module, key, args, named))
+        finally:
+            self._depth -= 1
+            self._results[memo] = value
+            if self._run.count() != before or module.status != "done":
+                del self._results[memo]
+        return value
+
+    def _plain(
+        self, entry: Any, module: Module, key: str, args: list[Value], named: dict[str, Value]
+    ) -> Value:
+        return self._run.executor.call(entry, Frame(module, key), args, named)
+
+    def _apart(self, action: Callable[[], Value]) -> Value:
+        """Evaluate without consequences: whatever fails makes the value unknown."""
+        run = self._run
+        saved = run.clauses, run.unsure, run.importing
+        run.clauses, run.unsure, run.importing = [run.new_clause([[None, []]])], 0, False
+        run.clauses[0].unsure = 0
+        try:
+            return action()
+        except (CaughtError, ReturnedError, BranchEndError):
+            return ENV
+        finally:
+            run.clauses, run.unsure, run.importing = saved
+
+    def module_getattr(self, module: Module, name: str) -> tuple[Any, Value | None]:
+        """Run a module's ``__getattr__`` for a name; then look at the texts of its file."""
+        entry = module.entry.get("functions", {}).get("__getattr__")
+        if entry is not None and entry[1] and self._depth < _DEPTH:
+            raised = self._raises(lambda: self._ask(module, entry, name))
+            if raised is True:
+                return "no", None
+            if raised is False:
+                return "maybe", None
+        strings = module.entry.get("strings")
+        exported = module.exported
+        if not strings or not exported or module.exports_unknown or name in strings:
+            return "maybe", None
+        lazy = [one for one in exported if one not in module.names.bound]
+        return ("no" if lazy and set(lazy) <= set(strings) else "maybe"), None
+
+    def _ask(self, module: Module, entry: Any, name: str) -> Value:
+        return self._run.executor.call(entry, Frame(module, "__getattr__"), [constant(name)], {})
+
+    def _raises(self, action: Callable[[], Value]) -> bool | None:
+        """Tell whether an action surely raises AttributeError or surely returns; None: unknown."""
+        saved = self._run.clauses, self._run.unsure, self._run.asking
+        clause = self._run.new_clause([[["AttributeError"], []], [None, []]])
+        clause.unsure = 0
+        self._run.clauses, self._run.unsure, self._run.asking = [clause], 0, True
+        self._depth += 1
+        try:
+            value = action()
+        except CaughtError as error:
+            return error.handler == 0 or None
+        except (ReturnedError, BranchEndError, RecursionError):
+            return None
+        finally:
+            self._depth -= 1
+            self._run.clauses, self._run.unsure, self._run.asking = saved
+        return None if clause.maybe or is_unknown(value) else False
+
+
+_HANDLERS: dict[str, Any] = {
+    "c": Evaluator._constant,  # noqa: SLF001
+    "keys": Evaluator._keys,  # noqa: SLF001
+    "not": Evaluator._not,  # noqa: SLF001
+    "and": Evaluator._and,  # noqa: SLF001
+    "or": Evaluator._or,  # noqa: SLF001
+    "cmp": Evaluator._compare,  # noqa: SLF001
+    "sub": Evaluator._item,  # noqa: SLF001
+    "tup": Evaluator._tuple,  # noqa: SLF001
+    "if": Evaluator._choice,  # noqa: SLF001
+    "ints": Evaluator._ints,  # noqa: SLF001
+    "n": Evaluator._name,  # noqa: SLF001
+    "call": Evaluator._call,  # noqa: SLF001
+    "meth": Evaluator._method_call,  # noqa: SLF001
+}

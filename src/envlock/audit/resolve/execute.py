@@ -1,0 +1,316 @@
+"""Statements of the skeleton, run symbolically."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from envlock.audit.resolve.clauses import run_try
+from envlock.audit.resolve.state import (
+    BranchEndError,
+    Clause,
+    Failure,
+    Frame,
+    Names,
+    ReturnedError,
+)
+from envlock.audit.resolve.values import DATA, ENV, NONE, Value, is_unknown, truth
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from envlock.audit.resolve.run import Run
+    from envlock.audit.resolve.state import Node
+
+
+class Executor:
+    """Runs blocks of nodes in a frame."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def block(self, nodes: Sequence[Node], frame: Frame) -> None:
+        """Run nodes one after another."""
+        for node in nodes:
+            _HANDLERS[node[0]](self, node, frame)
+
+    def function(self, entry: Any, frame: Frame) -> None:
+        """Run a function's body whose arguments nobody knows."""
+        _, _, body, local, _ = entry
+        frame.names = Names()
+        frame.local = frozenset(local)
+        saved = self._run.unsure
+        try:
+            self.block(body, frame)
+        finally:
+            self._run.unsure = saved
+
+    def call(self, entry: Any, frame: Frame, args: list[Value], named: dict[str, Value]) -> Value:
+        """Run a function with arguments and return its result."""
+        _, params, body, local, _ = entry
+        frame.names = Names()
+        frame.local = frozenset((*local, *(params or ())))
+        for name, value in (*zip(params or (), args, strict=False), *named.items()):
+            frame.names.bind(name, value)
+        saved = self._run.unsure
+        sure = True
+        try:
+            self.block(body, frame)
+        except ReturnedError:
+            pass
+        except BranchEndError:
+            sure = False
+        else:
+            frame.returns.append((True, NONE))
+        finally:
+            self._run.unsure = saved
+        if self._run.asking and frame.returns:
+            return ENV
+        values = [value for _, value in frame.returns]
+        if not values or not sure:
+            return ENV
+        first = values[0]
+        if all(value == first for value in values):
+            return first
+        return ENV if any(value is not DATA for value in values) else DATA
+
+    def _bind(self, frame: Frame, name: str, value: Value | None, *, certain: bool = True) -> None:
+        if frame.names is None or name in frame.shared:
+            frame.module.names.bind(name, value, certain=certain and frame.names is None)
+        else:
+            frame.names.bind(name, value, certain=certain)
+
+    def _import(self, node: Node, frame: Frame) -> None:
+        _, line, name, alias = node
+        self._run.imports.statement(name, frame, line)
+        self._bind(frame, alias or name.partition(".")[0], ("m", name if alias else _top(name)))
+
+    def _from(self, node: Node, frame: Frame) -> None:
+        _, line, module, pairs = node
+        if module == "__future__":
+            return
+        for name, value in self._run.imports.names(module, pairs, frame, line).items():
+            self._bind(frame, name, value)
+
+    def _chain(self, node: Node, frame: Frame) -> None:
+        self._run.attributes.use(node[2], frame, node[1])
+
+    def _annotation(self, node: Node, frame: Frame) -> None:
+        if self._run.world.target.version < (3, 14):
+            self._run.attributes.use(node[2], frame, node[1])
+
+    def _effect(self, node: Node, frame: Frame) -> None:
+        run = self._run
+        if (run.importing and not run.unsure) or node[2][1].rpartition(".")[2] in {
+            "import_module",
+            "__import__",
+        }:
+            run.evaluator.value(node[2], frame, node[1])
+
+    def _assign(self, node: Node, frame: Frame) -> None:
+        value = self._run.evaluator.value(node[2], frame)
+        self._bind(frame, node[1], None if is_unknown(value) else value)
+
+    def _assign_tuple(self, node: Node, frame: Frame) -> None:
+        value = self._run.evaluator.value(node[2], frame)
+        parts: list[Value | None] = [None] * len(node[1])
+        if value[0] == "tup" and len(value[1]) == len(parts):
+            parts = list(value[1])
+        elif value[0] == "c" and isinstance(value[1], tuple) and len(value[1]) == len(parts):
+            parts = [("c", part) for part in value[1]]
+        for name, part in zip(node[1], parts, strict=True):
+            known = part is not None and not is_unknown(part)
+            self._bind(frame, name, part if known else None)
+
+    def _names(self, node: Node, frame: Frame) -> None:
+        for name in node[1]:
+            self._bind(frame, name, None)
+
+    def _delete(self, node: Node, frame: Frame) -> None:
+        names = frame.module.names if frame.names is None else frame.names
+        for name in node[1]:
+            names.unbind(name)
+
+    def _global(self, node: Node, frame: Frame) -> None:
+        frame.shared.update(node[1])
+
+    def _define(self, node: Node, frame: Frame) -> None:
+        frame.module.live.add(node[2])
+        if node[1]:
+            self._bind(frame, node[1], ("f", frame.module.name, node[2]))
+
+    def _nested(self, node: Node, frame: Frame) -> None:
+        _, name, _, _, body, local = node
+        if self._run.importing:
+            return  # it is made, not called
+        saved = self._run.clauses, self._run.unsure
+        self._run.clauses = []
+        inner = Frame(frame.module, f"{frame.function}.{name}", Names(), frozenset(local))
+        inner.outer = frame
+        try:
+            self.block(body, inner)
+        except (ReturnedError, BranchEndError):
+            pass
+        finally:
+            self._run.clauses, self._run.unsure = saved
+
+    def _class(self, node: Node, frame: Frame) -> None:
+        frame.module.live.add(node[1])
+        inner = Frame(frame.module, frame.function, Names(), frozenset())
+        inner.outer = frame if frame.names is not None else None
+        inner.branches = frame.branches
+        self.block(node[2], inner)
+
+    def _set(self, node: Node, frame: Frame) -> None:
+        owner, _, name = node[1].rpartition(".")
+        value = self._run.evaluator.chain(owner, frame)
+        if value[0] == "m":
+            self._run.world.injected.add(f"{value[1]}.{name}")
+
+    def _inject(self, node: Node, _frame: Frame) -> None:
+        self._run.world.inject(node[1])
+
+    def _exports(self, node: Node, frame: Frame) -> None:
+        module, operator = frame.module, node[1]
+        if operator == "=":
+            module.exported = list(node[2])
+        elif operator == "+":
+            module.exported = [*(module.exported or ()), *node[2]]
+        elif operator == "from":
+            value = self._run.evaluator.chain(node[2], frame)
+            other = self._run.imports.module(value[1]) if value[0] == "m" else None
+            if other is None or other.exported is None or other.exports_unknown:
+                module.exports_unknown = True
+            else:
+                module.exported = [*(module.exported or ()), *other.exported]
+        else:
+            module.exports_unknown = True
+        module.names.bind("__all__", None)
+
+    def _raise(self, node: Node, frame: Frame) -> None:
+        _, line, error, bare = node
+        if frame.handling:
+            cause = frame.handling[-1]
+            if not bare:
+                cause = Failure(
+                    cause.kind, cause.place, cause.need, error, cause.optional, root=cause
+                )
+            self._run.fail(cause)
+        elif not bare and self._counts(error, frame):
+            self._run.fail(
+                self._run.failure("raises", frame, line, frame.module.name, error, error)
+            )
+        raise BranchEndError
+
+    def _counts(self, error: str, frame: Frame) -> bool:
+        """Only what surely runs raises; in functions only what imports or clauses wait for."""
+        if frame.branches or self._run.unsure:
+            return False
+        if frame.names is None or self._run.clauses:
+            return True
+        return self._run.importing and error in {"ImportError", "ModuleNotFoundError"}
+
+    def _return(self, node: Node, frame: Frame) -> None:
+        value = self._run.evaluator.value(node[1], frame) if node[1] else DATA
+        if self._run.asking and frame.branches:
+            self._run.unsure += 1  # a name may be answered here: what follows is not sure
+        frame.returns.append((frame.branches == 0, value))
+        if frame.branches == 0:
+            raise ReturnedError
+        raise BranchEndError
+
+    def _loop(self, node: Node, frame: Frame) -> None:
+        self._branches(DATA, [node[1], []], frame)
+
+    def _with(self, node: Node, frame: Frame) -> None:
+        clause = Clause([[["?"], []]], self._run.unsure)
+        self._run.clauses.append(clause)
+        try:
+            self.block(node[1], frame)
+        finally:
+            self._run.clauses.pop()
+
+    def _if(self, node: Node, frame: Frame) -> None:
+        _, test, then, other = node
+        value = self._run.evaluator.value(test, frame)
+        state = truth(value)
+        if state == "yes":
+            self.block(then, frame)
+        elif state == "no":
+            self.block(other, frame)
+        else:
+            self._branches(ENV if state == "env" else DATA, [then, other], frame)
+
+    def _branches(self, condition: Value, bodies: list[list[Node]], frame: Frame) -> None:
+        """Run both ways of a condition that nobody can decide, and join what they leave."""
+        names = frame.module.names if frame.names is None else frame.names
+        run = self._run
+        counts = condition is ENV or frame.names is None
+        ends: list[dict[str, Any] | None] = []
+        for body in bodies:
+            names.fork()
+            frame.branches += 1
+            run.unsure += counts
+            run.env += condition is ENV
+            returned = False
+            try:
+                self.block(body, frame)
+            except BranchEndError:
+                returned = True
+            finally:
+                frame.branches -= 1
+                run.unsure -= counts
+                run.env -= condition is ENV
+                end = names.rewind()
+            ends.append(None if returned else end)
+        if all(end is None for end in ends):
+            raise BranchEndError
+        names.merge(ends[0], ends[1])
+        if condition is ENV and frame.names is not None and None in ends and not run.asking:
+            self._run.unsure += 1  # the rest runs only if this branch was not taken
+
+    def _try(self, node: Node, frame: Frame) -> None:
+        run_try(self, self._run, node, frame)
+
+    def _scan(self, node: Node, frame: Frame) -> None:
+        """A loader that reads its own directory runs the files that it names."""
+        package = frame.module.name
+        if frame.module.entry["kind"] != "pkg":
+            package = package.rpartition(".")[0]
+        stems = {file.rpartition("/")[2][:-3] for file in node[2]}
+        for name in sorted(self._run.world.modules):
+            if not name.startswith(f"{package}."):
+                continue
+            inner = name[len(package) + 1 :].split(".")
+            if len(inner) <= 2 and inner[-1] in stems:
+                self._run.imports.statement(name, frame, node[1])
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+_HANDLERS: dict[str, Any] = {
+    "i": Executor._import,  # noqa: SLF001
+    "f": Executor._from,  # noqa: SLF001
+    "x": Executor._chain,  # noqa: SLF001
+    "x!": Executor._annotation,  # noqa: SLF001
+    "e": Executor._effect,  # noqa: SLF001
+    "=": Executor._assign,  # noqa: SLF001
+    "=t": Executor._assign_tuple,  # noqa: SLF001
+    "b": Executor._names,  # noqa: SLF001
+    "d": Executor._delete,  # noqa: SLF001
+    "g": Executor._global,  # noqa: SLF001
+    "D": Executor._define,  # noqa: SLF001
+    "N": Executor._nested,  # noqa: SLF001
+    "k": Executor._class,  # noqa: SLF001
+    "s": Executor._set,  # noqa: SLF001
+    "M": Executor._inject,  # noqa: SLF001
+    "a": Executor._exports,  # noqa: SLF001
+    "r": Executor._raise,  # noqa: SLF001
+    "v": Executor._return,  # noqa: SLF001
+    "l": Executor._loop,  # noqa: SLF001
+    "w": Executor._with,  # noqa: SLF001
+    "?": Executor._if,  # noqa: SLF001
+    "t": Executor._try,  # noqa: SLF001
+    "L": Executor._scan,  # noqa: SLF001
+}

@@ -1,0 +1,273 @@
+"""Import statements, names of modules, and what is not there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from envlock.audit.resolve.state import Module
+from envlock.audit.resolve.stdlib import MODULE_NAMES
+from envlock.audit.resolve.values import ENV, NONE, PythonVersion, Value, constant
+
+if TYPE_CHECKING:
+    from envlock.audit.resolve.run import Run
+    from envlock.audit.resolve.state import Frame
+
+Found = Literal["yes", "maybe", "no"]
+
+_DEPTH = 220
+
+
+class Imports:
+    """The import system of the symbolic run."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._world = run.world
+        self._depth = 0
+        self._settled: set[str] = set()
+
+    def module(self, name: str) -> Module | None:
+        """Return a module of the locked set as it is by now, without running it."""
+        known = self._run.modules.get(name)
+        if known is None:
+            entry = self._world.modules.get(name)
+            if entry is None or self._world.find(name) != "module":
+                return None
+            known = self._run.modules[name] = Module(name, entry)
+            known.open = (
+                entry["kind"] not in {"py", "pkg"}
+                or bool(entry.get("open"))
+                or name in self._world.hooked
+            )
+            for shared in entry.get("globals", ()):
+                known.names.bind(shared, None, certain=False)
+        return known
+
+    def load(self, name: str, by: str = "") -> Module | None:
+        """Run a module once, after its parents."""
+        known = self._run.modules.get(name)
+        if known is not None and known.status != "new":
+            return known
+        parent = name.rpartition(".")[0]
+        if parent:
+            self.load(parent, by)
+        module = self.module(name)
+        if module is not None and module.status == "new" and self._depth < _DEPTH:
+            module.loader = by
+            if module.entry["kind"] in {"py", "pkg"}:
+                self._depth += 1
+                try:
+                    self._run.run_module(module)
+                finally:
+                    self._depth -= 1
+            else:
+                module.status = "done"
+        return module
+
+    def statement(self, name: str, frame: Frame, line: int) -> bool:
+        """Run ``import name``; False where it fails and nothing catches that."""
+        name = self._world.canonical(name)
+        if name in self._settled:
+            self._note(name, frame, line)
+            return True
+        parts = name.split(".")
+        fine = True
+        for number in range(len(parts)):
+            prefix = ".".join(parts[: number + 1])
+            existence = self._world.find(prefix)
+            if existence in {"missing", "stranger"}:
+                self._missing(name if existence == "missing" else prefix, existence, frame, line)
+                return False
+            if existence == "module" and not self._loaded(prefix, frame, line):
+                fine = False  # a break further on must not hide behind this one
+        if not fine:
+            return False
+        self._note(name, frame, line)
+        if all(self._is_settled(".".join(parts[: end + 1])) for end in range(len(parts))):
+            self._settled.add(name)
+        return True
+
+    def _is_settled(self, name: str) -> bool:
+        """Tell whether importing a module again has nothing to say."""
+        module = self._run.modules.get(name)
+        if module is None:
+            return self._world.find(name) in {"stdlib", "space"}
+        return module.status == "done" and not module.escapes
+
+    def _loaded(self, name: str, frame: Frame, line: int) -> bool:
+        module = self.module(name)
+        if module is frame.module:
+            return True
+        module = self.load(name, frame.module.name)
+        if module is None or module.status == "running":
+            return True
+        broken = False
+        for escape in list(module.escapes.values()):
+            if not escape.certain and (escape.conditional or escape.failure.optional):
+                continue  # nothing can follow from it
+            broken = broken or escape.certain
+            self._run.fail(
+                escape.failure,
+                certain=escape.certain,
+                via=name,
+                line=line,
+                conditional=escape.conditional,
+            )
+        return not broken
+
+    def _missing(self, name: str, existence: str, frame: Frame, line: int) -> None:
+        top = name.rpartition(".")[2]
+        own = self._world.owner[frame.module.name]
+        if existence == "stranger" and top in self._world.tails[self._world.key(own)]:
+            return  # a folder that this distribution puts on sys.path
+        failure = self._run.failure(
+            "module-missing",
+            frame,
+            line,
+            name,
+            "",
+            "ModuleNotFoundError",
+            optional=existence == "stranger",
+        )
+        self._run.fail(failure)
+
+    def _note(self, name: str, frame: Frame, line: int) -> None:
+        """Remember which distribution is used where, while nothing guards it."""
+        if not self._run.clauses and not self._run.unsure and not frame.function:
+            top = name.partition(".")[0]
+            self._run.wanted.add((frame.module.name, top, name, line))
+
+    def names(
+        self, module: str, pairs: list[list[str]], frame: Frame, line: int
+    ) -> dict[str, Value | None]:
+        """Run ``from module import ...`` and return what it binds (``*`` apart)."""
+        bound: dict[str, Value | None] = {}
+        module = self._world.canonical(module)
+        there = self.statement(module, frame, line)
+        for name, alias in pairs:
+            if name == "*":
+                if there:
+                    self._star(module, frame)
+                continue
+            value: Value | None = None
+            if there:
+                value = self._from(module, name, frame, line)
+            bound[alias] = value
+        return bound
+
+    def _from(self, module: str, name: str, frame: Frame, line: int) -> Value | None:
+        found, value = self.attribute(module, name)
+        child = f"{module}.{name}"
+        if found != "yes" and self._world.find(child) in {"module", "space", "stdlib"}:
+            self.statement(child, frame, line)
+            return ("m", child) if found == "no" else None
+        if found == "no" and not self._world.own(frame.module.name, module):
+            failure = self._run.failure(
+                "name-missing", frame, line, module, name, "ImportError",
+                optional=self._strange(module, child),
+            )  # fmt: skip
+            self._run.fail(failure)
+            return None
+        if value is not None and value[0] == "m" and value[1] == child:
+            self.statement(child, frame, line)
+        return value
+
+    def _strange(self, module: str, child: str) -> bool:
+        return module in self._world.spaces and self._world.find(child) == "stranger"
+
+    def _star(self, name: str, frame: Frame) -> None:
+        target = frame.module
+        module = self.module(name)
+        if module is None or module.status == "running" or module.open:
+            names = self._world.stdlib.names(name) if self._world.find(name) == "stdlib" else None
+            for one in names or ():
+                if not one.startswith("_"):
+                    target.names.bind(one, ("o", name, one))
+            target.open = target.open or names is None
+        if module is None:
+            return
+        if module.broken or module.exports_unknown:
+            target.open = True
+        exported = module.exported
+        if exported is not None and not module.exports_unknown:
+            for one in exported:
+                certain, value = module.names.bound.get(one, (True, None))
+                child = f"{name}.{one}"
+                if one not in module.names.bound and self._world.find(child) == "module":
+                    self.load(child, frame.module.name)
+                    value = ("m", child)
+                target.names.bind(one, value, certain=certain)
+            return
+        for one, (certain, value) in list(module.names.bound.items()):
+            if not one.startswith("_"):
+                target.names.bind(one, value, certain=certain)
+
+    def attribute(self, module: str, name: str) -> tuple[Found, Value | None]:
+        """Tell whether a module has a name, and to what it is bound."""
+        existence = self._world.find(module)
+        if existence == "stdlib":
+            return self._standard(module, name)
+        state = self.module(module)
+        if state is None:
+            if existence == "space":
+                child = f"{module}.{name}"
+                known = self._world.find(child)
+                if known in {"module", "space"}:
+                    return ("yes" if child in self._run.modules else "maybe"), ("m", child)
+                return ("no" if known == "stranger" else "maybe"), None
+            return "maybe", None
+        entry = state.names.bound.get(name)
+        if entry is not None:
+            return ("yes" if entry[0] else "maybe"), entry[1]
+        return self._unbound(state, name)
+
+    def _unbound(self, state: Module, name: str) -> tuple[Found, Value | None]:
+        child = f"{state.name}.{name}"
+        known = self._run.modules.get(child)
+        if known is not None and known.status != "new":
+            return "yes", ("m", child)
+        if name in MODULE_NAMES or state.open or state.status == "new" or state.broken:
+            return "maybe", None
+        if child in self._world.injected or name in (state.exported or ()):
+            return "maybe", None
+        if state.status == "running":
+            self._run.pending.add((state.name, name))
+            return ("no" if (state.name, name) in self._run.gone else "maybe"), None
+        if state.entry.get("getattr") or "__getattr__" in state.names.bound:
+            return self._run.evaluator.module_getattr(state, name)
+        if self._world.find(child) == "module":
+            return "no", ("m", child)
+        return "no", None
+
+    def _standard(self, module: str, name: str) -> tuple[Found, Value | None]:
+        special = self._special(module, name)
+        if special is not None:
+            return "yes", special
+        child = f"{module}.{name}"
+        if self._world.find(child) == "stdlib" and self._world.stdlib.is_module(child):
+            return "yes", ("m", child)
+        if self._world.stdlib.lacks(module, name):
+            return "no", None
+        names = self._world.stdlib.names(module)
+        return ("yes" if names is None or name in names else "maybe"), ("o", module, name)
+
+    def _special(self, module: str, name: str) -> Value | None:
+        target = self._world.target
+        known: dict[tuple[str, str], Any] = {
+            ("sys", "platform"): target.platform,
+            ("sys", "version_info"): PythonVersion((*target.version, 0, "final", 0)),
+            ("sys", "maxsize"): 2**63 - 1,
+            ("sys", "byteorder"): "little",
+            ("os", "name"): target.os_name,
+            ("typing", "TYPE_CHECKING"): False,
+        }
+        if (module, name) in known:
+            return constant(known[(module, name)])
+        return None
+
+    def find_spec(self, name: str) -> Value:
+        """Evaluate ``importlib.util.find_spec(name)``."""
+        existence = self._world.find(name)
+        if existence in {"missing", "stranger"}:
+            return NONE
+        return ENV if existence == "unknown" else ("m", name)

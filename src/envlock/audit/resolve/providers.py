@@ -1,0 +1,64 @@
+"""Which distribution has a top-level module that nobody locked.
+
+Locked wheels are asked first.  The table holds well-known distributions whose import name
+differs from their own; for all others the two are taken to be the same (PEP 503's form).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envlock.audit.model import normalize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from envlock.audit.index.model import WheelIndex
+
+_KNOWN = {
+    "Crypto": "pycryptodome",
+    "IPython": "ipython",
+    "MySQLdb": "mysqlclient",
+    "OpenSSL": "pyopenssl",
+    "PIL": "pillow",
+    "attr": "attrs",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "dns": "dnspython",
+    "docx": "python-docx",
+    "dotenv": "python-dotenv",
+    "fitz": "pymupdf",
+    "git": "gitpython",
+    "google.protobuf": "protobuf",
+    "grpc": "grpcio",
+    "jose": "python-jose",
+    "jwt": "pyjwt",
+    "magic": "python-magic",
+    "markdown": "markdown",
+    "pkg_resources": "setuptools",
+    "psycopg2": "psycopg2-binary",
+    "pythonjsonlogger": "python-json-logger",
+    "redis": "redis",
+    "serial": "pyserial",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "slugify": "python-slugify",
+    "socks": "pysocks",
+    "usb": "pyusb",
+    "win32api": "pywin32",
+    "yaml": "pyyaml",
+    "zmq": "pyzmq",
+}
+
+
+def distribution_for(module: str, indexes: Sequence[WheelIndex]) -> str:
+    """Return the distribution that provides a module, as far as can be told."""
+    top = module.partition(".")[0]
+    for index in indexes:
+        if top in index.modules:
+            return normalize(index.name)
+    for known in (module, top):
+        if known in _KNOWN:
+            return _KNOWN[known]
+    return normalize(top)

@@ -1,0 +1,35 @@
+"""Which top-level packages a distribution is imported by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envlock.audit.model import normalize
+
+if TYPE_CHECKING:
+    from envlock.audit.index.model import WheelIndex
+
+_SIDE = frozenset({"tests", "test", "testing", "docs", "examples", "benchmarks", "scripts", "bin",
+                   "setup", "conftest"})  # fmt: skip
+
+
+def roots(index: WheelIndex) -> list[str]:
+    """Return the packages that ``import`` is tried on."""
+    return [top for top in index.tops if top.rpartition(".")[2] not in _SIDE]
+
+
+def main_roots(index: WheelIndex) -> set[str]:
+    """Return the roots that bear the distribution's name; all where none does."""
+    every = roots(index)
+    name = _plain(index.name)
+    named = {top for top in every if _plain(top) == name}
+    if not named:
+        named = {top for top in every if _plain(top) in name or name in _plain(top)}
+    return named or {top for top in every if not top.startswith("_")}
+
+
+def _plain(name: str) -> str:
+    plain = normalize(name).replace("-", "").replace(".", "")
+    for affix in ("python", "py"):
+        plain = plain.removeprefix(affix).removesuffix(affix) or plain
+    return plain

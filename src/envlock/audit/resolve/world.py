@@ -1,0 +1,169 @@
+"""All modules of a locked set, and who has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from envlock.audit.model import normalize
+from envlock.audit.resolve.stdlib import StandardLibrary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from envlock.audit.index.model import WheelIndex
+    from envlock.audit.model import Target
+
+Existence = Literal["module", "space", "stdlib", "unknown", "missing", "stranger"]
+
+
+class World:
+    """The locked set and the target.
+
+    ``find`` answers ``missing`` for a module that its distribution lacks and ``stranger``
+    for one whose distribution is not there at all.
+    """
+
+    def __init__(self, indexes: Sequence[WheelIndex], target: Target) -> None:
+        self.target = target
+        self.indexes = list(indexes)
+        self.stdlib = StandardLibrary(target)
+        self.modules: dict[str, dict[str, Any]] = {}
+        self.owner: dict[str, WheelIndex] = {}
+        self.spaces: set[str] = set()
+        self.injected: set[str] = set()
+        self.versions: dict[str, str] = {}
+        self.tails: dict[str, set[str]] = {}
+        self._shims: set[str] = set()
+        self.hooked: set[str] = set()
+        self._paths: list[str] = []
+        self._aliases: list[str] = []
+        self._found: dict[str, Existence] = {}
+        for index in self.indexes:
+            self._add(index)
+
+    def _add(self, index: WheelIndex) -> None:
+        self.versions[normalize(index.name)] = index.version
+        tails = self.tails.setdefault(normalize(index.name), set())
+        for name, entry in index.modules.items():
+            if name not in self.modules:
+                self.modules[name] = entry
+                self.owner[name] = index
+            tails.add(name.rpartition(".")[2])
+            if entry.get("hook"):
+                self.hooked.add(name.rpartition(".")[0])
+            self._aliases.extend(f"{prefix}." for prefix in entry.get("aliases", ()))
+        self.spaces.update(index.namespaces)
+        for folder in index.namespaces:
+            tails.add(folder.rpartition(".")[2])
+        self._paths.extend(path.strip("/").replace("/", ".") for path in index.paths)
+        for top in index.pth:
+            for name in (top, *(m for m in index.modules if m.startswith(f"{top}."))):
+                if name in index.modules:
+                    self._shims.update(_texts(index.modules[name]))
+
+    def canonical(self, name: str) -> str:
+        """Return the module that stands behind another name in ``sys.modules``."""
+        for prefix in self._aliases:
+            if name.startswith(prefix) and name not in self.modules:
+                rest = name[len(prefix) :]
+                if self.find(rest) in {"module", "space"}:
+                    return rest
+        return name
+
+    def find(self, name: str) -> Existence:
+        """Tell what is known of a module."""
+        known = self._found.get(name)
+        if known is None:
+            known = self._found[name] = self._look(name)
+        return known
+
+    def _look(self, name: str) -> Existence:
+        parent, _, _ = name.rpartition(".")
+        if parent:
+            above = self.find(parent)
+            if above in {"missing", "stranger", "unknown"}:
+                return "unknown" if name in self.injected else above
+        elif (own := self._standard(name)) is not None:
+            return own
+        if name in self.modules:
+            return "module"
+        if name in self.spaces:
+            return "space"
+        if name in self.injected:
+            return "unknown"
+        if not parent:
+            return self._top(name)
+        return self._child(name, parent)
+
+    def _standard(self, name: str) -> Existence | None:
+        has = self.stdlib.has(name)
+        if has:
+            return "stdlib"
+        if has is None:
+            return "unknown" if name not in self.modules else None
+        return None
+
+    def _top(self, name: str) -> Existence:
+        if name in self._shims or any(f"{path}.{name}" in self.modules for path in self._paths):
+            return "unknown"
+        return "missing" if self.stdlib.ever(name) else "stranger"
+
+    def _child(self, name: str, parent: str) -> Existence:
+        if self.find(parent) == "stdlib":
+            has = self.stdlib.has(name)
+            return "stdlib" if has else "unknown" if has is None else "missing"
+        if parent in self.spaces and parent not in self.modules:
+            return "stranger"
+        entry = self.modules[parent]
+        if (
+            entry["kind"] in {"so", "so-pkg", "skip"}
+            or entry.get("children")
+            or parent in self.hooked
+        ):
+            return "unknown"
+        return "missing"
+
+    def inject(self, name: str) -> None:
+        """Note that some code puts a module into ``sys.modules`` under this name."""
+        if name not in self.injected:
+            self.injected.add(name)
+            self._found.clear()
+
+    def own(self, user: str, module: str) -> bool:
+        """Tell whether a module belongs to its user's distribution, which has C code.
+
+        Extension modules put names into Python modules of their own distribution.
+        """
+        owner = self.owner.get(user)
+        return owner is not None and owner is self.owner.get(module) and owner.native
+
+    def key(self, index: WheelIndex) -> str:
+        """Return a distribution's normalized name."""
+        return normalize(index.name)
+
+    def provider(self, name: str) -> str:
+        """Return who has a module: a distribution, ``stdlib``, or nobody."""
+        current = name
+        while current:
+            if current in self.owner:
+                return self.owner[current].name
+            current = current.rpartition(".")[0]
+        return "stdlib" if self.stdlib.ever(name.partition(".")[0]) else ""
+
+    def version_of(self, module: str) -> str | None:
+        """Return the locked version of the distribution that has a module."""
+        owner = self.owner.get(module)
+        return owner.version if owner else None
+
+
+def _texts(entry: dict[str, Any]) -> set[str]:
+    """Return the texts that stand in a module's skeleton: what a start-up hook may put there."""
+    found: set[str] = set(entry.get("strings", ()))
+    stack: list[Any] = [entry.get("body", []), *entry.get("functions", {}).values()]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, list):
+            stack.extend(part)
+        elif isinstance(part, str) and part.isidentifier():
+            found.add(part)
+    return found

@@ -1,0 +1,159 @@
+"""Whatever a wheel holds: a note, never a crash, and nothing of it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from envlock.audit import Target, audit_wheels, index_wheel
+from envlock.audit.index.module import SkippedError, index_source
+from envlock.errors import ArtifactError
+from tests.audit.making import make_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.audit.conftest import Auditor
+
+WORDS = st.sampled_from(
+    [
+        "import",
+        "from",
+        "as",
+        "try",
+        "except",
+        "else",
+        "finally",
+        "if",
+        "def",
+        "class",
+        "return",
+        "raise",
+        "with",
+        "suppress",
+        "lib",
+        ".",
+        ":",
+        "(",
+        ")",
+        "[",
+        "]",
+        "=",
+        "==",
+        "*",
+        ",",
+        "global",
+        "__all__",
+        "+=",
+        "__getattr__",
+        "sys.modules",
+        "'x'",
+        "1",
+        "lambda",
+        "for",
+        "in",
+        "not",
+        "\n",
+        "pass",
+    ]
+)
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes(source: bytes) -> None:
+    with contextlib.suppress(SkippedError):
+        index_source(source, "m", package=False)
+
+
+@given(st.lists(WORDS, max_size=40).map(" ".join))
+@settings(max_examples=300, deadline=None)
+def test_any_words(source: str) -> None:
+    with contextlib.suppress(SkippedError):
+        index_source(source.encode(), "m.n", package=True)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"\xff\xfe\x00",
+        b"# coding: nonsense\nimport x\n",
+        b"x = '\x00'\n",
+        b"(" * 5000 + b")" * 5000,
+        b"x = " + b"-" * 100_000 + b"1\n",
+        b"x = " + b"+".join([b"1"] * 50_000) + b"\n",
+        b"type X = int\ndef f[T](x: T) -> T: ...\n",
+        b"if x:\n pass\n" + b"elif x:\n import y\n" * 3000,
+        b"x = " + b"9" * 10_000 + b"\n",
+        b"\n" * 5_000_000,
+    ],
+    ids=range(10),
+)
+def test_hostile_sources(audit: Auditor, source: bytes) -> None:
+    found = audit({"app": {"app/__init__.py": source, "app/ok.py": "import absent\n"}})
+    assert not found.of("breaks-import")
+
+
+def test_code_never_runs(tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    source = f"open({str(trap)!r}, 'w')\n"
+    wheel = make_wheel(tmp_path, "app", {"app.py": source, "app.pth": f"import os; {source}"})
+    audit_wheels([wheel], Target(python="3.11"), jobs=1)
+    assert not trap.exists()
+
+
+def test_broken_zips_are_noted(tmp_path: Path) -> None:
+    bad = tmp_path / "bad-1.0-py3-none-any.whl"
+    bad.write_bytes(b"PK\x03\x04 not a zip")
+    good = make_wheel(tmp_path, "app", {"app.py": "import app\n"})
+    found = audit_wheels([bad, good], Target(python="3.11"), jobs=1)
+    assert any(note.startswith("bad-1.0") for note in found.notes)
+    assert found.roots == {"app": "ok"}
+    with pytest.raises(ArtifactError):
+        index_wheel(bad)
+
+
+def test_damaged_members_are_noted(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "app", {"app/__init__.py": "value = 12345\n" * 30})
+    data = bytearray(wheel.read_bytes())
+    place = data.index(b"value = 12345")
+    data[place : place + 5] = b"VALUE"
+    wheel.write_bytes(data)
+    (note,) = index_wheel(wheel).notes
+    assert "damaged" in note
+
+
+def test_a_bomb_is_not_inflated(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("app/__init__.py", b"#" * (64 * 1024 * 1024))
+    wheel = tmp_path / "app-1.0-py3-none-any.whl"
+    wheel.write_bytes(stream.getvalue())
+    index = index_wheel(wheel)
+    assert (index.name, index.version) == ("app", "1.0")
+    assert "more than is read" in index.notes[0]
+
+
+def test_recursive_calls_end(audit: Auditor) -> None:
+    source = """
+        def a(n): return b(n)
+        def b(n): return a(n)
+        if a(1):
+            import absent
+        def c(): c(); import absent
+        c()
+        """
+    audit({"app": {"app.py": source}})
+
+
+def test_long_chains_of_modules(audit: Auditor) -> None:
+    count = 400
+    files = {f"app/m{n}.py": f"from app import m{n + 1}\n" for n in range(count)}
+    files |= {"app/__init__.py": "from app import m0\n", f"app/m{count}.py": "x = 1\n"}
+    assert not audit({"app": files}).of("breaks-import")

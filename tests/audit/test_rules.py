@@ -1,0 +1,285 @@
+"""Each rule of the audit on code made for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.audit.conftest import texts
+
+if TYPE_CHECKING:
+    from tests.audit.conftest import Auditor
+
+LIB = {"lib/__init__.py": "value = 1\n", "lib/sub.py": "def helper(): pass\n"}
+
+
+def test_a_missing_name_breaks_the_import_with_its_chain(audit: Auditor) -> None:
+    found = audit(
+        {
+            "app": {
+                "app/__init__.py": "from . import core\n",
+                "app/core.py": "from lib.sub import gone\n",
+            },
+            "lib": LIB,
+        }
+    )
+    (finding,) = found.of("breaks-import")
+    assert finding.text == "app.core needs lib.sub.gone"
+    assert finding.chain == ("app", "app.core")
+    assert finding.who.line == 1
+    assert finding.needs.provider == "lib"
+    assert found.roots == {"app": "broken", "lib": "ok"}
+    assert found.importable["app"] == (2, 0)
+
+
+def test_a_missing_module_of_a_locked_distribution(audit: Auditor) -> None:
+    found = audit({"app": {"app.py": "import lib.gone.deeper\n"}, "lib": LIB})
+    assert texts(found.of("breaks-import")) == ["app needs lib.gone.deeper"]
+
+
+def test_an_attribute_of_a_module_is_less_certain(audit: Auditor) -> None:
+    found = audit({"app": {"app.py": "import lib\nx = lib.gone\n"}, "lib": LIB})
+    (finding,) = found.of("breaks-import")
+    assert (finding.kind, finding.certainty) == ("attribute-missing", "likely")
+
+
+def test_exception_classes_matter(audit: Auditor) -> None:
+    source = """
+        try:
+            {statement}
+        except ModuleNotFoundError:
+            pass
+        """
+    name = audit({"app": {"app.py": source.format(statement="from lib import gone")}, "lib": LIB})
+    module = audit({"app": {"app.py": source.format(statement="import lib.gone")}, "lib": LIB})
+    assert texts(name.of("breaks-import")) == ["app needs lib.gone"]
+    assert not module.of("breaks-import")
+    assert texts(module.of("degrades")) == ["app needs lib.gone"]
+
+
+def test_a_handler_that_raises_again_does_not_help(audit: Auditor) -> None:
+    source = """
+        try:
+            from lib import gone
+        except ImportError as error:
+            raise ImportError("install lib") from error
+        """
+    found = audit({"app": {"app.py": source}, "lib": LIB})
+    assert texts(found.of("breaks-import")) == ["app needs lib.gone"]
+
+
+def test_a_handler_with_another_import_is_a_fall_back(audit: Auditor) -> None:
+    source = """
+        try:
+            from lib import gone as thing
+        except ImportError:
+            from lib import value as thing
+        """
+    found = audit({"app": {"app.py": source}, "lib": LIB})
+    assert texts(found.of("falls-back")) == ["app needs lib.gone"]
+    assert not found.of("breaks-import")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "importlib.util.find_spec('absent') is not None",
+        "sys.version_info < (3, 8)",
+        "sys.platform == 'win32'",
+        "TYPE_CHECKING",
+        "HAS_ABSENT",
+        "available()",
+        "lib.__version__.startswith('0.')",
+        "Version(lib.__version__) >= Version('2')",
+        "hasattr(lib, 'gone')",
+        "os.name == 'nt' or platform.system() == 'Windows'",
+        "tuple(int(x) for x in lib.__version__.split('.')[:2]) > (1, 0)",
+        "probe('absent')",
+    ],
+)
+def test_conditions_that_are_known_to_be_false(audit: Auditor, condition: str) -> None:
+    source = f"""
+        import importlib.util
+        import os, platform, sys
+        from typing import TYPE_CHECKING
+        import lib
+        from packaging.version import Version
+        try:
+            import absent
+            HAS_ABSENT = True
+        except ImportError:
+            HAS_ABSENT = False
+        def available():
+            return HAS_ABSENT
+        def probe(name):
+            return importlib.util.find_spec(name) is not None
+        if {condition}:
+            from lib import gone
+        """
+    packaging = {"packaging/__init__.py": "", "packaging/version.py": "class Version: pass\n"}
+    found = audit({"app": {"app.py": source}, "lib": LIB, "packaging": packaging})
+    assert not [f for f in found.findings if f.severity != "hidden" and f.needs.name == "gone"]
+
+
+def test_an_unknown_condition_is_never_a_break(audit: Auditor) -> None:
+    source = "import os\nif os.environ.get('X'):\n    from lib import gone\n"
+    found = audit({"app": {"app.py": source}, "lib": LIB})
+    assert texts(found.of("conditional")) == ["app needs lib.gone"]
+    assert found.roots["app"] != "broken"
+
+
+def test_function_bodies_break_when_called(audit: Auditor) -> None:
+    source = """
+        def early():
+            from lib import gone
+        class C:
+            def method(self):
+                import lib
+                return lib.missing.x
+        """
+    found = audit({"app": {"app.py": source}, "lib": LIB})
+    assert texts(found.of("breaks-call")) == [
+        "app.C.method needs lib.missing",
+        "app.early needs lib.gone",
+    ]
+    assert found.roots["app"] == "ok"
+
+
+def test_a_function_that_runs_while_importing_breaks_the_import(audit: Auditor) -> None:
+    found = audit(
+        {"app": {"app.py": "def setup():\n    import lib.gone\nsetup()\n"}, "lib": LIB},
+    )
+    assert texts(found.of("breaks-import")) == ["app.setup needs lib.gone"]
+
+
+def test_missing_distributions_are_optional_unless_reached(audit: Auditor) -> None:
+    app = {"app/__init__.py": "", "app/plugin.py": "import absent\n"}
+    assert not audit({"app": app}).of("breaks-import", "breaks-module")
+    (hidden,) = audit({"app": app}).of("hidden")
+    assert hidden.reason == "optional"
+    reached = {**app, "app/__init__.py": "from app import plugin\n"}
+    (finding,) = audit({"app": reached}).of("breaks-import")
+    assert (finding.needs.dotted, finding.add) == ("absent", "absent")
+
+
+def test_a_loader_that_scans_its_directory(audit: Auditor) -> None:
+    source = """
+        import importlib.util, os
+        def load(name, path):
+            spec = importlib.util.spec_from_file_location(name, path)
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        def discover():
+            root = os.path.dirname(__file__)
+            for name in os.listdir(root):
+                load(name, os.path.join(root, name, "driver.py"))
+            return None
+        found = discover()
+        """
+    files = {
+        "app/__init__.py": source,
+        "app/one/__init__.py": "",
+        "app/one/driver.py": "import absent\n",
+    }
+    (finding,) = audit({"app": files}).of("breaks-import")
+    assert finding.who.module == "app.one.driver"
+    assert finding.chain == ("app", "app.one.driver")
+
+
+def test_names_that_modules_get_by_magic_are_unknown(audit: Auditor) -> None:
+    magic: dict[str, str] = {
+        "globals": "globals()['x'] = 1\n",
+        "modules": "import sys\nsys.modules[__name__] = object()\n",
+        "star": "from ._native import *\n",
+        "getattr": "def __getattr__(name):\n    return load(name)\n",
+        "exports": "__all__ = ['gone']\n",
+    }
+    for name, source in magic.items():
+        lib: dict[str, str | bytes] = {"lib/__init__.py": source, "lib/_native.so": b""}
+        found = audit({"app": {"app.py": "from lib import gone\n"}, "lib": lib})
+        assert not found.of("breaks-import"), name
+
+
+def test_a_getattr_that_surely_refuses(audit: Auditor) -> None:
+    lib = """
+        _MOVED = {"old": "new"}
+        def __getattr__(name):
+            if name in _MOVED:
+                return _MOVED[name]
+            raise AttributeError(name)
+        """
+    app = "from lib import old\nfrom lib import gone\n"
+    found = audit({"app": {"app.py": app}, "lib": {"lib.py": lib}})
+    assert texts(found.of("breaks-import")) == ["app needs lib.gone"]
+
+
+def test_cycles_are_no_breaks_but_hide_none(audit: Auditor) -> None:
+    files = {
+        "app/__init__.py": "from .a import one\n",
+        "app/a.py": "from . import b\none = 1\nfrom .b import gone\n",
+        "app/b.py": "from . import a\ntwo = 2\n",
+    }
+    assert texts(audit({"app": files}).of("breaks-import")) == ["app.a needs app.b.gone"]
+
+
+def test_an_override_whose_first_break_hides_a_second(audit: Auditor) -> None:
+    source = "from lib import gone\nfrom lib import lost\n"
+    found = audit({"app": {"app.py": source}, "lib": LIB})
+    assert texts(found.of("breaks-import")) == ["app needs lib.gone", "app needs lib.lost"]
+
+
+def test_the_targets_standard_library(audit: Auditor) -> None:
+    files = {"app/__init__.py": "", "app/a.py": "import imp\nfrom collections import Mapping\n"}
+    wheels = {"app": {**files, "app/__init__.py": "from . import a\n"}}
+    assert texts(audit(wheels, python="3.11").of("breaks-import")) == [
+        "app.a needs collections.Mapping"
+    ]
+    assert texts(audit(wheels, python="3.12").of("breaks-import")) == [
+        "app.a needs imp",
+        "app.a needs collections.Mapping",
+    ]
+
+
+def test_the_micro_version_of_the_target_is_unknown(audit: Auditor) -> None:
+    source = """
+        import sys
+        if sys.version_info >= (3, 11, 3):
+            from asyncio import timeout
+        else:
+            import absent
+        """
+    assert audit({"app": {"app.py": source}}).roots["app"] != "broken"
+
+
+def test_what_nobody_declares_is_named(audit: Auditor) -> None:
+    wheels = {"app": {"app.py": "import lib\n"}, "lib": LIB}
+    (finding,) = audit(wheels).of("undeclared")
+    assert (finding.who.distribution, finding.add) == ("app", "lib")
+    assert not audit(wheels, requires={"app": ["lib"]}).of("undeclared")
+
+
+def test_vendored_and_test_code_is_hidden(audit: Auditor) -> None:
+    files = {
+        "app/__init__.py": "",
+        "app/_vendor/x.py": "from lib import gone\n",
+        "app/tests/test_it.py": "from lib import gone\n",
+    }
+    found = audit({"app": files, "lib": LIB})
+    assert {f.reason for f in found.findings} == {"vendored"}  # tests are not even read
+
+
+def test_a_submodule_is_run_when_it_is_imported_from_its_package(audit: Auditor) -> None:
+    files = {"app/__init__.py": "from app import sub\n", "app/sub.py": "import lib.gone\n"}
+    assert texts(audit({"app": files, "lib": LIB}).of("breaks-import")) == [
+        "app.sub needs lib.gone"
+    ]
+
+
+def test_namespace_packages_belong_to_nobody(audit: Auditor) -> None:
+    wheels = {
+        "space-one": {"space/one/__init__.py": "import space.two\n"},
+        "other": {"other.py": "import space.one\n"},
+    }
+    found = audit(wheels)
+    assert {f.needs.provider for f in found.of("breaks-import")} <= {""}
