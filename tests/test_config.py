@@ -226,3 +226,61 @@ def test_projects(tmp_path: Path) -> None:
     assert caught.value.hint == "did you mean b?"
     with pytest.raises(UsageError, match="there is no envs/ folder"):
         find_project(Path("/"))
+
+
+@pytest.mark.parametrize(
+    "value", ["not a url", "x", "https://", "https:///x", "ftp://h/x", "http://h:x/", "file://x"]
+)
+@pytest.mark.parametrize("name", ["ENVLOCK_INDEX_PYPI", "ENVLOCK_MIRROR_DEBIAN"])
+def test_variables_that_are_no_urls(name: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} is no URL"):
+        load_config({name: value})
+
+
+@pytest.mark.parametrize("table", ["indexes", "mirrors"])
+def test_settings_that_are_no_urls_are_not_repeated(home: Path, table: str) -> None:
+    path = _write(home, "envlock/config.toml", f'[{table}]\nown = "me:s3cr3t@host/x"\n')
+    with pytest.raises(UsageError, match=f"{table}.own is no URL") as caught:
+        load_config({})
+    assert caught.value.where == str(path)
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["https://me:s3cr3t@host:8443/simple/", "http://[::1]/x", "file:///srv/index"]
+)
+def test_urls(value: str) -> None:
+    environ = {"ENVLOCK_INDEX_PYPI": value, "ENVLOCK_MIRROR_DEBIAN": f"{value} {value}"}
+    assert _pypi(environ) == value
+    assert len(load_config(environ).mirrors["debian"]) == 2
+
+
+def test_a_project_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "envs").mkdir()
+    with pytest.raises(UsageError, match="there is no such folder") as caught:
+        find_project(tmp_path / "typo")
+    assert caught.value.where == str(tmp_path / "typo")
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["web.yaml", "envs/web.yaml", "./envs/web.yml", "locks/web.linux-64.lock.json", "WEB", "wbe"],
+)
+def test_another_spelling_of_a_name(tmp_path: Path, asked: str) -> None:
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / "web.yaml").write_text("")
+    project = find_project(tmp_path)
+    for look in (project.spec, project.locked_platforms):
+        with pytest.raises(UsageError) as caught:
+            look(asked)
+        assert caught.value.hint == "did you mean web?"
+
+
+def test_a_file_whose_name_is_none(tmp_path: Path) -> None:
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / "täst.yaml").write_text("")
+    with pytest.raises(UsageError, match="is no name of an environment") as caught:
+        find_project(tmp_path).spec("täst")
+    assert caught.value.where == "envs/täst.yaml"
+    assert "lower case letters" in (caught.value.hint or "")

@@ -14,6 +14,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from envlock.errors import UsageError
 
@@ -61,6 +62,7 @@ def load_config(environ: Mapping[str, str]) -> Config:
     if named and not path.is_file():
         raise UsageError("ENVLOCK_CONFIG names a file that is not there", where=str(path))
     table = _read(path)
+    _check_urls(table, path, environ)
     cache = environ.get("ENVLOCK_CACHE_DIR") or table.get("cache-dir")
     return Config(
         cache_dir=Path(cache).expanduser() if cache else platformdirs.user_cache_path("envlock"),
@@ -106,6 +108,42 @@ def _check_types(table: dict[str, Any], path: Path) -> None:
                 raise UsageError(f"{name}.{key} must be a text, not {value!r}", where=str(path))
     if not isinstance(table.get("cache-dir", ""), str):
         raise UsageError("cache-dir must be a text", where=str(path))
+
+
+def _check_urls(table: dict[str, Any], path: Path, environ: Mapping[str, str]) -> None:
+    """Raise UsageError, which does not repeat the value, for a URL that is none."""
+    given: list[tuple[str, str | None, object]] = [
+        (f"{name}.{key}", str(path), value)
+        for name in ("indexes", "mirrors")
+        for key, value in table.get(name, {}).items()
+    ]
+    given += [
+        (key, None, value)
+        for key, value in sorted(environ.items())
+        if key.startswith(("ENVLOCK_INDEX_", "ENVLOCK_MIRROR_")) and value
+    ]
+    for name, where, value in given:
+        several = name.startswith(("mirrors.", "ENVLOCK_MIRROR_"))
+        urls = _urls(value) if several else (str(value),)
+        if not urls or not all(map(_is_url, urls)):
+            raise UsageError(
+                f"{name} is no URL" + (" or list of URLs" if several else ""),
+                where=where,
+                hint="write it as https://host/path, http://host/path or file:///path",
+            )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # a property that raises, too
+    except ValueError:
+        return False
+    if re.search(r"[\s\x00-\x1f\x7f]", text):
+        return False
+    if parts.scheme == "file":
+        return parts.path.startswith("/")
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def _urls(value: object) -> tuple[str, ...]:

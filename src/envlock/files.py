@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 PIECE = 1024 * 1024
 """Bytes read at once."""
 
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EACCES, errno.EPERM}
+
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
@@ -27,17 +31,31 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        free = ""
-        with contextlib.suppress(OSError):
-            place = next(folder for folder in (path, *path.parents) if folder.exists())
-            free = f"  {shutil.disk_usage(place).free // 2**20} MiB are free there"
         raise DiskError(
             f"the disk refused: {error.strerror or error}",
             where=str(path),
-            details=(free,) if free else (),
-            hint="make room or mend the folder's permissions, then run the command again; "
-            "ENVLOCK_CACHE_DIR moves the cache",
+            details=_free(path) if error.errno in _FULL else (),
+            hint=_advice(error.errno),
         ) from error
+
+
+def _free(path: Path) -> tuple[str, ...]:
+    with contextlib.suppress(OSError, StopIteration):
+        place = next(folder for folder in (path, *path.parents) if folder.exists())
+        return (f"  {shutil.disk_usage(place).free // 2**20} MiB are free there",)
+    return ()
+
+
+def _advice(number: int | None) -> str | None:
+    """Say what may help; whether the place is the cache or an output is not known here."""
+    elsewhere = "go elsewhere (ENVLOCK_CACHE_DIR moves the cache, -o the image)"
+    if number in _FULL:
+        return f"make room, or {elsewhere}"
+    if number in _FORBIDDEN:
+        return f"get the permission for this place, or {elsewhere}"
+    if number == errno.EROFS:
+        return f"this place can only be read: {elsewhere}"
+    return None
 
 
 @contextlib.contextmanager

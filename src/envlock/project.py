@@ -14,7 +14,10 @@ from envlock.platforms import PLATFORMS
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_RULE = "a name has lower case letters, digits, '.', '_' and '-'"
+_FILE = re.compile(r"\.(?:ya?ml|lock\.json)$")
+_PLATFORM_ENDS = tuple(f".{platform}" for platform in PLATFORMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +33,35 @@ class Project:
 
     def spec(self, name: str) -> Path:
         """Return the spec's path; raises UsageError if there is none."""
-        if not _NAME.match(name):
-            raise UsageError(f"{name!r} is no name of an environment")
+        self._check(name)
         path = self.root / "envs" / f"{name}.yaml"
         if path.is_file():
             return path
-        names = self.names()
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names) or 'none'}"
+        hint = self._meant(name) or f"there are: {', '.join(self.names()) or 'none'}"
         raise UsageError(f"there is no environment {name!r} (envs/{name}.yaml)", hint=hint)
+
+    def _check(self, name: str) -> None:
+        """Raise UsageError for what cannot be the name of an environment."""
+        if _NAME.fullmatch(name):
+            return
+        if name in self.names():
+            raise UsageError(
+                f"{name!r} is no name of an environment",
+                where=f"envs/{name}.yaml",
+                hint=f"rename the file: {_RULE}",
+            )
+        raise UsageError(f"{name!r} is no name of an environment", hint=self._meant(name) or _RULE)
+
+    def _meant(self, name: str) -> str | None:
+        """Return a hint for a file, or another spelling, instead of an environment's name."""
+        names = self.names()
+        bare = _FILE.sub("", name.rpartition("/")[2])
+        bare = next((bare[: -len(end)] for end in _PLATFORM_ENDS if bare.endswith(end)), bare)
+        for known in names:
+            if known.casefold() == bare.casefold():
+                return f"did you mean {known}?"
+        close = difflib.get_close_matches(bare, names, n=1)
+        return f"did you mean {close[0]}?" if close else None
 
     def lock(self, name: str, platform: str) -> Path:
         """Return where the lock is or will be."""
@@ -46,8 +69,7 @@ class Project:
 
     def locked_platforms(self, name: str) -> list[str]:
         """Return the platforms an environment is locked for; raises LockError for none."""
-        if not _NAME.match(name):
-            raise UsageError(f"{name!r} is no name of an environment")
+        self._check(name)
         platforms = [known for known in sorted(PLATFORMS) if self.lock(name, known).exists()]
         if not platforms:
             self.spec(name)
@@ -70,6 +92,8 @@ def find_project(start: Path) -> Project:
 
     Raises UsageError.
     """
+    if not start.is_dir():
+        raise UsageError("there is no such folder", where=str(start), hint="--project names it")
     for folder in (start, *start.parents):
         if (folder / "envs").is_dir():
             return Project(root=folder)

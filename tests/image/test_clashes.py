@@ -8,8 +8,9 @@ import pytest
 
 from envlock.errors import ArtifactError
 from envlock.layers import plan as plan_module
-from envlock.layers.pack import environment_entries
+from envlock.layers.pack import environment_entries, installed_entries
 from envlock.layers.plan import plan_layers
+from envlock.layers.wheel import Scheme
 
 from ..layers.making import make_wheel
 from .making import check_layout, environment_of, pack
@@ -105,6 +106,39 @@ def test_a_malformed_wheel_is_named_as_the_lock_names_it(tmp_path: Path) -> None
         )
     assert caught.value.where == "one-1.0-py3-none-any.whl"
     assert "0123abcd" not in str(caught.value)
+
+
+def test_a_wheel_that_clashes_with_itself(layers: str, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="the wheel of one is malformed") as caught:
+        build(tmp_path, {"x": b"", "x/y": b""}, {})
+    assert "one of the two" not in str(caught.value)
+    assert caught.value.hint == "choose another version of one, or name it in pypi.exclude"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("pyvenv.cfg", "one installs /opt/env/pyvenv.cfg, a file of the environment itself"),
+        ("lib64/x", "one installs /opt/env/lib64/x, but /opt/env/lib64 is no folder in the env"),
+        ("bin", "one installs the file /opt/env/bin, which is a folder of the environment itself"),
+    ],
+)
+def test_nobody_can_exclude_the_environment_itself(path: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError) as caught:
+        build(tmp_path, {}, {}, data={f"data/{path}": b"mine"})
+    assert caught.value.message.startswith(message)
+    assert caught.value.hint == "choose another version of one, or name it in pypi.exclude"
+
+
+@pytest.mark.parametrize("stored", ["one-1.0-py3-none-any.whl", "0123abcd"])
+def test_the_wheel_is_named_once(stored: str, tmp_path: Path) -> None:
+    good = environment_of(make_wheel(tmp_path, "one", "1.0", pack=pack))
+    other = make_wheel(tmp_path / "o", "two", "1.0", pack=pack).rename(tmp_path / stored)
+    (wheel,) = good.lock.artifacts
+    scheme = Scheme(prefix="opt/env", python="3.11")
+    with pytest.raises(ArtifactError) as caught, other.open("rb") as archive:
+        installed_entries(other, archive, scheme, wheel)
+    assert str(caught.value) == "one-1.0-py3-none-any.whl: it holds two-1.0, not one 1.0"
 
 
 @pytest.mark.parametrize(

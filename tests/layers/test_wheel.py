@@ -312,6 +312,45 @@ def test_malformed_records(record: bytes, tmp_path: Path) -> None:
     assert record.startswith((b"a", b'"open'))  # odd, but text
 
 
+@pytest.mark.parametrize("data", [{}, {"data/x": b""}])
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("../../../../../etc/passwd,,", "leads out of the environment"),
+        ("demo/../../../../../../../etc/passwd,,", "leads out of the environment"),
+        ("../../../../env2/x,,", "leads out of the environment"),
+        ("/etc/passwd,,", "leads out of the environment"),
+        ("/opt/env/bin/x,,", "leads out of the environment"),
+        (",,", "names no path"),
+        ("a\x07b,,", "names no path"),
+        ("garbage", "has 1 columns"),
+        ("demo.py,sha256=x,1,2", "has 4 columns"),
+        ("demo.py,nothing,1", "has no hash and size"),
+        ("demo.py,sha256=x,many", "has no hash and size"),
+    ],
+)
+def test_a_row_that_lies_is_named(
+    row: str, message: str, data: dict[str, bytes], tmp_path: Path
+) -> None:
+    members = wheel_members("demo", "1.0", {"demo.py": CODE}, data=data)
+    members[-1] = Member(members[-1].name, members[-1].data + row.encode() + b"\n")
+    path = tmp_path / "demo-1.0-py3-none-any.whl"
+    path.write_bytes(make_zip(members))
+    with pytest.raises(ArtifactError, match=message) as caught:
+        entries_of(path)
+    assert repr(row) in caught.value.message
+
+
+def test_a_record_is_kept_as_it_is(tmp_path: Path) -> None:
+    """Its quotes, its line ends and a row that leads to another place of the environment."""
+    members = wheel_members("demo", "1.0", {"demo.py": CODE})
+    record = b'"demo.py",,\r\n\r\n../../../bin/demo,md5=0,12\r\n'
+    members[-1] = Member(members[-1].name, record)
+    path = tmp_path / "demo-1.0-py3-none-any.whl"
+    path.write_bytes(make_zip(members))
+    assert data_of(entries_of(path)[f"{INFO}/RECORD"]).startswith(record)
+
+
 # --- what is refused ---
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -26,9 +28,6 @@ from envlock.lock.model import (
 )
 
 from .locks import LOCK, deb, wheel
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SHOWN = "locks/a.linux-64.lock.json"
 TEXT = dump_lock(LOCK)
@@ -88,7 +87,9 @@ _locks = st.builds(
     Lock,
     name=_name,
     platform=st.sampled_from(["linux-64", "linux-aarch64"]),
-    spec=st.dictionaries(_text, _json, max_size=3),
+    spec=st.dictionaries(_text, _json, max_size=3).map(
+        lambda more: {**more, "python": "3.11", "platform": {"glibc": "2.36"}}
+    ),
     artifacts=st.lists(_artifacts(), max_size=4, unique_by=lambda a: (a.kind, a.name, a.file)).map(
         lambda found: tuple(sorted(found, key=lambda a: (a.kind, a.name, a.file)))
     ),
@@ -443,3 +444,65 @@ def test_views() -> None:
     assert [a.name for a in LOCK.of_kind("debian")] == ["gcc", "libc6"]
     assert LOCK.python == "3.11"
     assert deb("gcc") in LOCK.artifacts
+
+
+SHAPES: dict[str, Any] = {
+    "image": "x",
+    "image.env": {"A": 5},
+    "image.env.": {"A=B": "c"},
+    "image.labels": {"a": 5},
+    "image.user": 5,
+    "image.workdir": ["/app"],
+    "image.command": "python3",
+    "image.entrypoint": [1],
+    "image.layers": [],
+    "image.layers.": {"budget": "40"},
+    "image.layers.budget": True,
+    "platform": "linux-64",
+    "platform.": {"cuda": 12.4},
+    "python": "../../../etc",
+    "debian": ["x"],
+    "debian.suite": 12,
+    "debian.packages": "gcc",
+    "debian.alternatives": {"/usr/bin/cc": 1},
+    "pypi": {"dependencies": "torch"},
+    "description": 3,
+    "checks": {"import": "torch"},
+    "checks.": [{"import": 5}],
+    "overrides": ["x"],
+    "overrides.": [{"package": "x", "adds": "y"}],
+}
+
+
+@pytest.mark.parametrize("place", SHAPES)
+def test_a_spec_of_wrong_shape_fails_even_with_right_seals(place: str) -> None:
+    spec = json.loads(json.dumps(LOCK.spec))
+    *way, last = place.rstrip(".").split(".")
+    inner = spec
+    for step in way:
+        inner = inner.setdefault(step, {})
+    inner[last] = SHAPES[place]
+    with pytest.raises(StaleLockError, match=r"changed by hand: spec\.") as caught:
+        parse_lock(dump_lock(replace(LOCK, spec=spec)), SHOWN)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("key", ["python", "platform"])
+def test_a_spec_without_what_the_builder_reads(key: str) -> None:
+    spec = {name: value for name, value in LOCK.spec.items() if name != key}
+    with pytest.raises(StaleLockError, match=f"spec.{key} is missing"):
+        parse_lock(dump_lock(replace(LOCK, spec=spec)), SHOWN)
+
+
+def test_a_lock_for_no_platform() -> None:
+    with pytest.raises(StaleLockError, match="linux-65 is no platform"):
+        parse_lock(dump_lock(replace(LOCK, platform="linux-65")), SHOWN)
+
+
+def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for place in (pipe, tmp_path, Path("/dev/zero")):
+        with pytest.raises(LockError, match="no regular file") as caught:
+            load_lock(place)
+        assert caught.value.where == str(place)

@@ -50,7 +50,12 @@ ADDED = {
         "checks must be a list, not 'torch'",
         "",
     ),
-    "nothing for a mapping": ("pypi:\n", "6:6", "pypi must be a mapping, not empty", ""),
+    "nothing for a mapping": (
+        "pypi:\n",
+        "6:6",
+        "pypi is empty",
+        "remove the key or write a mapping",
+    ),
     "a list for a mapping": ("image: []\n", "6:8", "image must be a mapping, not a list", ""),
     "missing key": (
         "debian:\n  suite: bookworm\n",
@@ -322,7 +327,7 @@ def test_missing_at_the_top(line: str, message: str, hint: str) -> None:
         ('"3.11"', "3.10", "5:9", "3.10 is the number 3.1 to YAML"),
         ('"3.11"', '"3.11\\n"', "5:9", "is not understood"),
         ('"3.11"', '"3"', "5:9", "'3' is not understood"),
-        ('"3.11"', "", "5:8", "python must be a text, not empty"),
+        ('"3.11"', "", "5:8", "python is empty"),
     ],
 )
 def test_the_head(old: str, new: str, place: str, message: str) -> None:
@@ -394,3 +399,33 @@ def test_moments(text: str, moment: str) -> None:
     newest = read(HEAD + f"exclude-newer: {text}\n").exclude_newer
     assert newest is not None
     assert newest.isoformat() == moment
+
+
+@pytest.mark.parametrize(
+    ("added", "hint"),
+    [
+        ("image: {layers: {budget: 1}}\n", "write a number from 2 to 120"),
+        ("image: {layers: {budget: 500}}\n", "write a number from 2 to 120"),
+        ("image: {command: []}\n", "write at least one item"),
+        ("image: {command: ['']}\n", "write at least one character"),
+        (f"description: {'x' * 501}\n", "write at most 500 characters"),
+        (
+            "debian: {suite: bookworm, packages: [gcc, gcc]}\n",
+            "'gcc' stands there twice: remove one",
+        ),
+        ("image:\n", "remove the key or write a mapping"),
+        ("pypi: {dependencies: [numpy, ]}\nchecks:\n  -\n", "remove the item or write a mapping"),
+        ("debian: {suite: , packages: [gcc]}\n", "write a text (Codename, such as bookworm)"),
+        ("checks: [{imports: x}]\n", "did you mean 'import'?"),
+        ("checks: [{zzz: x}]\n", "A check has one of version, import, run, gpu."),
+        ("checks: [{}]\n", "A check has one of version, import, run, gpu."),
+        (
+            "checks: [{import: x, run: [y]}]\n",
+            "A check has one of version, import, run, gpu.",
+        ),
+    ],
+)
+def test_hints_say_what_to_write(added: str, hint: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        read(HEAD + added)
+    assert (caught.value.hint or "").startswith(hint)

@@ -203,9 +203,8 @@ class _Packing:
 def _check_clashes(lock: Lock, paths: Mapping[str, Path]) -> None:
     """Raise ArtifactError if two wheels install different files at one path."""
     scheme = Scheme(prefix=PREFIX, python=lock.python)
-    hint = "one of the two must go: name it in pypi.exclude, or choose other versions"
     owners: dict[str, tuple[tuple[int, int], str]] = {
-        entry.path: (fingerprint(entry), "the environment itself")
+        entry.path: (fingerprint(entry), _ITSELF)
         for entry in environment_entries(plan_layers(lock)[-1])
         if entry.kind != "dir"
     }
@@ -213,17 +212,44 @@ def _check_clashes(lock: Lock, paths: Mapping[str, Path]) -> None:
         for file, mark in _marks(wheel, paths[wheel.sha256], scheme):
             known, owner = owners.setdefault(file, (mark, wheel.name))
             if known != mark:
-                raise ArtifactError(
-                    f"{owner} and {wheel.name} both install /{file}, and differently", hint=hint
-                )
+                raise _same_path(owner, wheel.name, file)
     for path, (_, name) in owners.items():
         for parent in _parents(path):
             if parent in owners:
-                raise ArtifactError(
-                    f"{owners[parent][1]} installs the file /{parent}, and {name} the file "
-                    f"/{path} below it",
-                    hint=hint,
-                )
+                raise _below(owners[parent][1], parent, name, path)
+
+
+_ITSELF = "the environment itself"
+_GO = "one of the two must go: name it in pypi.exclude, or choose other versions"
+
+
+def _same_path(owner: str, other: str, file: str) -> ArtifactError:
+    if owner == _ITSELF:
+        return ArtifactError(f"{other} installs /{file}, a file of {_ITSELF}", hint=_leave(other))
+    return ArtifactError(f"{owner} and {other} both install /{file}, and differently", hint=_GO)
+
+
+def _below(owner: str, parent: str, other: str, path: str) -> ArtifactError:
+    """Return the error for a file of ``other`` at ``path`` below ``owner``'s file ``parent``."""
+    if owner == other:
+        return ArtifactError(
+            f"the wheel of {owner} is malformed: it installs /{parent} as a file, and /{path} "
+            "below it",
+            hint=_leave(owner),
+        )
+    if owner == _ITSELF:
+        message = f"{other} installs /{path}, but /{parent} is no folder in {_ITSELF}"
+        return ArtifactError(message, hint=_leave(other))
+    if other == _ITSELF:
+        message = f"{owner} installs the file /{parent}, which is a folder of {_ITSELF} (/{path})"
+        return ArtifactError(message, hint=_leave(owner))
+    return ArtifactError(
+        f"{owner} installs the file /{parent}, and {other} the file /{path} below it", hint=_GO
+    )
+
+
+def _leave(name: str) -> str:
+    return f"choose another version of {name}, or name it in pypi.exclude"
 
 
 def _marks(wheel: Artifact, path: Path, scheme: Scheme) -> list[tuple[str, tuple[int, int]]]:

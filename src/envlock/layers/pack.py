@@ -119,7 +119,10 @@ def installed_entries(
     try:
         return wheel_entries(path, archive, scheme, name=wheel.name, version=wheel.version)
     except ArtifactError as error:
-        message = error.message.replace(path.name, wheel.file)
+        message = error.message.removeprefix(f"{path.name}: ")
+        if message.startswith(f"{path.name} "):
+            message = f"it {message.removeprefix(path.name).lstrip()}"
+        message = message.replace(path.name, "the wheel")
         raise ArtifactError(message, where=wheel.file, hint=error.hint) from None
 
 

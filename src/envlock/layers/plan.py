@@ -58,7 +58,8 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
 
     Raises UsageError if the budget leaves no room for the layers that must be.
     """
-    budget = int(lock.spec.get("image", {}).get("layers", {}).get("budget", DEFAULT_BUDGET))
+    image = lock.spec.get("image", {})
+    budget = image.get("layers", {}).get("budget", DEFAULT_BUDGET)
     debs, wheels = lock.of_kind("debian"), lock.of_kind("pypi")
     room = budget - bool(debs) - 1
     if room < 0:
@@ -80,7 +81,6 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     ]
     if debs:
         layers.insert(0, _os_layer(lock, debs))
-    image = lock.spec.get("image", {})
     own = [(key, str(image[key])) for key in ("user", "workdir") if image.get(key)]
     if wheels:
         own.append(("interpreter", "/usr/bin"))

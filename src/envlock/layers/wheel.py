@@ -13,6 +13,7 @@ import configparser
 import csv
 import hashlib
 import io
+import posixpath
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ INSTALLER = b"envlock\n"
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 _ENTRY_POINT = re.compile(r"^([\w.]+)\s*:\s*([\w.]+)\s*(?:\[[^\]]*\])?$")
 _SCRIPT_NAME = re.compile(r"^[A-Za-z0-9_.][A-Za-z0-9_.+-]*$")
+_RECORD_HASH = re.compile(r"(?:[A-Za-z0-9_]+=[A-Za-z0-9_=+/-]+)?")
+_RECORD_SIZE = re.compile(r"[0-9]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_METADATA = 64 * 1024 * 1024
 _VERSION = re.compile(  # the version scheme of PEP 440, appendix B, and "_" as wheels write "-"
     r"v?(?:(?P<epoch>\d+)[!_])?(?P<release>\d+(?:\.\d+)*)"
@@ -255,6 +259,7 @@ class _Wheel:
         csv.writer(tail, lineterminator="\n").writerows(sorted(rows))
         original = self._files[f"{self._dist_info}/RECORD"].member
         path = f"{self._installed}/RECORD"
+        read = self._record_rows()
         gone = {f"{self._dist_info}/{name}" for name in ("INSTALLER", *_SIGNATURES)}
         gone |= {name for name in self._files if name.startswith(f"{self._data}/")}
         if not gone & self._files.keys():
@@ -262,14 +267,38 @@ class _Wheel:
             glue = b"" if last in {b"\n", b""} else b"\n"
             joined = Joined(original, glue + tail.getvalue().encode())
             return Entry(path=path, kind="file", mode=0o644, content=joined)
+        kept = [row for row in read if row[0] not in gone]
+        head = io.StringIO()
+        csv.writer(head, lineterminator="\n").writerows(kept)
+        return regular(path, (head.getvalue() + tail.getvalue()).encode())
+
+    def _record_rows(self) -> list[list[str]]:
+        """Return the rows of the wheel's RECORD; none leads out of the environment."""
         try:
             read = list(csv.reader(io.StringIO(self._text("RECORD"), newline="")))
         except csv.Error as error:
             raise ArtifactError(f"{self._file}: its RECORD is malformed ({error})") from error
-        kept = [row for row in read if row and row[0] not in gone]
-        head = io.StringIO()
-        csv.writer(head, lineterminator="\n").writerows(kept)
-        return regular(path, (head.getvalue() + tail.getvalue()).encode())
+        rows = [row for row in read if row]
+        for row in rows:
+            wrong = self._wrong_row(row)
+            if wrong:
+                shown = ",".join(row)[:200]
+                raise ArtifactError(f"{self._file}: the row {shown!r} of its RECORD {wrong}")
+        return rows
+
+    def _wrong_row(self, row: list[str]) -> str | None:
+        """Say what is wrong with a row ("Recording installed projects", the RECORD file)."""
+        if len(row) != 3:
+            return f"has {len(row)} columns, not 3"
+        path, sha256, size = row
+        if not path or _CONTROL.search(path):
+            return "names no path"
+        if not _RECORD_HASH.fullmatch(sha256) or not _RECORD_SIZE.fullmatch(size):
+            return "has no hash and size"
+        place = posixpath.normpath(posixpath.join("/", self._scheme.site_packages, path))
+        if path.startswith("/") or not place.startswith(f"/{self._scheme.prefix}/"):
+            return "leads out of the environment"
+        return None
 
     def _row(self, entry: Entry) -> tuple[str, str, str]:
         """Return a RECORD row: path relative to site-packages, hash and size."""

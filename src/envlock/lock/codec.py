@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import stat
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ from envlock.lock.model import (
     MaintainerScript,
     VoidedRequirement,
 )
+from envlock.lock.shape import check_spec
+from envlock.platforms import PLATFORMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +59,8 @@ def dump_lock(lock: Lock) -> str:
 def load_lock(path: Path) -> Lock:
     """Read a lock file; raises LockError, or StaleLockError if its seals are broken."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for ever
+            raise LockError("the lock cannot be read: it is no regular file", where=str(path))
         text = path.read_text("utf-8")
     except FileNotFoundError:
         raise LockError(
@@ -165,6 +170,9 @@ def _lock(value: dict[str, Any]) -> Lock:
     )
     if value["input"] != lock.input:
         raise ValueError("its spec section does not have the hash that stands under 'input'")
+    if lock.platform not in PLATFORMS:
+        raise ValueError(f"{lock.platform} is no platform")
+    check_spec(lock.spec)
     return lock
 
 

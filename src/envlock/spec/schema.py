@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from envlock.errors import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from envlock.spec.document import Document, Mark, Place
 
@@ -81,6 +81,8 @@ def _complaint(document: Document, error: Any) -> tuple[Any, str, str | None]:
     mark = document.mark(place)
     name = _dotted(place)
     kind = error.validator
+    if error.instance is None and kind in {"type", "const", "enum"} and place:
+        return mark.value, f"{name} is empty", _fill(error, place)
     if kind == "additionalProperties":
         return _unknown_key(document, error, place)
     if kind == "type":
@@ -108,6 +110,8 @@ def _unknown_key(document: Document, error: Any, place: Place) -> tuple[Any, str
     close = difflib.get_close_matches(unknown[0], known, n=1)
     inside = f" in {_dotted(place)}" if place else ""
     hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+    if not close and error.schema.get("maxProperties") == 1:
+        hint = _hint(error) or hint
     return document.mark((*place, unknown[0])).key, f"unknown key {unknown[0]!r}{inside}", hint
 
 
@@ -136,7 +140,67 @@ def _example(error: Any) -> str:
 
 
 def _hint(error: Any) -> str | None:
-    return error.schema.get("description") if isinstance(error.schema, dict) else None
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    limits: dict[str, Callable[[dict[str, Any]], str]] = {
+        "minimum": _range,
+        "maximum": _range,
+        "minItems": lambda s: f"write {_at_least(s['minItems'], 'item')}",
+        "minLength": lambda s: f"write {_at_least(s['minLength'], 'character')}",
+        "maxLength": lambda s: f"write at most {s['maxLength']} characters",
+        "uniqueItems": lambda _: _twice(error.instance),
+    }
+    if error.validator in limits:
+        return limits[error.validator](schema)
+    described: str | None = schema.get("description")
+    if error.validator == "minProperties" and "maxProperties" not in schema:
+        needed = f"write {_at_least(schema['minProperties'], 'key')}"
+        return f"{needed}: {described}" if described else needed
+    return described
+
+
+def _range(schema: dict[str, Any]) -> str:
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if least is None or most is None:
+        return f"write a number of at {'most' if least is None else 'least'} {least or most}"
+    return f"write a number from {least} to {most}"
+
+
+def _at_least(number: int, thing: str) -> str:
+    return f"at least {'one' if number == 1 else number} {thing}{'s' if number > 1 else ''}"
+
+
+def _twice(items: list[Any]) -> str:
+    twice = next(item for number, item in enumerate(items) if item in items[:number])
+    return f"{_shown(twice)} stands there twice: remove one"
+
+
+def _fill(error: Any, place: Place) -> str:
+    """Return the hint for a key, or a list's item, without a value."""
+    if error.validator == "type":
+        wanted = _TYPE_NAMES.get(str(error.validator_value), str(error.validator_value))
+    else:
+        wanted = _one_of(error.schema.get("enum") or [error.schema["const"]]).partition(" ")[2]
+    described = error.schema.get("description")
+    wanted += f" ({described.rstrip('.')})" if described else ""
+    if place[-1] in _required_keys():
+        return f"write {wanted}"
+    return f"remove the {'key' if isinstance(place[-1], str) else 'item'} or write {wanted}"
+
+
+@functools.cache
+def _required_keys() -> frozenset[str]:
+    """Return the keys that some part of a spec cannot do without."""
+    found: set[str] = set()
+    queue: list[Any] = [_schema()]
+    while queue:
+        part = queue.pop()
+        if isinstance(part, dict):
+            required = part.get("required")
+            found.update(required if isinstance(required, list) else ())
+            queue += part.values()
+        elif isinstance(part, list):
+            queue += part
+    return frozenset(found)
 
 
 def _known_keys(error: Any) -> str | None:

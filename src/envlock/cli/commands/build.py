@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -60,6 +61,8 @@ def build_command(
     asked = list(names or state.project.names())
     if output is not None and len(asked) != 1:
         raise UsageError("-o names one place, but several environments are to be built")
+    if output is not None:
+        _check_output(output)
     documents = []
     for name in asked:
         lock = load_named(state, name, platform)
@@ -78,6 +81,19 @@ def build_command(
     state.output.document({"images": documents})
 
 
+_PACKED = re.compile(r"(?i)\.(tar|tgz|tbz2?|txz|tzst|gz|bz2|xz|zst|lz4|zip|7z)$")
+
+
+def _check_output(output: Path) -> None:
+    """Refuse a name that promises another form than what would lie there."""
+    if output.suffix != ".tar" and _PACKED.search(output.name):
+        raise UsageError(
+            "images are written as a folder or as FILE.tar",
+            where=str(output),
+            hint="the layers in it are compressed already",
+        )
+
+
 def load_named(state: Context, name: str, platform: str | None) -> Lock:
     """Return the lock of an environment; warns where its spec has moved on."""
     from envlock.lock.check import differences
@@ -89,6 +105,11 @@ def load_named(state: Context, name: str, platform: str | None) -> Lock:
     if chosen not in platforms:
         raise UsageError(
             f"{name} is not locked for {chosen}", hint=f"it is for {', '.join(platforms)}"
+        )
+    if platform is None and len(platforms) > 1:
+        state.output.message(
+            f"{name} is locked for {' and '.join(platforms)}; this takes {chosen}, --platform "
+            "chooses another"
         )
     lock = load_lock(state.project.lock(name, chosen))
     spec = state.optional_spec(name)
