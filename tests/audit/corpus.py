@@ -95,7 +95,6 @@ BREAKAGES = (
         "sphinx.jinja2glue needs jinja2.contextfunction",
         "breaks-module",
     ),
-    _breakage("celery==4.4.7 kombu==5.3.7 vine==5.1.0", "celery* needs vine.five"),
 )
 
 POPULAR = (

@@ -39,7 +39,7 @@ def test_a_known_breakage_is_found(breakage: Breakage, tmp_path: Path) -> None:
 
 
 def test_nothing_popular_is_said_to_break(tmp_path: Path) -> None:
-    wheels = _fetch(tmp_path, list(POPULAR))
+    wheels = _fetch(tmp_path, list(POPULAR), "--uploaded-prior-to", "2026-11-20T00:00:00Z")
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     audit = audit_wheels(wheels, target_of(python, "linux-64"))
     claims = audit.of("breaks-import")
