@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
-from envlock.audit import Target, audit_wheels
-from envlock.audit.index.cache import IndexCache
+import pytest
+
+from envlock.audit import Target, audit_wheels, index_wheel
+from envlock.audit.index.cache import IndexCache, decode, encode
+from envlock.audit.index.entries import Entry, record
+from envlock.audit.index.model import WheelIndex
 from tests.audit.making import make_wheel
 
 if TYPE_CHECKING:
@@ -36,3 +41,36 @@ def test_indexes_are_found_by_sha256(tmp_path: Path) -> None:
     assert cache.get("0" * 64) is None
     assert IndexCache(None).get("0" * 64) is None
     assert not cache.has("0" * 64)
+
+
+FACTS = {"kind": "py", "file": "a.py", "open": True, "body": [["i", 1, "x", ""]], "functions": {}}
+
+
+def test_every_byte_of_an_index_counts() -> None:
+    data = encode(WheelIndex(name="a", version="1"), [record("a", FACTS, "00")])
+    assert decode(data).modules["a"] == FACTS
+    for place in (0, 33, 40, len(data) - 3):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        with pytest.raises(ValueError, match="damaged"):
+            decode(bytes(changed))
+
+
+def test_a_module_is_unpacked_when_somebody_looks() -> None:
+    stream = record("a", FACTS).stream
+    entry = Entry({"kind": "py"}, "", b"no stream")
+    assert (entry["kind"], entry.get("open", False)) == ("py", False)
+    with pytest.raises(zlib.error):
+        entry.get("body")
+    entry = Entry({"kind": "py"}, "", stream)
+    assert entry["body"] == FACTS["body"]
+    assert entry.get("strings") is None
+    assert set(entry) == {"kind", "body", "functions"}
+    assert len(Entry({"kind": "so"}, "", b"")) == 1
+    with pytest.raises(KeyError):
+        Entry({"kind": "so"}, "", b"")["body"]
+
+
+def test_texts_that_no_encoding_knows_survive(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "app", {"app.py": "if x == '\\ud800':\n    import absent\n"})
+    assert index_wheel(wheel).modules["app"]["body"]

@@ -1,26 +1,32 @@
 """Indexes kept by the wheel's sha256 and the index format.
 
-A file is a sequence of zlib streams: the wheel's own facts, then its modules in portions, as
-the workers made them.  Nothing is decoded only to be written again.
+A file is a digest of the rest, the length of the directory, the directory (the wheel's own
+facts and what is always wanted of its modules) and each module's own zlib stream.  A stream is
+read when its module is looked at, and copied as it is where another wheel has the same source.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 import zlib
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from envlock.audit.index.entries import Entry
 from envlock.audit.index.model import FORMAT, WheelIndex
 from envlock.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from envlock.audit.index.entries import Record
 
 _TUPLES = ("requires", "extras", "namespaces", "pth", "paths", "entry_points", "notes")
 _LENGTH = struct.Struct("<I")
+_DIGEST = 32
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error, struct.error)
 
 
@@ -57,36 +63,36 @@ class IndexCache:
         return self._folder / f"{sha256}.{FORMAT}.index"
 
 
-def pack(value: Any) -> bytes:
-    """Return JSON's types as one compressed piece."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, check_circular=False)
-    return zlib.compress(text.encode("utf-8", "surrogatepass"), 1)
-
-
-def unpack(piece: bytes) -> Any:
-    """Read what :func:`pack` wrote."""
-    return json.loads(zlib.decompress(piece).decode("utf-8", "surrogatepass"))
-
-
-def encode(index: WheelIndex, portions: Sequence[bytes]) -> bytes:
-    """Return the file of an index whose modules are in packed ``portions``."""
-    bare = pack(asdict(replace(index, modules={})))
-    return b"".join(_LENGTH.pack(len(piece)) + piece for piece in (bare, *portions))
+def encode(index: WheelIndex, records: Iterable[Record]) -> bytes:
+    """Return the file of an index whose modules are ``records``."""
+    ordered = sorted(records, key=lambda record: record.module)
+    directory = {
+        "wheel": asdict(replace(index, modules={})),
+        "modules": [[one.module, one.head, one.digest, len(one.stream)] for one in ordered],
+    }
+    text = json.dumps(directory, separators=(",", ":"), ensure_ascii=False)
+    packed = zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
+    parts = [_LENGTH.pack(len(packed)), packed, *(record.stream for record in ordered)]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return b"".join([digest.digest(), *parts])
 
 
 def decode(data: bytes) -> WheelIndex:
-    """Read what :func:`encode` wrote."""
-    pieces, place = [], 0
-    while place < len(data):
-        (length,) = _LENGTH.unpack_from(data, place)
-        place += _LENGTH.size
-        pieces.append(unpack(data[place : place + length]))
-        place += length
-    value: dict[str, Any] = pieces[0]
+    """Read what :func:`encode` wrote; raises ValueError where it is damaged."""
+    if hashlib.sha256(memoryview(data)[_DIGEST:]).digest() != data[:_DIGEST]:
+        raise ValueError("the index is damaged")
+    (length,) = _LENGTH.unpack_from(data, _DIGEST)
+    place = _DIGEST + _LENGTH.size
+    packed = zlib.decompress(memoryview(data)[place : place + length])
+    place += length
+    directory: dict[str, Any] = json.loads(packed.decode("utf-8", "surrogatepass"))
+    wheel: dict[str, Any] = directory["wheel"]
     for name in _TUPLES:
-        value[name] = tuple(value[name])
-    modules: dict[str, Any] = {}
-    for portion in pieces[1:]:
-        modules.update(portion)
-    value["modules"] = dict(sorted(modules.items()))
-    return WheelIndex(**value)
+        wheel[name] = tuple(wheel[name])
+    wheel["modules"] = modules = {}
+    for module, head, digest, size in directory["modules"]:
+        modules[module] = Entry(head, digest, data[place : place + size])
+        place += size
+    return WheelIndex(**wheel)

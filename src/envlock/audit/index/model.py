@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-FORMAT = 8
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT = 9
 """Version of the index; a change makes every cached index be built anew."""
 
 
@@ -16,17 +19,18 @@ class WheelIndex:
 
     name, version, requires, extras: as METADATA says; modules: by dotted name, each with
     ``kind`` (py, pkg, so, so-pkg, skip), ``file``, and for sources the skeleton (``body``,
-    ``functions``, ``open``, ``children``, ``getattr``, ``strings``); namespaces: packages
-    without ``__init__``; pth: top-level modules that a .pth file runs at start-up, and
-    ``paths`` that it adds; entry_points: ``group: name = module:attribute``; notes: what was
-    left out and why; verified: False where only parts of the file were read.
+    ``functions``, ``open``, ``children``, ``getattr``, ``strings``), which is unpacked when
+    it is looked at; namespaces: packages without ``__init__``; pth: top-level modules that a
+    .pth file runs at start-up, and ``paths`` that it adds; entry_points:
+    ``group: name = module:attribute``; notes: what was left out and why; verified: False
+    where only parts of the file were read.
     """
 
     name: str
     version: str
     requires: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
-    modules: dict[str, dict[str, Any]] = field(default_factory=dict)
+    modules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     namespaces: tuple[str, ...] = ()
     pth: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()

@@ -9,21 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envlock.audit.index.cache import encode, pack
+from envlock.audit.index.cache import encode
 from envlock.audit.index.module import SkippedError
 from envlock.audit.index.wheel import LocalArchive, assemble, index_members, members_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from envlock.audit.index.entries import Record
     from envlock.audit.index.layout import Member
     from envlock.progress import Task
 
 _PORTION = 2 * 1024 * 1024
 _WORTH_A_POOL = 3 * 1024 * 1024
 
-Part = tuple[bytes, list[str], list[tuple[str, str]]]
-"""Packed modules, notes, and each module with its kind."""
+Part = tuple[list["Record"], list[str]]
+"""Packed modules, and notes on those that were left out."""
 
 
 @dataclass(slots=True)
@@ -35,8 +36,7 @@ class _Job:
     archive: LocalArchive
     portions: list[list[Member]]
     sizes: list[int]
-    packed: list[bytes]
-    kinds: dict[str, str]
+    records: list[Record]
     notes: list[str]
     left: int
 
@@ -60,10 +60,11 @@ def index_all(
 
     def finish(work: _Job) -> None:
         named = fallback.get(work.key, _named(work))
-        index = assemble(work.archive, work.kinds, work.notes, fallback=named)
+        kinds = {record.module: str(record.head["kind"]) for record in work.records}
+        index = assemble(work.archive, kinds, sorted(work.notes), fallback=named)
         work.archive.close()
-        done(work.key, encode(index, work.packed))
-        work.packed = []
+        done(work.key, encode(index, work.records))
+        work.records = []
 
     if jobs > 1 and sum(sum(work.sizes) for work in works) > _WORTH_A_POOL:
         _in_processes(works, finish, jobs, task)
@@ -75,7 +76,7 @@ def index_all(
 def _prepare(key: str, path: Path) -> _Job:
     archive = LocalArchive(path)
     portions, sizes = _portions(archive, list(members_of(archive).values()))
-    return _Job(key, path, archive, portions, sizes, [], {}, [], len(portions))
+    return _Job(key, path, archive, portions, sizes, [], [], len(portions))
 
 
 def _portions(archive: LocalArchive, members: list[Member]) -> tuple[list[list[Member]], list[int]]:
@@ -94,7 +95,7 @@ def _portions(archive: LocalArchive, members: list[Member]) -> tuple[list[list[M
 def _here(works: Sequence[_Job], finish: Callable[[_Job], None], task: Task | None) -> None:
     for work in works:
         for portion, size in zip(work.portions, work.sizes, strict=True):
-            _add(work, _made(work.archive, portion))
+            _add(work, index_members(work.archive, portion))
             if task is not None:
                 task.advance(size)
         finish(work)
@@ -128,9 +129,8 @@ def _in_processes(
 
 
 def _add(work: _Job, part: Part) -> None:
-    work.packed.append(part[0])
+    work.records.extend(part[0])
     work.notes.extend(part[1])
-    work.kinds.update(part[2])
     work.left -= 1
 
 
@@ -142,15 +142,9 @@ def _quick() -> None:
 def _portion(path: str, members: list[Member]) -> Part:
     archive = LocalArchive(Path(path))
     try:
-        return _made(archive, members)
+        return index_members(archive, members)
     finally:
         archive.close()
-
-
-def _made(archive: LocalArchive, members: list[Member]) -> Part:
-    modules, notes = index_members(archive, members)
-    kinds = [(name, str(entry["kind"])) for name, entry in modules.items()]
-    return pack(modules), notes, kinds
 
 
 def _named(work: _Job) -> tuple[str, str]:

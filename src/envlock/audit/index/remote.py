@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from typing import IO, TYPE_CHECKING, cast
 
-from envlock.audit.index.cache import decode, encode, pack
+from envlock.audit.index.cache import decode, encode
 from envlock.audit.index.module import SOURCE_LIMIT
 from envlock.audit.index.wheel import LocalArchive, assemble, index_members, members_of
 from envlock.errors import FetchError
@@ -34,10 +34,10 @@ def index_remote(url: str, session: requests.Session) -> WheelIndex:
     archive = LocalArchive(cast("IO[bytes]", stream))
     members = members_of(archive)
     stream.prefetch(_wanted(archive, members))
-    modules, notes = index_members(archive, members.values())
-    kinds = {name: str(entry["kind"]) for name, entry in modules.items()}
+    records, notes = index_members(archive, members.values())
+    kinds = {record.module: str(record.head["kind"]) for record in records}
     bare = assemble(archive, kinds, notes, verified=False)
-    return decode(encode(bare, [pack(modules)]))
+    return decode(encode(bare, records))
 
 
 def _wanted(archive: LocalArchive, members: dict[str, Member]) -> list[tuple[int, int]]:

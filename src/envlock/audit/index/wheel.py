@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import warnings
 import zipfile
@@ -9,6 +10,7 @@ import zlib
 from email.parser import Parser
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from envlock.audit.index.entries import record
 from envlock.audit.index.layout import installed_name, modules_in, namespaces_in
 from envlock.audit.index.model import WheelIndex
 from envlock.audit.index.module import SOURCE_LIMIT, SkippedError, index_source
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from envlock.audit.index.entries import Record
     from envlock.audit.index.layout import Member
 
 _METADATA_LIMIT = 16 * 1024 * 1024
@@ -84,28 +87,33 @@ def members_of(archive: Archive) -> dict[str, Member]:
     return modules_in(names)
 
 
-def index_members(
-    archive: Archive, members: Iterable[Member]
-) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Return the indexes of modules by name, and notes on those that were left out."""
-    found: dict[str, dict[str, Any]] = {}
+def index_members(archive: Archive, members: Iterable[Member]) -> tuple[list[Record], list[str]]:
+    """Return the packed indexes of modules, and notes on those that were left out."""
+    found: list[Record] = []
     notes: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for member in members:
             entry: dict[str, Any] = {"kind": member.kind, "file": member.file}
+            digest = ""
             if member.read:
                 try:
                     source = archive.read(member.file, SOURCE_LIMIT)
                     package = member.kind == "pkg"
                     entry.update(index_source(source, member.module, package=package))
+                    digest = digest_of(source)
                 except SkippedError as error:
                     entry["kind"] = "skip"
                     notes.append(f"{member.file}: {error}")
             elif member.kind in {"py", "pkg"}:
                 entry["kind"] = "skip"
-            found[member.module] = entry
+            found.append(record(member.module, entry, digest))
     return found, notes
+
+
+def digest_of(source: bytes) -> str:
+    """Return what two sources with the same index share; the zip's CRC could be arranged."""
+    return hashlib.sha256(source).hexdigest()
 
 
 def assemble(

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from envlock.audit.model import Kind, Need, Place
     from envlock.audit.resolve.values import Value
 
@@ -118,7 +120,7 @@ class Module:
     """A module under way or done."""
 
     name: str
-    entry: dict[str, Any]
+    entry: Mapping[str, Any]
     names: Names = field(default_factory=Names)
     status: str = "new"
     open: bool = False

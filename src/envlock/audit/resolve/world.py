@@ -8,7 +8,7 @@ from envlock.audit.model import normalize
 from envlock.audit.resolve.stdlib import StandardLibrary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from envlock.audit.index.model import WheelIndex
     from envlock.audit.model import Target
@@ -27,7 +27,7 @@ class World:
         self.target = target
         self.indexes = list(indexes)
         self.stdlib = StandardLibrary(target)
-        self.modules: dict[str, dict[str, Any]] = {}
+        self.modules: dict[str, Mapping[str, Any]] = {}
         self.owner: dict[str, WheelIndex] = {}
         self.spaces: set[str] = set()
         self.injected: set[str] = set()
@@ -156,7 +156,7 @@ class World:
         return owner.version if owner else None
 
 
-def _texts(entry: dict[str, Any]) -> set[str]:
+def _texts(entry: Mapping[str, Any]) -> set[str]:
     """Return the texts that stand in a module's skeleton: what a start-up hook may put there."""
     found: set[str] = set(entry.get("strings", ()))
     stack: list[Any] = [entry.get("body", []), *entry.get("functions", {}).values()]
