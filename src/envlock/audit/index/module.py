@@ -6,32 +6,13 @@ import ast
 import re
 from typing import Any
 
+from envlock.audit.index.dynamic import aliases, makes_children, makes_names, may_make_names
 from envlock.audit.index.skeleton import Skeleton
 from envlock.audit.index.targets import bound_names
 from envlock.audit.index.uses import Uses
 
 SOURCE_LIMIT = 4 * 1024 * 1024
 """Sources longer than this many bytes are not read."""
-
-_DYNAMIC_NAMES = re.compile(
-    r"globals\(\)\s*(\[[^\]]*\]\s*=[^=]|\.update|\.setdefault|\.__|[,)])|(?<!\w)globals\(\)\s*$"
-    r"|locals\(\)\s*(\[|\.update)|vars\(\)\s*(\[|\.update)"
-    r"|sys\.modules\s*\[\s*__(name|package)__\s*\]|sys\.modules\.get\(__name__|del sys\.modules"
-    r"|setattr\(\s*(sys\.modules|\w*mod(ule)?\b|this\b|__name__)|^[ \t]*exec\("
-    r"|import_module\(__(name|package)__\)|__import__\(__name__\)"
-    r"|\battach(_stub)?\(|for \w+ in dir\(",
-    re.MULTILINE,
-)
-_DYNAMIC_CHILDREN = re.compile(
-    r"sys\.modules\s*\[\s*[^\]\s\"'][^\]]*\]\s*=[^=]|sys\.modules\[f|modules\.update\("
-    r"|sys\.modules\[[\"'][^\]]*[\"']\s*[+%.]|modules\.setdefault\(|meta_path|^[ \t]*__path__\b"
-    r"|__path__\s*[.+=]|sys\.path\b|\bmodules\[[^\]]*\]\s*=[^=]",
-    re.MULTILINE,
-)
-_ALIAS = re.compile(r"sys\.modules\[f[\"']([\w.]+)\.\{(\w+)\}[\"']\]\s*=\s*sys\.modules\[\2\]")
-_HINTS = ("globals(", "locals(", "vars(", "sys.modules", "exec(", "setattr(", "dir(",
-          "import_module(__", "attach", "__import__(__")  # fmt: skip
-_CHILD_HINTS = ("modules", "meta_path", "__path__", "sys.path")
 
 
 class SkippedError(Exception):
@@ -58,17 +39,14 @@ def _index(source: bytes, module: str, package: bool) -> dict[str, Any]:
     tree = ast.parse(source)
     text = source.decode("utf-8", "replace")
     base = module if package else module.rpartition(".")[0]
-    skeleton = Skeleton(tree, text, Uses(text), base)
+    skeleton = Skeleton(tree, text, Uses(source, text), base)
     found: dict[str, Any] = {"body": skeleton.body, "functions": skeleton.functions}
     own = f"setattr({module.rpartition('.')[2]}," in text
-    if own or (
-        any(hint in text for hint in _HINTS)
-        and _DYNAMIC_NAMES.search(_eager(tree, text, skeleton.decided))
-    ):
+    if own or (may_make_names(text) and makes_names(_eager(tree, text, skeleton.decided))):
         found["open"] = True
     if "sys.modules[f" in text:
-        found["aliases"] = sorted(match[1] for match in _ALIAS.finditer(text))
-    if any(hint in text for hint in _CHILD_HINTS) and _DYNAMIC_CHILDREN.search(text):
+        found["aliases"] = aliases(text)
+    if makes_children(text):
         found["children"] = True
     if skeleton.globals:
         found["globals"] = sorted(skeleton.globals)

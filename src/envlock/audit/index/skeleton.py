@@ -26,9 +26,9 @@ Each statement becomes a node, a list that JSON can hold; ``line`` counts from 1
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING, Any
 
+from envlock.audit.index.dynamic import SCANS, scans_and_loads
 from envlock.audit.index.expressions import UNKNOWN, dotted, reduce
 from envlock.audit.index.handlers import exception_types, handler_types
 from envlock.audit.index.prune import prune
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 
 Node = list[Any]
 
-_SCANS = re.compile(r"\b(listdir|scandir|iterdir|r?glob|iter_modules|walk_packages|walk)\b")
-_LOADS = re.compile(r"\b(import_module|exec_module|__import__|load_module|find_module)\b")
-
 
 class Skeleton:
     """Builds the nodes of one module and its table of functions."""
@@ -54,7 +51,7 @@ class Skeleton:
         self.functions: dict[str, Node] = {}
         self.globals: set[str] = set()
         self.decided: list[tuple[int, int]] = []
-        self._scans = bool(_SCANS.search(text)) and bool(_LOADS.search(text))
+        self._scans = scans_and_loads(text)
         self._lazy_annotations = False
         self._qualified: list[str] = []
         self._locals: list[set[str]] = []
@@ -286,7 +283,7 @@ def _scanned(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str] | None:
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute | ast.Name):
             name = inner.attr if isinstance(inner, ast.Attribute) else inner.id
-            scans |= bool(_SCANS.fullmatch(name))
+            scans |= bool(SCANS.fullmatch(name))
             own |= name in {"__file__", "__path__"}
         elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
             name = inner.value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from envlock.audit.index.expressions import dotted
@@ -15,31 +16,31 @@ Node = list[Any]
 
 _LEAVES = frozenset({ast.Constant, ast.Name, ast.Lambda, ast.Load, ast.Store, str, type(None)})
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_DEF = re.compile(r"\bdef\s+([A-Za-z_]\w*)")
-_USE = re.compile(r"[A-Za-z_]\w*(?=[.(])")
-_LINES = re.compile(r"\r\n|\r|\n")
+_DEF = re.compile(r"def(?<!\wdef)\s+([A-Za-z_]\w*)")
 _ALWAYS = frozenset({"import_module", "__import__", "find_spec"})
+
+
+# A word before a dot or a bracket; behind a dot it begins nothing.
+_ANY = re.compile(rb"[A-Za-z_\x80-\xff][\w\x80-\xff]*+(?=[.(])")
+_FIRST = re.compile(rb"(?<![\w.])[A-Za-z_\x80-\xff][\w\x80-\xff]*+(?=[.(])")
 
 
 class Uses:
     """Finds what matters in expressions; lines without a known name are not looked at."""
 
-    def __init__(self, text: str) -> None:
-        words = _imported(text)
-        self.imported = words
+    def __init__(self, source: bytes, text: str) -> None:
+        self.imported = _imported(text)
         self.defined = set(_DEF.findall(text))
-        quiet = words.union(self.defined, _ALWAYS).isdisjoint
-        find = _USE.findall
-        self._hot = {
-            number for number, line in enumerate(_LINES.split(text), 1) if not quiet(find(line))
-        }
+        words = self.imported.union(self.defined, _ALWAYS)
+        self._quiet = {word.encode("utf-8", "replace") for word in words}.isdisjoint
+        self._words = (_ANY if any(word in text for word in _ALWAYS) else _FIRST).findall
+        self._source = source
+        self._ends = list(accumulate(map(len, source.splitlines(keepends=True)), initial=0))
 
     def hot(self, node: ast.stmt | ast.expr) -> bool:
         """Tell whether a node's lines name anything of interest."""
-        first, last = node.lineno, node.end_lineno or node.lineno
-        if first == last:
-            return first in self._hot
-        return not self._hot.isdisjoint(range(first, last + 1))
+        lines = self._source[self._ends[node.lineno - 1] : self._ends[node.end_lineno or 0]]
+        return not self._quiet(self._words(lines))
 
     def of(self, node: ast.expr | None) -> list[Node]:
         """Return the nodes of one expression; conditional parts stay under their condition."""
@@ -128,3 +129,4 @@ def _imported(text: str) -> set[str]:
             clause = clause if end < 0 else clause[:end]
         words.update(_WORD.findall(clause))
     return words
+

@@ -1,0 +1,80 @@
+"""Marks of code that makes names or modules while it runs, found in the text.
+
+Each mark is a plain text that is quickly found or not, and a pattern that begins with it.
+Patterns that begin with anything else would be tried at every character.
+"""
+
+from __future__ import annotations
+
+import re
+
+_NAMES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (hint, re.compile(pattern, re.MULTILINE))
+    for hint, pattern in (
+        ("globals()", r"globals\(\)\s*(\[[^\]]*\]\s*=[^=]|\.update|\.setdefault|\.__|[,)])"),
+        ("globals()", r"globals\(\)(?<!\wglobals\(\))\s*$"),
+        ("locals()", r"locals\(\)\s*(\[|\.update)"),
+        ("vars()", r"vars\(\)\s*(\[|\.update)"),
+        ("sys.modules", r"sys\.modules\s*\[\s*__(name|package)__\s*\]"),
+        ("sys.modules", r"sys\.modules\.get\(__name__"),
+        ("del sys.modules", r"del sys\.modules"),
+        ("setattr(", r"setattr\(\s*(sys\.modules|\w*mod(ule)?\b|this\b|__name__)"),
+        ("exec(", r"^[ \t]*exec\("),
+        ("import_module(__", r"import_module\(__(name|package)__\)"),
+        ("__import__(__name__)", r"__import__\(__name__\)"),
+        ("attach", r"attach(?<!\wattach)(_stub)?\("),
+        (" in dir(", r"for \w+ in dir\("),
+    )
+)
+_CHILDREN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (hint, re.compile(pattern, re.MULTILINE))
+    for hint, pattern in (
+        ("sys.modules", r"sys\.modules\s*\[\s*[^\]\s\"'][^\]]*\]\s*=[^=]"),
+        ("sys.modules[f", r"sys\.modules\[f"),
+        ("modules.update(", r"modules\.update\("),
+        ("sys.modules[", r"sys\.modules\[[\"'][^\]]*[\"']\s*[+%.]"),
+        ("modules.setdefault(", r"modules\.setdefault\("),
+        ("meta_path", r"meta_path"),
+        ("__path__", r"__path__\s*[.+=]"),
+        ("__path__", r"^[ \t]*__path__\b"),
+        ("sys.path", r"sys\.path\b"),
+        ("modules[", r"modules(?<!\wmodules)\[[^\]]*\]\s*=[^=]"),
+    )
+)
+_ALIAS = re.compile(r"sys\.modules\[f[\"']([\w.]+)\.\{(\w+)\}[\"']\]\s*=\s*sys\.modules\[\2\]")
+_SCANS = ("listdir", "scandir", "iterdir", "glob", "iter_modules", "walk")
+_LOADS = ("import_module", "exec_module", "__import__", "load_module", "find_module")
+SCANS = re.compile(r"\b(listdir|scandir|iterdir|r?glob|iter_modules|walk_packages|walk)\b")
+"""Names of functions that list a directory."""
+_LOAD = re.compile(r"\b(import_module|exec_module|__import__|load_module|find_module)\b")
+
+
+def may_make_names(text: str) -> bool:
+    """Tell whether :func:`makes_names` is worth asking."""
+    return any(hint in text for hint, _ in _NAMES)
+
+
+def makes_names(text: str) -> bool:
+    """Tell whether code puts names into its module's namespace unseen."""
+    return _any(_NAMES, text)
+
+
+def makes_children(text: str) -> bool:
+    """Tell whether code puts modules into ``sys.modules`` or changes where they are found."""
+    return _any(_CHILDREN, text)
+
+
+def aliases(text: str) -> list[str]:
+    """Return the packages that get other modules under their name in ``sys.modules``."""
+    return sorted(match[1] for match in _ALIAS.finditer(text))
+
+
+def scans_and_loads(text: str) -> bool:
+    """Tell whether code names both a way to list a directory and one to load a module."""
+    if not any(word in text for word in _LOADS) or not any(word in text for word in _SCANS):
+        return False
+    return bool(SCANS.search(text)) and bool(_LOAD.search(text))
+
+
+def _any(marks: tuple[tuple[str, re.Pattern[str]], ...], text: str) -> bool:
+    return any(hint in text and pattern.search(text) for hint, pattern in marks)
