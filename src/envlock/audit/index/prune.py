@@ -17,8 +17,14 @@ _PROBES = frozenset({"find_spec", "import_module", "__import__", "find_loader"})
 _SMALL = 6
 
 
-def prune(body: list[Node], functions: dict[str, Node]) -> tuple[list[Node], dict[str, Node]]:
-    """Return a module's body and functions as the index keeps them."""
+def prune(
+    body: list[Node], functions: dict[str, Node], *, methods: bool
+) -> tuple[list[Node], dict[str, Node]]:
+    """Return a module's body and functions as the index keeps them.
+
+    methods: keep those that ask for nothing, too; the names in an import hook tell what it
+    may import.
+    """
     facts = {name: _Facts(entry[2]) for name, entry in functions.items()}
     telling = {name for name, fact in facts.items() if fact.tells}
     grew = bool(telling)
@@ -28,6 +34,8 @@ def prune(body: list[Node], functions: dict[str, Node]) -> tuple[list[Node], dic
         telling |= more
     kept: dict[str, Node] = {}
     for name, (line, params, inner, local) in functions.items():
+        if not methods and "." in name and not facts[name].says:
+            continue  # a method's result is not asked for
         whole = name in telling or facts[name].size <= _SMALL or name == "__getattr__"
         trim = _Trim(telling, whole=whole)
         trimmed = trim.block(inner, frozenset(local))
@@ -59,7 +67,7 @@ class _Facts:
     """What the body of one function contains."""
 
     def __init__(self, body: list[Node]) -> None:
-        self.tells = False
+        self.tells = self.says = False
         self.calls: set[str] = set()
         self.size = 0
         self._nodes(body)
@@ -69,8 +77,11 @@ class _Facts:
             self.size += 1
             kind = node[0]
             if kind in _TELLING:
-                self.tells = True
+                self.tells = self.says = True
+            elif kind in {"x", "x!", "s"}:
+                self.says = True
             elif kind == "e":
+                self.says = True
                 self.calls.add(node[3])
                 self.tells |= node[3].rpartition(".")[2] in _PROBES
             elif kind in _COMPOUND:

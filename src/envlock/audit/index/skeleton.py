@@ -56,7 +56,7 @@ class Skeleton:
         self._qualified: list[str] = []
         self._locals: list[set[str]] = []
         body = self.block(tree.body)
-        self.body, self.functions = prune(body, self.functions)
+        self.body, self.functions = prune(body, self.functions, methods="meta_path" in text)
 
     def block(self, statements: Sequence[ast.stmt]) -> list[Node]:
         """Return the nodes of a list of statements."""
@@ -230,12 +230,8 @@ class Skeleton:
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, out: list[Node]) -> None:
         arguments = node.args
-        out.extend(self.uses.all_of(node.decorator_list))
-        out.extend(self.uses.all_of([*arguments.defaults, *arguments.kw_defaults]))
         every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-        if not self._lazy_annotations:
-            notes = [*(one.annotation for one in every), node.returns]
-            out.extend(["x!", *use[1:]] for use in self.uses.all_of(notes) if use[0] == "x")
+        self._signature(node, every, out)
         params = [one.arg for one in every]
         extra = [one.arg for one in (arguments.vararg, arguments.kwarg) if one is not None]
         nested = bool(self._locals)
@@ -258,6 +254,20 @@ class Skeleton:
         key = qualified if qualified not in self.functions else f"{qualified}@{node.lineno}"
         self.functions[key] = entry
         out.append(["D", node.name, key])
+
+    def _signature(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef, every: list[ast.arg], out: list[Node]
+    ) -> None:
+        """Record what runs where a function is defined: decorators, defaults, annotations."""
+        decorators, arguments = node.decorator_list, node.args
+        first = decorators[0].lineno if decorators else node.lineno
+        if not self.uses.hot_lines(first, node.body[0].lineno):
+            return
+        out.extend(self.uses.all_of(decorators))
+        out.extend(self.uses.all_of([*arguments.defaults, *arguments.kw_defaults]))
+        if not self._lazy_annotations:
+            notes = [*(one.annotation for one in every), node.returns]
+            out.extend(["x!", *use[1:]] for use in self.uses.all_of(notes) if use[0] == "x")
 
 
 def _children(statement: ast.stmt) -> list[ast.expr]:

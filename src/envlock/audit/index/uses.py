@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 Node = list[Any]
 
-_LEAVES = frozenset({ast.Constant, ast.Name, ast.Lambda, ast.Load, ast.Store, str, type(None)})
+_LEAVES = frozenset({ast.Constant, ast.Name, ast.Lambda, type(None)})
+_SCALARS = frozenset({"id", "attr", "arg", "ops", "op", "ctx", "conversion", "is_async", "kind",
+                      "str"})  # fmt: skip
+_PARTS: dict[type, tuple[str, ...]] = {
+    kind: tuple(name for name in kind._fields if name not in _SCALARS)
+    for kind in (*ast.expr.__subclasses__(), ast.keyword, ast.comprehension)
+}
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _DEF = re.compile(r"def(?<!\wdef)\s+([A-Za-z_]\w*)")
 _ALWAYS = frozenset({"import_module", "__import__", "find_spec"})
@@ -39,12 +45,16 @@ class Uses:
 
     def hot(self, node: ast.stmt | ast.expr) -> bool:
         """Tell whether a node's lines name anything of interest."""
-        lines = self._source[self._ends[node.lineno - 1] : self._ends[node.end_lineno or 0]]
+        return self.hot_lines(node.lineno, node.end_lineno or node.lineno)
+
+    def hot_lines(self, first: int, last: int) -> bool:
+        """Tell whether lines name anything of interest; they count from 1."""
+        lines = self._source[self._ends[first - 1] : self._ends[last]]
         return not self._quiet(self._words(lines))
 
     def of(self, node: ast.expr | None) -> list[Node]:
         """Return the nodes of one expression; conditional parts stay under their condition."""
-        if node is None or not self.hot(node):
+        if node is None or type(node) in _LEAVES or not self.hot(node):
             return []
         out: list[Node] = []
         stack: list[ast.AST] = [node]
@@ -60,10 +70,12 @@ class Uses:
             else:
                 if kind is ast.Call:
                     self._call(current, out)  # type: ignore[arg-type]
-                for value in current.__dict__.values():
+                fields = current.__dict__
+                for name in _PARTS[kind]:
+                    value = fields[name]
                     if value.__class__ is list:
                         stack.extend(value)
-                    elif isinstance(value, ast.AST):
+                    else:
                         stack.append(value)
         return out
 
@@ -129,4 +141,3 @@ def _imported(text: str) -> set[str]:
             clause = clause if end < 0 else clause[:end]
         words.update(_WORD.findall(clause))
     return words
-
