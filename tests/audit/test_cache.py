@@ -10,7 +10,8 @@ import pytest
 from envlock.audit import Target, audit_wheels, index_wheel
 from envlock.audit.index.cache import IndexCache, decode, encode
 from envlock.audit.index.entries import Entry, record
-from envlock.audit.index.model import WheelIndex
+from envlock.audit.index.model import FORMAT, WheelIndex
+from envlock.audit.index.parallel import index_all
 from tests.audit.making import make_wheel
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def test_the_second_audit_reads_no_wheel(tmp_path: Path) -> None:
     first = audit_wheels([wheel], TARGET, cache=tmp_path / "cache", jobs=1)
     assert audit_wheels([wheel], TARGET, cache=tmp_path / "cache", jobs=1) == first
     kept = sorted(path.suffix for path in (tmp_path / "cache").rglob("*") if path.is_file())
-    assert kept == [".audit", ".index"]
+    assert kept == [".audit", ".index", ".latest"]
 
 
 def test_damaged_entries_are_made_anew(tmp_path: Path) -> None:
@@ -74,3 +75,43 @@ def test_a_module_is_unpacked_when_somebody_looks() -> None:
 def test_texts_that_no_encoding_knows_survive(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "app", {"app.py": "if x == '\\ud800':\n    import absent\n"})
     assert index_wheel(wheel).modules["app"]["body"]
+
+
+def test_the_next_version_reads_only_what_changed(tmp_path: Path) -> None:
+    sources = {"app/__init__.py": "", "app/same.py": "import one\n", "app/other.py": "import two\n"}
+    cache = IndexCache(tmp_path / "cache")
+    old = make_wheel(tmp_path, "app", sources)
+    index_all({"1" * 64: old}, cache.put, jobs=1)
+    # a mark that only a copied record can have
+    records = [
+        record(name, {**entry, "body": [["i", 7, "mark", ""]]}, entry.digest)
+        for name, entry in index_wheel(old).modules.items()
+        if isinstance(entry, Entry)
+    ]
+    cache.put("1" * 64, encode(index_wheel(old), records))
+    changed = {**sources, "app/other.py": "import three\n", "app/new.py": "import one\n"}
+    new = make_wheel(tmp_path, "app", changed, version="2.0")
+    index_all({"2" * 64: new}, cache.put, known=cache.records, jobs=1)
+    found = cache.get("2" * 64)
+    assert found is not None
+    bodies = {name: entry["body"] for name, entry in found.modules.items()}
+    assert bodies["app.same"] == bodies["app"] == [["i", 7, "mark", ""]]
+    assert bodies["app.other"] == [["i", 1, "three", ""]]
+    assert bodies["app.new"] == [["i", 1, "one", ""]]
+    assert found.modules["app.new"]["file"] == "app/new.py"
+
+
+def test_an_index_does_not_depend_on_what_was_there_before(tmp_path: Path) -> None:
+    old = make_wheel(tmp_path, "app", {"app/__init__.py": "import one\n", "app/b.py": "x = 1\n"})
+    new = make_wheel(tmp_path, "app", {"app.py": "import one\n", "b.py": "x = 1\n"}, version="2")
+    cache = IndexCache(tmp_path / "cache")
+    index_all({"1" * 64: old}, cache.put, jobs=1)
+    index_all({"2" * 64: new}, cache.put, known=cache.records, jobs=1)
+    assert cache.get("2" * 64) == index_wheel(new)
+
+
+def test_names_that_are_no_names_have_no_past(tmp_path: Path) -> None:
+    cache = IndexCache(tmp_path)
+    assert cache.records("../up") == cache.records("") == IndexCache(None).records("app") == {}
+    (tmp_path / f"app.{FORMAT}.latest").write_text("../../elsewhere")
+    assert cache.records("app") == {}

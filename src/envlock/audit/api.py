@@ -130,7 +130,7 @@ def load_indexes(
     notes: list[str] = []
     if missing:
         with reporter.task("reading the code of wheels", None, "bytes") as task:
-            notes = index_all(missing, done, jobs=jobs, task=task)
+            notes = index_all(missing, done, known=store.records, jobs=jobs, task=task)
     for key in list(fresh):
         indexes[key] = decode(fresh.pop(key))
     return [indexes[key] for key in paths if key in indexes], notes

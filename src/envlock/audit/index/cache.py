@@ -3,28 +3,33 @@
 A file is a digest of the rest, the length of the directory, the directory (the wheel's own
 facts and what is always wanted of its modules) and each module's own zlib stream.  A stream is
 read when its module is looked at, and copied as it is where another wheel has the same source.
+
+Beside the indexes lies, for each distribution, the sha256 of the wheel that was indexed last:
+most sources of the next version will be the same.  Whoever names his wheel like another one
+takes nothing but that gain, since streams are found by their sources' sha256.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 import zlib
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from envlock.audit.index.entries import Entry
+from envlock.audit.index.entries import Entry, Record
 from envlock.audit.index.model import FORMAT, WheelIndex
+from envlock.audit.model import normalize
 from envlock.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from envlock.audit.index.entries import Record
-
 _TUPLES = ("requires", "extras", "namespaces", "pth", "paths", "entry_points", "notes")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LENGTH = struct.Struct("<I")
 _DIGEST = 32
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error, struct.error)
@@ -56,11 +61,31 @@ class IndexCache:
         path = self._path(sha256)
         if path is not None:
             write_atomically(path, data)
+            latest = self._latest(_parts(data)[0]["name"])
+            if latest is not None:
+                write_atomically(latest, sha256.encode())
+
+    def records(self, name: str) -> dict[tuple[str, str, str], Record]:
+        """Return what the distribution's last wheel had, by module, kind and digest."""
+        latest = self._latest(name)
+        if latest is None:
+            return {}
+        try:
+            path = self._path(latest.read_text("ascii"))
+            found = _parts(path.read_bytes())[1] if path is not None else []
+        except _DAMAGED:
+            return {}
+        return {(one.module, one.head["kind"], one.digest): one for one in found if one.digest}
 
     def _path(self, sha256: str) -> Path | None:
         if self._folder is None or not sha256:
             return None
         return self._folder / f"{sha256}.{FORMAT}.index"
+
+    def _latest(self, name: str) -> Path | None:
+        if self._folder is None or not _NAME.fullmatch(name):
+            return None
+        return self._folder / f"{normalize(name)}.{FORMAT}.latest"
 
 
 def encode(index: WheelIndex, records: Iterable[Record]) -> bytes:
@@ -81,6 +106,15 @@ def encode(index: WheelIndex, records: Iterable[Record]) -> bytes:
 
 def decode(data: bytes) -> WheelIndex:
     """Read what :func:`encode` wrote; raises ValueError where it is damaged."""
+    wheel, records = _parts(data)
+    for name in _TUPLES:
+        wheel[name] = tuple(wheel[name])
+    wheel["modules"] = {one.module: Entry(one.head, one.digest, one.stream) for one in records}
+    return WheelIndex(**wheel)
+
+
+def _parts(data: bytes) -> tuple[dict[str, Any], list[Record]]:
+    """Return the wheel's own facts and its modules."""
     if hashlib.sha256(memoryview(data)[_DIGEST:]).digest() != data[:_DIGEST]:
         raise ValueError("the index is damaged")
     (length,) = _LENGTH.unpack_from(data, _DIGEST)
@@ -88,11 +122,9 @@ def decode(data: bytes) -> WheelIndex:
     packed = zlib.decompress(memoryview(data)[place : place + length])
     place += length
     directory: dict[str, Any] = json.loads(packed.decode("utf-8", "surrogatepass"))
-    wheel: dict[str, Any] = directory["wheel"]
-    for name in _TUPLES:
-        wheel[name] = tuple(wheel[name])
-    wheel["modules"] = modules = {}
+    records = []
     for module, head, digest, size in directory["modules"]:
-        modules[module] = Entry(head, digest, data[place : place + size])
+        stream = data[place : place + size]
+        records.append(Record(module=module, head=head, digest=digest, stream=stream))
         place += size
-    return WheelIndex(**wheel)
+    return directory["wheel"], records

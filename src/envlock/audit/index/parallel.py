@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from envlock.audit.index.cache import encode
 from envlock.audit.index.module import SkippedError
-from envlock.audit.index.wheel import LocalArchive, assemble, index_members, members_of
+from envlock.audit.index.wheel import (
+    LocalArchive,
+    assemble,
+    distribution_of,
+    index_members,
+    members_of,
+    reuse_members,
+)
+from envlock.workers import worker_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +32,9 @@ _WORTH_A_POOL = 3 * 1024 * 1024
 
 Part = tuple[list["Record"], list[str]]
 """Packed modules, and notes on those that were left out."""
+
+Known: TypeAlias = "Mapping[tuple[str, str, str], Record]"
+"""Packed modules by name, kind and the digest of their source."""
 
 
 @dataclass(slots=True)
@@ -45,15 +55,20 @@ def index_all(
     paths: Mapping[str, Path],
     done: Callable[[str, bytes], None],
     *,
+    known: Callable[[str], Known] | None = None,
     names: Mapping[str, tuple[str, str]] | None = None,
     jobs: int = 2,
     task: Task | None = None,
 ) -> list[str]:
-    """Index wheels by key, hand each encoded result to ``done``, return notes on broken ones."""
+    """Index wheels by key, hand each encoded result to ``done``, return notes on broken ones.
+
+    known: returns what an earlier wheel of a distribution had; the same sources are not read
+    twice.
+    """
     works, notes = [], []
     for key, path in paths.items():
         try:
-            works.append(_prepare(key, path))
+            works.append(_prepare(key, path, known))
         except (SkippedError, OSError) as error:
             notes.append(f"{path.name}: {error}")
     fallback = names or {}
@@ -73,10 +88,15 @@ def index_all(
     return notes
 
 
-def _prepare(key: str, path: Path) -> _Job:
+def _prepare(key: str, path: Path, known: Callable[[str], Known] | None) -> _Job:
     archive = LocalArchive(path)
-    portions, sizes = _portions(archive, list(members_of(archive).values()))
-    return _Job(key, path, archive, portions, sizes, [], [], len(portions))
+    members = list(members_of(archive).values())
+    records: list[Record] = []
+    before = known(distribution_of(archive)) if known is not None else {}
+    if before:
+        records, members = reuse_members(archive, members, before)
+    portions, sizes = _portions(archive, members)
+    return _Job(key, path, archive, portions, sizes, records, [], len(portions))
 
 
 def _portions(archive: LocalArchive, members: list[Member]) -> tuple[list[list[Member]], list[int]]:
@@ -104,8 +124,7 @@ def _here(works: Sequence[_Job], finish: Callable[[_Job], None], task: Task | No
 def _in_processes(
     works: Sequence[_Job], finish: Callable[[_Job], None], jobs: int, task: Task | None
 ) -> None:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_quick) as pool:
+    with worker_pool(jobs) as pool:
         queue = [
             (size, work, portion)
             for work in works
@@ -134,12 +153,8 @@ def _add(work: _Job, part: Part) -> None:
     work.left -= 1
 
 
-def _quick() -> None:
-    """Workers make trees, not cycles, and do not live long."""
-    gc.disable()
-
-
 def _portion(path: str, members: list[Member]) -> Part:
+    gc.disable()  # trees have no cycles, and workers do not live long
     archive = LocalArchive(Path(path))
     try:
         return index_members(archive, members)

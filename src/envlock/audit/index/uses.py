@@ -17,9 +17,9 @@ Node = list[Any]
 _LEAVES = frozenset({ast.Constant, ast.Name, ast.Lambda, type(None)})
 _SCALARS = frozenset({"id", "attr", "arg", "ops", "op", "ctx", "conversion", "is_async", "kind",
                       "str"})  # fmt: skip
+_KINDS: tuple[type[ast.AST], ...] = (*ast.expr.__subclasses__(), ast.keyword, ast.comprehension)
 _PARTS: dict[type, tuple[str, ...]] = {
-    kind: tuple(name for name in kind._fields if name not in _SCALARS)
-    for kind in (*ast.expr.__subclasses__(), ast.keyword, ast.comprehension)
+    kind: tuple(name for name in kind._fields if name not in _SCALARS) for kind in _KINDS
 }
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _DEF = re.compile(r"def(?<!\wdef)\s+([A-Za-z_]\w*)")

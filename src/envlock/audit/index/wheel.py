@@ -7,6 +7,7 @@ import re
 import warnings
 import zipfile
 import zlib
+from dataclasses import replace
 from email.parser import Parser
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -109,6 +110,37 @@ def index_members(archive: Archive, members: Iterable[Member]) -> tuple[list[Rec
                 entry["kind"] = "skip"
             found.append(record(member.module, entry, digest))
     return found, notes
+
+
+def reuse_members(
+    archive: Archive, members: Iterable[Member], known: Mapping[tuple[str, str, str], Record]
+) -> tuple[list[Record], list[Member]]:
+    """Return the modules whose sources are known already, and the members that are left."""
+    modules = {module for module, _, _ in known}
+    found: list[Record] = []
+    left: list[Member] = []
+    for member in members:
+        same = None
+        if member.read and member.module in modules:
+            try:
+                digest = digest_of(archive.read(member.file, SOURCE_LIMIT))
+            except SkippedError:
+                digest = ""  # whoever indexes it says why
+            same = known.get((member.module, member.kind, digest))
+        if same is None:
+            left.append(member)
+        else:
+            found.append(replace(same, head={**same.head, "file": member.file}))
+    return found, left
+
+
+def distribution_of(archive: Archive) -> str:
+    """Return a wheel's name as its folder of metadata has it; empty if there is none."""
+    for name in archive.names():
+        folder = name.partition("/")[0]
+        if folder.endswith(".dist-info"):
+            return folder.partition("-")[0]
+    return ""
 
 
 def digest_of(source: bytes) -> str:
