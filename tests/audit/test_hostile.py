@@ -92,12 +92,25 @@ def test_any_words(source: str) -> None:
         b"if x:\n pass\n" + b"elif x:\n import y\n" * 3000,
         b"x = " + b"9" * 10_000 + b"\n",
         b"\n" * 5_000_000,
+        b"# coding: utf-7\nimport sys+AAoACgAK-sys.path.insert(0, '')\n",
+        b"# coding: latin-1\nna\xefve = 1\nimport sys\nsys.path.insert(0, na\xefve)\n",
+        b"def " * 50_000,
+        b"import " * 50_000,
+        b'import sys\nf"""{\nsys.path if sys.path else (\nsys.argv)\n}"""\n',
     ],
-    ids=range(10),
+    ids=range(15),
 )
 def test_hostile_sources(audit: Auditor, source: bytes) -> None:
     found = audit({"app": {"app/__init__.py": source, "app/ok.py": "import absent\n"}})
     assert not found.of("breaks-import")
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\r"])
+def test_line_ends_do_not_matter(end: bytes) -> None:
+    source = b"import x\n\x0c\n\ndef f():\n    return x.y\n\n# \xe2\x80\xa8\nx.z(\n1)\n"
+    plain = index_source(source, "m", package=False)
+    assert ["x", 8, "x.z"] in plain["body"]
+    assert index_source(source.replace(b"\n", end), "m", package=False) == plain
 
 
 def test_code_never_runs(tmp_path: Path) -> None:
@@ -138,6 +151,32 @@ def test_a_bomb_is_not_inflated(tmp_path: Path) -> None:
     index = index_wheel(wheel)
     assert (index.name, index.version) == ("app", "1.0")
     assert "more than is read" in index.notes[0]
+
+
+def test_a_wheel_of_small_bombs_is_left_out(tmp_path: Path) -> None:
+    wheel = tmp_path / "app-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(5):
+            archive.writestr(f"app/m{number}.py", b"#")
+    data = wheel.read_bytes()
+    place = data.find(b"PK\x01\x02")  # an entry of the directory; the plain size is at 24
+    while place >= 0:
+        data = data[: place + 24] + (250_000_000).to_bytes(4, "little") + data[place + 28 :]
+        place = data.find(b"PK\x01\x02", place + 1)
+    wheel.write_bytes(data)
+    with pytest.raises(ArtifactError, match="1250000000 bytes of sources"):
+        index_wheel(wheel)
+
+
+@pytest.mark.parametrize("source", [b"x = [" + b"a," * 400_000 + b"]\n", b"a\n" * 400_000])
+def test_sources_that_make_huge_trees_are_left_out(source: bytes) -> None:
+    with pytest.raises(SkippedError, match="words and marks"):
+        index_source(source, "m", package=False)
+
+
+def test_long_texts_are_read() -> None:
+    found = index_source(b"x = '" + b"y" * 900_000 + b"'\nimport a\n", "m", package=False)
+    assert found["body"][-1] == ["i", 2, "a", ""]
 
 
 def test_recursive_calls_end(audit: Auditor) -> None:

@@ -42,6 +42,8 @@ _CHILDREN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     )
 )
 _ALIAS = re.compile(r"sys\.modules\[f[\"']([\w.]+)\.\{(\w+)\}[\"']\]\s*=\s*sys\.modules\[\2\]")
+_NAME_HINTS = tuple(dict.fromkeys(hint for hint, _ in _NAMES))
+_CHILD_HINTS = ("modules", "meta_path", "__path__", "sys.path")
 _SCANS = ("listdir", "scandir", "iterdir", "glob", "iter_modules", "walk")
 _LOADS = ("import_module", "exec_module", "__import__", "load_module", "find_module")
 SCANS = re.compile(r"\b(listdir|scandir|iterdir|r?glob|iter_modules|walk_packages|walk)\b")
@@ -51,7 +53,7 @@ _LOAD = re.compile(r"\b(import_module|exec_module|__import__|load_module|find_mo
 
 def may_make_names(text: str) -> bool:
     """Tell whether :func:`makes_names` is worth asking."""
-    return any(hint in text for hint, _ in _NAMES)
+    return any(hint in text for hint in _NAME_HINTS)
 
 
 def makes_names(text: str) -> bool:
@@ -61,7 +63,7 @@ def makes_names(text: str) -> bool:
 
 def makes_children(text: str) -> bool:
     """Tell whether code puts modules into ``sys.modules`` or changes where they are found."""
-    return _any(_CHILDREN, text)
+    return any(hint in text for hint in _CHILD_HINTS) and _any(_CHILDREN, text)
 
 
 def aliases(text: str) -> list[str]:

@@ -13,6 +13,15 @@ from envlock.audit.index.uses import Uses
 
 SOURCE_LIMIT = 4 * 1024 * 1024
 """Sources longer than this many bytes are not read."""
+TOKENS_LIMIT = 600_000
+"""Sources with more words and marks than this are not read: a tree takes 1 KiB for each.
+
+The most that was seen in earnest are 240,000, in torch.
+"""
+
+_MARKS = b"\n" + bytes(code for code in range(33, 127) if chr(code) not in "_\"'#\\"
+                       and not chr(code).isalnum())  # fmt: skip
+_SPACES = bytes.maketrans(_MARKS, b" " * len(_MARKS))
 
 
 class SkippedError(Exception):
@@ -23,6 +32,8 @@ def index_source(source: bytes, module: str, *, package: bool) -> dict[str, Any]
     """Return the index of one source; raises SkippedError and nothing else."""
     if len(source) > SOURCE_LIMIT:
         raise SkippedError(f"{len(source)} bytes are more than is read")
+    if len(source) > TOKENS_LIMIT and (count := _tokens(source)) > TOKENS_LIMIT:
+        raise SkippedError(f"{count} words and marks are more than is read")
     try:
         return _index(source, module, package)
     except RecursionError:
@@ -33,6 +44,12 @@ def index_source(source: bytes, module: str, *, package: bool) -> dict[str, Any]
         raise SkippedError(f"not understood as Python: {error.msg}") from None
     except (ValueError, LookupError, OverflowError) as error:
         raise SkippedError(f"not understood as Python: {error}") from None
+
+
+def _tokens(source: bytes) -> int:
+    """Return about how many words and marks there are, those in texts included."""
+    marks = len(source) - len(source.translate(None, _MARKS))
+    return marks + len(source.translate(_SPACES).split())
 
 
 def _index(source: bytes, module: str, package: bool) -> dict[str, Any]:

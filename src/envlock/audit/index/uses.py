@@ -25,7 +25,6 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 _DEF = re.compile(r"def(?<!\wdef)\s+([A-Za-z_]\w*)")
 _ALWAYS = frozenset({"import_module", "__import__", "find_spec"})
 
-
 # A word before a dot or a bracket; behind a dot it begins nothing.
 _ANY = re.compile(rb"[A-Za-z_\x80-\xff][\w\x80-\xff]*+(?=[.(])")
 _FIRST = re.compile(rb"(?<![\w.])[A-Za-z_\x80-\xff][\w\x80-\xff]*+(?=[.(])")
@@ -49,7 +48,10 @@ class Uses:
 
     def hot_lines(self, first: int, last: int) -> bool:
         """Tell whether lines name anything of interest; they count from 1."""
-        lines = self._source[self._ends[first - 1] : self._ends[last]]
+        try:
+            lines = self._source[self._ends[first - 1] : self._ends[last]]
+        except IndexError:  # an encoding that hides line ends
+            return True
         return not self._quiet(self._words(lines))
 
     def of(self, node: ast.expr | None) -> list[Node]:

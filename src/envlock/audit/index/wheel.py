@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _METADATA_LIMIT = 16 * 1024 * 1024
 _MEMBERS_LIMIT = 200_000
+_TOTAL_LIMIT = 1024 * 1024 * 1024
 _BAD = (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, KeyError,
         OSError, zlib.error)  # fmt: skip
 _PTH_IMPORT = re.compile(r"(?:import|__import__\()\s*['\"]?([A-Za-z_]\w*)")
@@ -81,11 +82,15 @@ class LocalArchive:
 
 
 def members_of(archive: Archive) -> dict[str, Member]:
-    """Return the modules of a wheel; raises SkippedError for an absurd number of files."""
+    """Return the modules of a wheel; raises SkippedError for absurd numbers of files or bytes."""
     names = archive.names()
     if len(names) > _MEMBERS_LIMIT:
         raise SkippedError(f"{len(names)} files are more than is read")
-    return modules_in(names)
+    members = modules_in(names)
+    total = sum(archive.size(member.file) for member in members.values() if member.read)
+    if total > _TOTAL_LIMIT:
+        raise SkippedError(f"{total} bytes of sources are more than is read")
+    return members
 
 
 def index_members(archive: Archive, members: Iterable[Member]) -> tuple[list[Record], list[str]]:
