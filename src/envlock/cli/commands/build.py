@@ -177,7 +177,9 @@ def _artifacts(
 
     While the wheels come in, the Debian packages are packed: that is the slow part.
     """
-    mapped = _read_map(artifact_map) if artifact_map else {}
+    from envlock.image.mapping import read_artifact_map
+
+    mapped = read_artifact_map(artifact_map) if artifact_map else {}
     paths = {a.sha256: mapped[a.sha256] for a in lock.artifacts if a.sha256 in mapped}
     rest = [artifact for artifact in lock.artifacts if artifact.sha256 not in paths]
     stored = {a.sha256: state.fetcher.store.get(a.sha256, a.size) for a in rest}
@@ -216,20 +218,6 @@ def _meanwhile(
         stop.set()
         thread.join()
         raise
-
-
-def _read_map(path: Path) -> dict[str, Path]:
-    import json
-
-    try:
-        value = json.loads(path.read_text())
-        return {str(sha256): path.parent / str(file) for sha256, file in value.items()}
-    except (OSError, ValueError, AttributeError) as error:
-        raise UsageError(
-            f"the artifact map cannot be read: {error}",
-            where=str(path),
-            hint='write {"<sha256>": "<file>", ...}',
-        ) from None
 
 
 def _source_date_epoch() -> int:
