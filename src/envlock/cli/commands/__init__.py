@@ -1,5 +1,5 @@
 """One command a module; importing this package registers them all."""
 
-from envlock.cli.commands import audit, build, run, schema, solve, validate
+from envlock.cli.commands import audit, build, nix_seed, run, schema, solve, validate
 
-__all__ = ["audit", "build", "run", "schema", "solve", "validate"]
+__all__ = ["audit", "build", "nix_seed", "run", "schema", "solve", "validate"]
