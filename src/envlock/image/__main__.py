@@ -33,7 +33,8 @@ def build_lock(
     missing = [artifact.file for artifact in lock.artifacts if artifact.sha256 not in paths]
     if missing:
         raise LockError(
-            f"{len(missing)} artifacts of the lock are not in the map, {missing[0]} among them",
+            f"{len(missing)} artifact{'s' if len(missing) > 1 else ''} of the lock "
+            f"{'are' if len(missing) > 1 else 'is'} not in the map: {', '.join(missing[:3])}",
             where=str(artifact_map),
         )
     with tempfile.TemporaryDirectory(prefix="envlock-image-") as folder, staging(output) as place:
