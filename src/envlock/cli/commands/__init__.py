@@ -1,5 +1,27 @@
 """One command a module; importing this package registers them all."""
 
-from envlock.cli.commands import audit, build, nix_seed, run, schema, solve, validate
+from envlock.cli.commands import (
+    audit,
+    build,
+    diff,
+    listing,
+    nix_seed,
+    run,
+    schema,
+    solve,
+    validate,
+    why,
+)
 
-__all__ = ["audit", "build", "nix_seed", "run", "schema", "solve", "validate"]
+__all__ = [
+    "audit",
+    "build",
+    "diff",
+    "listing",
+    "nix_seed",
+    "run",
+    "schema",
+    "solve",
+    "validate",
+    "why",
+]

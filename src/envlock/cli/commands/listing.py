@@ -1,0 +1,110 @@
+"""``envlock list``: the environments, or the packages of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from envlock.cli.app import command
+from envlock.cli.commands.build import load_named
+from envlock.cli.complete import environments
+from envlock.cli.context import Context
+from envlock.cli.output import megabytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from envlock.lock.model import Lock
+    from envlock.spec.model import Spec
+
+
+@command("list")
+def list_command(
+    context: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Its packages; the environments by default.", autocompletion=environments
+        ),
+    ] = None,
+    platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
+) -> None:
+    """List the environments of the project, or the packages of one."""
+    state: Context = context.obj
+    if name is not None:
+        _packages(state, load_named(state, name, platform))
+        return
+    rows = [
+        _environment(state, spec, t.name)
+        for spec in map(state.spec, state.names(None))
+        for t in spec.targets
+    ]
+    _table(
+        state, [[str(row[key]) for key in ("name", "platform", "state", "shown")] for row in rows]
+    )
+    state.output.document(
+        {"environments": [{k: v for k, v in row.items() if k != "shown"} for row in rows]}
+    )
+
+
+def _environment(state: Context, spec: Spec, platform: str) -> dict[str, Any]:
+    from envlock.errors import LockError, StaleLockError
+    from envlock.lock.check import differences
+    from envlock.lock.codec import load_lock
+    from envlock.spec.projection import project
+
+    row: dict[str, Any] = {"name": spec.name, "platform": platform, "shown": spec.description}
+    try:
+        lock = load_lock(state.project.lock(spec.name, platform))
+    except (LockError, StaleLockError) as error:
+        there = state.project.lock(spec.name, platform).exists()
+        return {**row, "state": "damaged" if there else "not locked", "problem": error.message}
+    size = sum(artifact.size for artifact in lock.artifacts)
+    fresh = not differences(project(spec, platform), lock)
+    return {
+        **row,
+        "state": "locked" if fresh else "stale",
+        "artifacts": len(lock.artifacts),
+        "bytes": size,
+        "overrides": [override.package for override in lock.overrides],
+        "image": lock.built.manifest if lock.built else None,
+        "shown": f"{len(lock.artifacts)} artifacts, {megabytes(size)}  {spec.description}".rstrip(),
+    }
+
+
+def _packages(state: Context, lock: Lock) -> None:
+    forced = {override.package for override in lock.overrides}
+    _table(
+        state,
+        [
+            [a.name, a.version, a.kind, megabytes(a.size), "override" if a.name in forced else ""]
+            for a in lock.artifacts
+        ],
+    )
+    state.output.document(
+        {
+            "name": lock.name,
+            "platform": lock.platform,
+            "packages": [
+                {
+                    "kind": a.kind,
+                    "name": a.name,
+                    "version": a.version,
+                    "file": a.file,
+                    "sha256": a.sha256,
+                    "bytes": a.size,
+                    "override": a.name in forced,
+                }
+                for a in lock.artifacts
+            ],
+        }
+    )
+
+
+def _table(state: Context, rows: Sequence[Sequence[str]]) -> None:
+    """Print columns side by side; the last one as long as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        state.output.result("  ".join(cells).rstrip())
