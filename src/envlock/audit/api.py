@@ -92,17 +92,14 @@ def audit_files(
 ) -> Audit:
     """Audit files by sha256; an audit of the same files and target is taken from ``cache``."""
     known = _known(cache, paths, target)
-    if known is not None and known.is_file():
-        try:
-            return audit_from_data(json.loads(zlib.decompress(known.read_bytes())))
-        except (OSError, ValueError, KeyError, TypeError, zlib.error):
-            pass
+    found = _read_audit(known)
+    if found is not None:
+        return found
     with _no_collector():
         indexes, notes = load_indexes(paths, cache=cache, jobs=jobs, reporter=reporter)
         audit = audit_indexes(indexes, target, notes=notes)
-    if known is not None and not audit.unverified:
-        text = json.dumps(audit_to_data(audit), separators=(",", ":"))
-        write_atomically(known, zlib.compress(text.encode("utf-8", "surrogatepass"), 6))
+    if not audit.unverified:
+        _write_audit(known, audit)
     return audit
 
 
@@ -145,6 +142,38 @@ def audit_indexes(
     return dataclasses.replace(found, notes=(*notes, *found.notes))
 
 
+def audit_keyed(
+    indexes: Mapping[str, WheelIndex],
+    target: Target,
+    *,
+    cache: Path | None = None,
+    notes: Sequence[str] = (),
+) -> Audit:
+    """Audit indexes by the keys of their content; such an audit is taken from ``cache``."""
+    known = _known(cache, indexes, target)
+    found = _read_audit(known)
+    if found is None:
+        with _no_collector():
+            found = audit_indexes(indexes.values(), target)
+        _write_audit(known, found)
+    return dataclasses.replace(found, notes=(*notes, *found.notes))
+
+
+def _read_audit(known: Path | None) -> Audit | None:
+    if known is None or not known.is_file():
+        return None
+    try:
+        return audit_from_data(json.loads(zlib.decompress(known.read_bytes())))
+    except (OSError, ValueError, KeyError, TypeError, zlib.error):
+        return None
+
+
+def _write_audit(known: Path | None, audit: Audit) -> None:
+    if known is not None:
+        text = json.dumps(audit_to_data(audit), separators=(",", ":"))
+        write_atomically(known, zlib.compress(text.encode("utf-8", "surrogatepass"), 6))
+
+
 def _deep(action: Callable[[], _T]) -> _T:
     """Run with a stack that long chains of imports fit into."""
     result: list[Any] = []
@@ -183,7 +212,7 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _known(cache: Path | None, paths: Mapping[str, Path], target: Target) -> Path | None:
+def _known(cache: Path | None, paths: Iterable[str], target: Target) -> Path | None:
     if cache is None:
         return None
     key = [RESOLVE, FORMAT, dataclasses.asdict(target), sorted(paths)]

@@ -37,6 +37,14 @@ class NotFoundError(FetchError):
     status = 404
 
 
+class BrokenError(FetchError):
+    """The connection broke while the file came; going on from there may work."""
+
+
+class NoRangesError(FetchError):
+    """The server does not send the part that was asked for: it knows whole files only."""
+
+
 class Http:
     """Reads ``http``, ``https`` and ``file`` URLs; safe to share between threads.
 
@@ -50,6 +58,11 @@ class Http:
         self._offline = offline
         self._logins = logins
         self._local = threading.local()
+
+    @property
+    def offline(self) -> bool:
+        """Whether nothing may be asked of the network."""
+        return self._offline
 
     def session(self) -> requests.Session:
         """Return this thread's session; raises FetchError when offline."""
@@ -83,6 +96,35 @@ class Http:
             offset, response = 0, self._get(url, {})
         partial = response.status_code == 206
         return (offset if partial else 0), _pieces(url, response)
+
+    def part(self, url: str, start: int, end: int, size: int) -> Pieces:
+        """Yield the bytes from ``start`` to before ``end`` of a file of ``size`` bytes.
+
+        What the server says it sends is checked (RFC 9110, 14.4 and 15.3.7), and never more is
+        yielded than was asked for.  Raises NoRangesError, FetchError, and BrokenError where the
+        connection breaks, perhaps after some bytes.
+        """
+        response = self._get(url, {"Range": f"bytes={start}-{end - 1}"})
+        with response:
+            if response.status_code == 200:
+                raise NoRangesError("the server sends whole files only", where=redact(url))
+            found = response.headers.get("Content-Range", "")
+            if response.status_code != 206 or not _is_range(found, start, end, size):
+                raise NoRangesError(
+                    f"bytes {start} to {end - 1} of {size} were asked for, and the server "
+                    f"answered {response.status_code} {found[:80]!r}",
+                    where=redact(url),
+                )
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise NoRangesError("the server encodes parts of files", where=redact(url))
+            left = end - start
+            for piece in _pieces(url, response):
+                yield piece[:left]
+                left -= len(piece)
+                if left < 0:
+                    raise NoRangesError("more came than was asked for", where=redact(url))
+            if left:
+                raise BrokenError(f"{left} bytes did not come", where=redact(url), hint=_HINT)
 
     def _get(self, url: str, headers: dict[str, str]) -> requests.Response:
         import requests
@@ -188,7 +230,12 @@ def _pieces(url: str, response: requests.Response) -> Pieces:
         with response:
             yield from response.iter_content(_PIECE)
     except requests.RequestException as error:
-        raise FetchError(_reason(error), where=redact(url), hint=_HINT) from None
+        raise BrokenError(_reason(error), where=redact(url), hint=_HINT) from None
+
+
+def _is_range(text: str, start: int, end: int, size: int) -> bool:
+    """Tell whether a Content-Range is the wanted one: ``bytes 10-19/200``."""
+    return text.strip().lower() == f"bytes {start}-{end - 1}/{size}"
 
 
 def _stream_file(url: str, offset: int) -> tuple[int, Pieces]:

@@ -1,88 +1,93 @@
-"""A wheel's index by HTTP range: the directory at the end, then runs of sources.
+"""A wheel's code by HTTP range: the directory at the end, then runs of sources.
 
 Neighbouring members are fetched together, over gaps of up to 64 KiB, so that a wheel of
-hundreds of megabytes costs a few requests.  What was read in parts cannot be checked against
-the wheel's sha256: such an index says so and is not kept under it.
+hundreds of megabytes costs a few requests.  What came lies at its place in a file with holes,
+which is indexed like any other wheel.  Parts cannot be checked against the wheel's sha256:
+whoever indexes such a file keeps the result apart.
 """
 
 from __future__ import annotations
 
 import io
+import time
 from typing import IO, TYPE_CHECKING, cast
 
-from envlock.audit.index.cache import decode, encode
+from envlock.audit.index.layout import installed_name
 from envlock.audit.index.module import SOURCE_LIMIT
-from envlock.audit.index.wheel import LocalArchive, assemble, index_members, members_of
-from envlock.errors import FetchError
-from envlock.urls import redact
+from envlock.audit.index.wheel import LocalArchive, members_of
+from envlock.fetch.http import BrokenError
+from envlock.files import disk_errors
 
 if TYPE_CHECKING:
-    import requests
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from zipfile import ZipInfo
 
-    from envlock.audit.index.layout import Member
-    from envlock.audit.index.model import WheelIndex
+    from envlock.fetch.http import Http
 
 _TAIL = 64 * 1024
 _GAP = 64 * 1024
-_TIMEOUT = (10, 60)
-_HEADER = 30 + 1024  # a local file header: fixed part, name and extra fields
+_HEADER = 30 + 1024  # a local file header: fixed part and extra fields, without the name
+_ATTEMPTS = 5
+_PATIENCE = 0.2  # seconds before the second attempt; doubled each time
+_READ_BESIDES = frozenset({"METADATA", "entry_points.txt"})
+
+Span = tuple[int, int]
 
 
-def index_remote(url: str, session: requests.Session) -> WheelIndex:
-    """Index a wheel without downloading it whole; raises FetchError where ranges do not work."""
-    stream = RangeStream(url, session)
-    archive = LocalArchive(cast("IO[bytes]", stream))
-    members = members_of(archive)
-    stream.prefetch(_wanted(archive, members))
-    records, notes = index_members(archive, members.values())
-    kinds = {record.module: str(record.head["kind"]) for record in records}
-    bare = assemble(archive, kinds, notes, verified=False)
-    return decode(encode(bare, records))
+class PartialWheel(io.RawIOBase):
+    """A remote wheel of ``size`` bytes of which parts lie in the file ``path``.
 
-
-def _wanted(archive: LocalArchive, members: dict[str, Member]) -> list[tuple[int, int]]:
-    """Return the spans of all members that are read: sources, metadata, .pth files."""
-    files = {member.file for member in members.values() if member.read}
-    spans = []
-    for info in archive.infos():
-        name = info.filename
-        extra = name.endswith(".pth") or ".dist-info/" in name
-        if (name in files or extra) and info.file_size <= SOURCE_LIMIT:
-            start = info.header_offset
-            spans.append((start, start + _HEADER + info.compress_size))
-    return spans
-
-
-class RangeStream(io.RawIOBase):
-    """A remote file that is read in parts; what was read stays in memory.
-
-    moved: bytes that came over the network.
+    moved: bytes that came over the network; requests: how many were made.  Reading what is
+    not there yet fetches it.  Raises FetchError, NoRangesError, DiskError.
     """
 
-    def __init__(self, url: str, session: requests.Session) -> None:
+    def __init__(self, url: str, http: Http, path: Path, *, size: int) -> None:
         super().__init__()
         self._url = url
-        self._session = session
-        self._parts: list[tuple[int, bytes]] = []
+        self._http = http
+        self._size = size
+        self._held: list[Span] = []
         self._place = 0
+        self._advance: Callable[[int], None] = _ignore
         self.moved = 0
         self.requests = 0
-        self._size = 0
-        tail, start = self._get(f"bytes=-{_TAIL}")
-        self._parts.append((start, tail))
+        self.path = path
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("w+b")
+            self._file.truncate(size)
 
-    def prefetch(self, spans: list[tuple[int, int]]) -> None:
-        """Fetch spans, neighbours together."""
-        merged: list[list[int]] = []
-        for start, end in sorted(spans):
-            if merged and start - merged[-1][1] <= _GAP:
-                merged[-1][1] = max(merged[-1][1], end)
-            else:
-                merged.append([start, end])
-        for start, end in merged:
-            last = min(end, self._size)
-            if self._held(start, last) is None:
-                self._fetch(start, last)
+    def plan(self) -> list[Span]:
+        """Read the wheel's directory and return the spans that its index still needs.
+
+        Raises SkippedError if it is no zip.
+        """
+        self.fetch([(max(0, self._size - _TAIL), self._size)])
+        archive = LocalArchive(cast("IO[bytes]", self))
+        read = {member.file for member in members_of(archive).values() if member.read}
+        infos = sorted(archive.infos(), key=lambda info: info.header_offset)
+        behind = [*(info.header_offset for info in infos[1:]), self._size]
+        spans = [
+            (info.header_offset, min(following, info.header_offset + _longest(info)))
+            for info, following in zip(infos, behind, strict=True)
+            if info.filename in read or _read_besides(info.filename)
+            if info.file_size <= SOURCE_LIMIT
+        ]
+        return self._missing(self._merged(spans))
+
+    def fetch(self, spans: Sequence[Span], advance: Callable[[int], None] | None = None) -> None:
+        """Fetch what is missing of ``spans``; ``advance`` hears of bytes as they come."""
+        self._advance = advance or _ignore
+        for start, end in self._missing(spans):
+            self._fetch(start, end)
+        with disk_errors(self.path):
+            self._file.flush()
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
 
     def readable(self) -> bool:
         return True
@@ -92,7 +97,7 @@ class RangeStream(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        self._place = base + offset
+        self._place = max(0, base + offset)
         return self._place
 
     def tell(self) -> int:
@@ -102,55 +107,83 @@ class RangeStream(io.RawIOBase):
         end = self._size if size < 0 else min(self._size, self._place + size)
         if end <= self._place:
             return b""
-        data = self._held(self._place, end)
-        if data is None:
-            self._fetch(self._place, max(end, min(self._size, self._place + _GAP)))
-            data = self._held(self._place, end) or b""
+        self.fetch([(self._place, end)])
+        self._file.seek(self._place)
+        data = self._file.read(end - self._place)
         self._place += len(data)
         return data
 
-    def _held(self, start: int, end: int) -> bytes | None:
-        for begin, part in self._parts:
-            if begin <= start and end <= begin + len(part):
-                return part[start - begin : end - begin]
-        return None
+    def _merged(self, spans: Sequence[Span]) -> list[Span]:
+        """Join spans with small gaps between them."""
+        merged: list[Span] = []
+        for start, end in sorted(spans):
+            last = min(end, self._size)
+            if merged and start - merged[-1][1] <= _GAP:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+            elif start < last:
+                merged.append((start, last))
+        return merged
+
+    def _missing(self, spans: Sequence[Span]) -> list[Span]:
+        """Return the parts of ``spans`` that are not held."""
+        missing = []
+        for start, end in spans:
+            place = start
+            for begin, stop in self._held:
+                if stop <= place or begin >= end:
+                    continue
+                if begin > place:
+                    missing.append((place, begin))
+                place = stop
+            if place < end:
+                missing.append((place, end))
+        return missing
 
     def _fetch(self, start: int, end: int) -> None:
-        data, begin = self._get(f"bytes={start}-{end - 1}")
-        if begin != start:
-            raise FetchError("the server answered with another range", where=redact(self._url))
-        self._parts.append((begin, data))
+        """Fetch one span, going on where the connection broke."""
+        place = start
+        for attempt in range(_ATTEMPTS):
+            self.requests += 1
+            try:
+                for piece in self._http.part(self._url, place, end, self._size):
+                    self._keep(place, piece)
+                    place += len(piece)
+            except BrokenError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(_PATIENCE * 2**attempt)
+            else:
+                return
 
-    def _get(self, asked: str) -> tuple[bytes, int]:
-        import requests
-
-        headers = {"Range": asked, "Accept-Encoding": "identity"}
-        try:
-            with self._session.get(
-                self._url, headers=headers, timeout=_TIMEOUT, stream=True
-            ) as answer:
-                if answer.status_code != 206:
-                    raise FetchError(
-                        f"no ranges: the server answered {answer.status_code}",
-                        where=redact(self._url),
-                    )
-                start, size = _content_range(answer.headers.get("Content-Range", ""))
-                data = answer.content
-        except requests.RequestException as error:
-            raise FetchError(
-                f"the connection failed: {type(error).__name__}", where=redact(self._url)
-            ) from None
-        self.moved += len(data)
-        self.requests += 1
-        self._size = size
-        return data, start
+    def _keep(self, place: int, piece: bytes) -> None:
+        with disk_errors(self.path):
+            self._file.seek(place)
+            self._file.write(piece)
+        self.moved += len(piece)
+        self._advance(len(piece))
+        spans = sorted([*self._held, (place, place + len(piece))])
+        self._held = [spans[0]]
+        for start, end in spans[1:]:
+            last = self._held[-1]
+            if start <= last[1]:
+                self._held[-1] = (last[0], max(last[1], end))
+            else:
+                self._held.append((start, end))
 
 
-def _content_range(text: str) -> tuple[int, int]:
-    """Read ``bytes 10-19/200`` (RFC 9110, 14.4); raises FetchError."""
-    unit, _, rest = text.partition(" ")
-    span, _, size = rest.partition("/")
-    start = span.partition("-")[0]
-    if unit != "bytes" or not start.isdigit() or not size.isdigit():
-        raise FetchError(f"the server's Content-Range makes no sense: {text[:80]!r}")
-    return int(start), int(size)
+def _longest(info: ZipInfo) -> int:
+    """Return how many bytes a member may take in the archive, its header included."""
+    return _HEADER + len(info.filename.encode("utf-8", "surrogateescape")) + info.compress_size
+
+
+def _read_besides(file: str) -> bool:
+    """Tell whether a file that is no source belongs into an index, too."""
+    folder, _, name = file.rpartition("/")
+    if folder.endswith(".dist-info"):
+        return name in _READ_BESIDES
+    installed = installed_name(file) or ""
+    return installed.endswith(".pth") and "/" not in installed
+
+
+def _ignore(_: int) -> None:
+    """Nobody listens."""

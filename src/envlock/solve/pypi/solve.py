@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -28,11 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PypiSolution:
-    """The wheels of an environment, and what its overrides and exclusions set aside."""
+    """The wheels of an environment, and what its overrides and exclusions set aside.
+
+    urls: where each wheel lies by sha256, for this run only, never for the lock.
+    """
 
     artifacts: tuple[Artifact, ...]
     overrides: tuple[LockedOverride, ...]
     excludes: tuple[LockedExclude, ...]
+    urls: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 def solve_pypi(
@@ -146,6 +150,7 @@ def _solution(
         artifacts=tuple(_artifact(item, depends[item.name]) for item in described),
         overrides=overrides,
         excludes=excludes,
+        urls={item.chosen.sha256: item.chosen.url for item in described},
     )
 
 
