@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from envlock.errors import EnvlockError, LockError, StaleLockError
 from envlock.lock.codec import dump_lock, load_lock, lock_path, parse_lock
 from envlock.lock.model import (
+    AcceptedBreakage,
     Artifact,
+    AuditSection,
     BuiltImage,
     DebianIndex,
     DebianSection,
@@ -82,13 +84,29 @@ _debian = st.builds(
         max_size=2,
     ).map(tuple),
 )
+_audit = st.builds(
+    AuditSection,
+    accepted=st.lists(
+        st.builds(
+            AcceptedBreakage,
+            override=st.none() | _name,
+            pattern=_text,
+            findings=st.lists(_text, max_size=2).map(tuple),
+        ),
+        max_size=2,
+    ).map(tuple),
+)
 _digest = _hex.map(lambda text: f"sha256:{text}")
 _locks = st.builds(
     Lock,
     name=_name,
     platform=st.sampled_from(["linux-64", "linux-aarch64"]),
     spec=st.dictionaries(_text, _json, max_size=3).map(
-        lambda more: {**more, "python": "3.11", "platform": {"glibc": "2.36"}}
+        lambda more: {
+            **{f"x-{key}": value for key, value in more.items()},  # known keys have shapes
+            "python": "3.11",
+            "platform": {"glibc": "2.36"},
+        }
     ),
     artifacts=st.lists(_artifacts(), max_size=4, unique_by=lambda a: (a.kind, a.name, a.file)).map(
         lambda found: tuple(sorted(found, key=lambda a: (a.kind, a.name, a.file)))
@@ -98,6 +116,7 @@ _locks = st.builds(
         st.builds(LockedOverride, package=_name, version=_text, voids=_voids), max_size=2
     ).map(tuple),
     excludes=st.lists(st.builds(LockedExclude, package=_name, voids=_voids), max_size=2).map(tuple),
+    audit=st.none() | _audit,
     built=st.none() | st.builds(BuiltImage, manifest=_digest, config=_digest),
 )
 

@@ -48,7 +48,7 @@ overrides:
     against: {torch: "triton==3.2.0", other: "triton>=3"}
     because: the other needs it
     adds: [setuptools<81, wheel]
-    accepts: [one thing, another thing]
+    accepts: [one needs thing, other needs thing]
     until: other>=2
     checks:
       - version: 2.3.1

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def finding_to_data(finding: Finding) -> dict[str, Any]:
     """Return a finding as ``--json`` shows it."""
     value = asdict(finding)
-    return {**value, "chain": list(finding.chain), "key": finding.key, "text": finding.text}
+    value |= {"chain": list(finding.chain), "roots": list(finding.roots)}
+    return {**value, "key": finding.key, "text": finding.text}
 
 
 def finding_from_data(value: dict[str, Any]) -> Finding:
@@ -23,6 +24,7 @@ def finding_from_data(value: dict[str, Any]) -> Finding:
     fields["who"] = Place(**fields["who"])
     fields["needs"] = Need(**fields["needs"])
     fields["chain"] = tuple(fields["chain"])
+    fields["roots"] = tuple(fields["roots"])
     return Finding(**fields)
 
 
@@ -32,6 +34,7 @@ def audit_to_data(audit: Audit) -> dict[str, Any]:
         "findings": [finding_to_data(finding) for finding in audit.findings],
         "importable": {name: list(pair) for name, pair in audit.importable.items()},
         "roots": dict(audit.roots),
+        "mains": dict(audit.mains),
         "broken_modules": list(audit.broken_modules),
         "notes": list(audit.notes),
         "unverified": list(audit.unverified),
@@ -44,6 +47,7 @@ def audit_from_data(value: dict[str, Any]) -> Audit:
         findings=tuple(finding_from_data(item) for item in value["findings"]),
         importable={name: (pair[0], pair[1]) for name, pair in value["importable"].items()},
         roots=value["roots"],
+        mains=value["mains"],
         broken_modules=tuple(value["broken_modules"]),
         notes=tuple(value["notes"]),
         unverified=tuple(value["unverified"]),

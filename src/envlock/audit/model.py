@@ -97,6 +97,7 @@ class Finding:
     certainty: ``certain`` where names are bound once and for all, ``likely`` for attributes
     of modules; chain: the modules through which ``import chain[0]`` reaches the place;
     reason: why a finding is hidden (optional, extra, other-platform, vendored, tests);
+    roots: the top-level packages that cannot be imported because of it;
     affects: how many modules cannot be imported because of it; add: the distribution that
     would provide a module that nobody declares.
     """
@@ -106,6 +107,7 @@ class Finding:
     who: Place
     needs: Need
     chain: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
     reason: str = ""
     affects: int = 0
     add: str = ""
@@ -128,13 +130,15 @@ class Audit:
 
     importable: how many modules each distribution has and how many of them import, by name;
     roots: for each top-level package whether importing it works (``ok``, ``maybe``,
-    ``broken``); notes: what was not looked at and why; unverified: distributions of which
+    ``broken``); mains: the distribution of each package that bears a distribution's name;
+    notes: what was not looked at and why; unverified: distributions of which
     only parts were read.
     """
 
     findings: tuple[Finding, ...]
     importable: dict[str, tuple[int, int]] = field(default_factory=dict)
     roots: dict[str, str] = field(default_factory=dict)
+    mains: dict[str, str] = field(default_factory=dict)
     broken_modules: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()

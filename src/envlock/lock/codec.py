@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from envlock.errors import LockError, StaleLockError
 from envlock.lock.model import (
     FORMAT,
+    AcceptedBreakage,
     Artifact,
+    AuditSection,
     BuiltImage,
     DebianIndex,
     DebianSection,
@@ -119,6 +121,8 @@ def _plain(lock: Lock) -> dict[str, Any]:
     }
     if lock.debian is not None:
         value["debian"] = asdict(lock.debian)
+    if lock.audit is not None:
+        value["audit"] = asdict(lock.audit)
     return json.loads(json.dumps(value))  # type: ignore[no-any-return]  # tuples become lists
 
 
@@ -165,6 +169,7 @@ def _lock(value: dict[str, Any]) -> Lock:
             for item in value["excludes"]
         ),
         debian=_debian(debian) if debian is not None else None,
+        audit=_audit(value["audit"]) if "audit" in value else None,
         built=_built(value["built"]) if "built" in value else None,
         packer=_whole(value["packer"]),
     )
@@ -208,6 +213,19 @@ def _override(value: dict[str, Any]) -> LockedOverride:
 
 def _voids(value: list[dict[str, Any]]) -> tuple[VoidedRequirement, ...]:
     return tuple(VoidedRequirement(**item) for item in value)
+
+
+def _audit(value: dict[str, Any]) -> AuditSection:
+    return AuditSection(
+        accepted=tuple(
+            AcceptedBreakage(
+                override=None if item["override"] is None else _text(item["override"]),
+                pattern=_text(item["pattern"]),
+                findings=_texts(item["findings"]),
+            )
+            for item in value["accepted"]
+        )
+    )
 
 
 def _built(value: dict[str, Any]) -> BuiltImage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 FORMAT = 1
@@ -103,6 +103,26 @@ class DebianSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedBreakage:
+    """What one ``accepts`` line of the spec covers in the locked packages.
+
+    override: the package whose override it stands under, None for the spec's own list;
+    findings: ``severity who needs what``, sorted and without line numbers.
+    """
+
+    override: str | None
+    pattern: str
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSection:
+    """What the import audit of the locked packages left to be accepted."""
+
+    accepted: tuple[AcceptedBreakage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltImage:
     """Digests that ``envlock build --record`` saw (OCI image-spec descriptors)."""
 
@@ -116,6 +136,7 @@ class Lock:
 
     spec: the canonical projection of what the spec asks of this platform; it carries the
     image's settings and the checks, so that a build needs nothing but the lock.
+    audit: None where the packages were not audited.
     """
 
     name: str
@@ -125,6 +146,7 @@ class Lock:
     debian: DebianSection | None = None
     overrides: tuple[LockedOverride, ...] = ()
     excludes: tuple[LockedExclude, ...] = ()
+    audit: AuditSection | None = None
     built: BuiltImage | None = None
     packer: int = PACKER
     format: int = field(default=FORMAT)
@@ -134,6 +156,19 @@ class Lock:
         """The ``sha256:`` hash of the projection that this lock answers."""
         text = json.dumps(self.spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+    @property
+    def image_inputs(self) -> Lock:
+        """The lock without what cannot change the image: the audit, what the spec accepts,
+        and the digests of a build.
+        """
+        spec = {key: value for key, value in self.spec.items() if key != "accepts"}
+        if "overrides" in spec:
+            spec["overrides"] = [
+                {key: value for key, value in override.items() if key != "accepts"}
+                for override in spec["overrides"]
+            ]
+        return replace(self, spec=spec, audit=None, built=None)
 
     @property
     def python(self) -> str:

@@ -113,6 +113,7 @@ _SPEC = _with(
             checks=_CHECKS,
         )
     ),
+    accepts=_TEXTS,
     image=_with(
         env=_variables,
         user=_text,

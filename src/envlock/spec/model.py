@@ -23,6 +23,17 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Accepts:
+    """A pattern of breakage that is known and accepted, and where the spec says so.
+
+    pattern: ``package.module needs other.module.name``; see :func:`envlock.audit.matches`.
+    """
+
+    pattern: str
+    location: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A platform of the spec with its virtual packages; never read from the host.
 
@@ -94,7 +105,7 @@ class Override:
     against: Mapping[str, Requirement]
     because: str
     adds: tuple[Asked, ...] = ()
-    accepts: tuple[str, ...] = ()
+    accepts: tuple[Accepts, ...] = ()
     until: Requirement | None = None
     checks: tuple[Check, ...] = ()
     location: Location
@@ -115,7 +126,10 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """One environment.  ``file`` is the name that errors show."""
+    """One environment.
+
+    file: the name that errors show; accepts: breakage that no override causes.
+    """
 
     file: str
     name: str
@@ -127,5 +141,6 @@ class Spec:
     debian: Debian | None = None
     pypi: Pypi = field(default_factory=Pypi)
     overrides: tuple[Override, ...] = ()
+    accepts: tuple[Accepts, ...] = ()
     image: Image = field(default_factory=Image)
     checks: tuple[Check, ...] = ()

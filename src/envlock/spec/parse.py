@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 from envlock.errors import Location, SpecError
 from envlock.spec.document import Document, read_document
 from envlock.spec.model import (
+    Accepts,
     Asked,
     Check,
     Debian,
@@ -73,6 +74,7 @@ def parse_spec(document: Document, shown: str) -> Spec:
             parser.override(("overrides", n), item)
             for n, item in enumerate(value.get("overrides") or [])
         ),
+        accepts=parser.accepts(("accepts",), value.get("accepts")),
         image=parser.image(value.get("image") or {}),
         checks=parser.checks(("checks",), value.get("checks"), in_override=False),
     )
@@ -239,11 +241,33 @@ class _Parser:
             against=dict(sorted(against.items())),
             because=table["because"].strip(),
             adds=self.asked((*place, "adds"), table.get("adds")),
-            accepts=tuple(table.get("accepts") or ()),
+            accepts=self.accepts((*place, "accepts"), table.get("accepts")),
             until=self.requirement((*place, "until"), until) if until else None,
             checks=self.checks((*place, "checks"), table.get("checks"), in_override=True),
             location=self._document.mark(place).value,
         )
+
+    def accepts(self, place: Place, texts: Iterable[str] | None) -> tuple[Accepts, ...]:
+        """Return the patterns of accepted breakage; both sides of ``needs`` must be there."""
+        found: dict[str, Accepts] = {}
+        for n, text in enumerate(texts or []):
+            here = self._at((*place, n))
+            words = text.split()
+            if len(words) != 3 or words[1] != "needs":
+                raise SpecError(
+                    f"{text!r} does not say who needs what",
+                    location=here,
+                    hint="write it as envlock solve does: package.module needs other.module.name",
+                )
+            pattern = " ".join(words)
+            if pattern in found:
+                raise SpecError(
+                    f"{pattern!r} is accepted twice",
+                    location=here,
+                    hint=f"the first is in line {found[pattern].location.line}; remove one",
+                )
+            found[pattern] = Accepts(pattern=pattern, location=here)
+        return tuple(found.values())
 
     def _exact(self, place: Place, text: str) -> str:
         version = text.removeprefix("==").strip()

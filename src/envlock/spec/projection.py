@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from envlock.spec.model import Asked, Check, Override, Spec
+    from envlock.spec.model import Accepts, Asked, Check, Override, Spec
 
 VERSION = 1
 """Version of the projection; part of what is hashed."""
@@ -36,6 +36,7 @@ def project(spec: Spec, platform: str) -> dict[str, Any]:
             exclude=list(spec.pypi.exclude),
         ),
         "overrides": [_override(item) for item in sorted(spec.overrides, key=lambda o: o.package)],
+        "accepts": _patterns(spec.accepts),
         "image": _image(spec),
         "checks": _checks(spec.checks),
     }
@@ -57,6 +58,10 @@ def _texts(asked: Iterable[Asked]) -> list[str]:
     return sorted(str(item.requirement) for item in asked)
 
 
+def _patterns(accepts: Iterable[Accepts]) -> list[str]:
+    return sorted(item.pattern for item in accepts)
+
+
 def _checks(checks: Iterable[Check]) -> list[dict[str, object]]:
     return [check.plain() for check in checks]
 
@@ -68,7 +73,7 @@ def _override(override: Override) -> dict[str, Any]:
         against={name: str(pin) for name, pin in override.against.items()},
         because=override.because,
         adds=_texts(override.adds),
-        accepts=sorted(override.accepts),
+        accepts=_patterns(override.accepts),
         until=str(override.until) if override.until else None,
         checks=_checks(override.checks),
     )

@@ -32,6 +32,7 @@ class Classifier:
         self._world = trace.run.world
         self._mains = {top for index in self._world.indexes for top in main_roots(index)}
         self._roots: dict[Key, tuple[str, bool]] = {}
+        self._breaks: dict[Key, set[str]] = {}
         self._alone: dict[Key, int] = {}
         self._called: dict[Key, bool] = {}
         self._failures: dict[Key, Failure] = {}
@@ -62,6 +63,8 @@ class Classifier:
         origin = escape.failure.origin
         if (origin.optional and root not in self._mains) or escape.conditional:
             return
+        if escape.certain:
+            self._breaks.setdefault(origin.key, set()).add(root)
         known = self._roots.get(origin.key)
         better = (escape.certain, root in self._mains, -len(root))
         if known is None or better > (known[1], known[0] in self._mains, -len(known[0])):
@@ -84,6 +87,7 @@ class Classifier:
             who=failure.place,
             needs=failure.need,
             chain=chain,
+            roots=tuple(sorted(self._breaks.get(key, ()))) if chain else (),
             reason=reason,
             affects=self._alone.get(key, 0),
             add=self._add(failure) if severity == "breaks-import" else "",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from envlock.audit.model import SEVERITIES, Audit, Finding, Need, Place, normalize
 from envlock.audit.resolve.classify import Classifier
+from envlock.audit.resolve.tops import main_roots
 
 if TYPE_CHECKING:
     from envlock.audit.index.model import WheelIndex
@@ -32,6 +33,7 @@ def report(trace: Trace) -> Audit:
     return Audit(
         findings=tuple(findings),
         importable=importable,
+        mains={top: index.name for index in world.indexes for top in sorted(main_roots(index))},
         roots={root: _state(trace, root) for root in sorted(trace.roots)},
         broken_modules=tuple(sorted(broken)),
         notes=tuple(f"{index.name}: {note}" for index in world.indexes for note in index.notes),
