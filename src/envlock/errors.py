@@ -12,9 +12,12 @@ into text.  ``exit_code`` follows the documented contract:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from envlock.urls import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _WIDTH = 120
 """How much of a line is quoted."""
@@ -24,6 +27,8 @@ class EnvlockError(Exception):
     """Base of all errors that are shown to the user without a traceback."""
 
     exit_code: ClassVar[int] = 1
+    data: Mapping[str, Any] | None = None
+    """More for machines, by key; ``--json`` shows it beside the message."""
 
     def __init__(
         self,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from envlock.lock.model import Lock
     from envlock.project import Project
     from envlock.solve import Solvers
+    from envlock.solve.pypi.metadata import MetadataReader
+    from envlock.solve.pypi.uv import Uv
     from envlock.spec.model import Spec
 
 _CHILD_DROPS = ("UV_", "PIP_", "PYTHON", "VIRTUAL_ENV", "CONDA")
@@ -106,22 +108,31 @@ class Context:
             ),
         }
 
+    def uv(self, spec: Spec) -> Uv:
+        """Return the PyPI solver with the indexes of a spec."""
+        from envlock.solve.pypi.uv import Uv
+
+        return Uv(
+            index_urls=self.index_urls(spec),
+            environ=_child_environ(),
+            cache=self.config.cache_dir / "uv",
+            python=Path(sys.executable),
+            offline=self.offline,
+        )
+
+    @cached_property
+    def metadata(self) -> MetadataReader:
+        from envlock.solve.pypi.metadata import MetadataReader
+
+        return MetadataReader(self.http, self.fetcher, self.config.cache_dir / "metadata")
+
     def solvers(self, spec: Spec) -> Solvers:
         from envlock.fetch.transport import NetworkTransport
         from envlock.solve import Solvers
-        from envlock.solve.pypi.metadata import MetadataReader
-        from envlock.solve.pypi.uv import Uv
 
-        cache = self.config.cache_dir
         return Solvers(
-            uv=Uv(
-                index_urls=self.index_urls(spec),
-                environ=_child_environ(),
-                cache=cache / "uv",
-                python=Path(sys.executable),
-                offline=self.offline,
-            ),
-            metadata=MetadataReader(self.http, self.fetcher, cache / "metadata"),
+            uv=self.uv(spec),
+            metadata=self.metadata,
             archives=self.archives(spec.debian.suite) if spec.debian else [],
             transport=NetworkTransport(self.http, self.fetcher),
             snapshot=self.config.snapshots.get("debian"),

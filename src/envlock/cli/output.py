@@ -146,6 +146,7 @@ def error_document(error: EnvlockError) -> dict[str, Any]:
         "details": list(error.details),
         "hint": error.hint,
         "exit_code": error.exit_code,
+        **(error.data or {}),
     }
 
 

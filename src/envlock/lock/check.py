@@ -17,6 +17,31 @@ def differences(projection: dict[str, Any], lock: Lock) -> list[str]:
     return list(_compare("", lock.spec, projection))
 
 
+def unanswered(lock: Lock) -> list[str]:
+    """Return where the accepted findings and the spec's ``accepts`` do not belong together.
+
+    A lock that was not audited has nothing to answer.
+    """
+    if lock.audit is None:
+        return []
+    asked = {(None, pattern) for pattern in lock.spec.get("accepts") or ()}
+    for override in lock.spec.get("overrides") or ():
+        asked |= {(override["package"], pattern) for pattern in override.get("accepts") or ()}
+    kept = {(line.override, line.pattern) for line in lock.audit.accepted if line.findings}
+    return [
+        *(f"+ {_scope(*line)}" for line in sorted(asked - kept, key=_scoped)),
+        *(f"- {_scope(*line)}" for line in sorted(kept - asked, key=_scoped)),
+    ]
+
+
+def _scope(override: str | None, pattern: str) -> str:
+    return f"overrides.{override}.accepts: {pattern}" if override else f"accepts: {pattern}"
+
+
+def _scoped(line: tuple[str | None, str]) -> str:
+    return _scope(*line)
+
+
 def _compare(place: str, old: Any, new: Any) -> Iterator[str]:
     if _same(old, new):
         return

@@ -252,14 +252,14 @@ class _Parser:
         found: dict[str, Accepts] = {}
         for n, text in enumerate(texts or []):
             here = self._at((*place, n))
-            words = text.split()
-            if len(words) != 3 or words[1] != "needs":
+            who, _, needs = (part.strip() for part in text.partition(" needs "))
+            if not who or not needs:
                 raise SpecError(
                     f"{text!r} does not say who needs what",
                     location=here,
                     hint="write it as envlock solve does: package.module needs other.module.name",
                 )
-            pattern = " ".join(words)
+            pattern = f"{who} needs {needs}"
             if pattern in found:
                 raise SpecError(
                     f"{pattern!r} is accepted twice",

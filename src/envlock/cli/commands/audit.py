@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,10 +12,12 @@ import typer
 from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
+from envlock.cli.output import error_document
 from envlock.errors import EnvlockError, UsageError
 
 if TYPE_CHECKING:
-    from envlock.audit import Audit, Finding
+    from envlock.audit import Audit
+    from envlock.spec.model import Spec, Target
 
 _HEADINGS = {
     "breaks-import": "importing it fails",
@@ -32,6 +35,14 @@ class AuditFailedError(EnvlockError):
     """The audit found imports that fail."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Audited:
+    """One audit for machines, and what is wrong with it."""
+
+    document: dict[str, Any]
+    problem: EnvlockError | None = None
+
+
 @command("audit")
 def audit_command(
     context: typer.Context,
@@ -47,24 +58,33 @@ def audit_command(
     platform: Annotated[str, typer.Option(help="The platform that runs them.")] = "linux-64",
     offline: Annotated[bool, typer.Option("--offline", help="Use caches only.")] = False,
 ) -> None:
-    """Tell which imports, modules and names will not be there, without installing anything."""
+    """Tell which imports, modules and names will not be there, without installing anything.
+
+    Of an environment it also tells what each override fixes and breaks, and what is accepted.
+    """
     state: Context = context.obj
     state.offline = offline
     if artifacts is not None:
         documents = [_files(state, [*artifacts, *map(Path, names or ())], python, platform)]
     else:
         documents = [document for name in state.names(names) for document in _locks(state, name)]
-    state.output.document({"audits": documents})
-    broken = sum(document["counts"].get("breaks-import", 0) for document in documents)
-    if broken:
-        raise AuditFailedError(
-            f"{broken} import{'s' if broken != 1 else ''} cannot work",
-            hint="choose other versions, or override one and say why; "
-            "envlock audit --json has every finding",
-        )
+    _settle(state, documents)
 
 
-def _files(state: Context, paths: list[Path], python: str, platform: str) -> dict[str, Any]:
+def _settle(state: Context, documents: list[_Audited]) -> None:
+    """Print what is wrong, and the whole for machines; exit with 1 where anything is."""
+    errors = [audited.problem for audited in documents if audited.problem is not None]
+    for error in errors:
+        state.output.problem(error)
+    document: dict[str, Any] = {"audits": [audited.document for audited in documents]}
+    if errors:
+        document["error"] = error_document(errors[0])
+    state.output.document(document)
+    if errors:
+        raise typer.Exit(errors[0].exit_code)
+
+
+def _files(state: Context, paths: list[Path], python: str, platform: str) -> _Audited:
     from envlock.audit import audit_wheels, target_of
     from envlock.platforms import PLATFORMS
 
@@ -85,40 +105,67 @@ def _files(state: Context, paths: list[Path], python: str, platform: str) -> dic
         jobs=_jobs(),
         reporter=state.output,
     )
-    return _shown(state, f"{len(paths)} wheels, Python {python}, {platform}", audit)
+    _show(state, f"{len(paths)} wheels, Python {python}, {platform}", audit, frozenset())
+    broken = audit.count("breaks-import")
+    problem = AuditFailedError(
+        f"{broken} import{'s' if broken != 1 else ''} cannot work",
+        hint="choose other versions; envlock audit --json has every finding",
+    )
+    return _Audited(document=_document(audit), problem=problem if broken else None)
 
 
-def _locks(state: Context, name: str) -> list[dict[str, Any]]:
-    from envlock.audit import audit_lock
-    from envlock.lock.codec import load_lock
-
+def _locks(state: Context, name: str) -> list[_Audited]:
     spec = state.spec(name)
-    documents = []
-    for target in spec.targets:
-        lock = load_lock(state.project.lock(name, target.name))
-        paths = state.fetcher.all(lock.of_kind("pypi"), state.locators(lock, spec), state.output)
-        audit = audit_lock(
-            lock,
-            paths,
-            cache=state.config.cache_dir / "audit",
-            jobs=_jobs(),
-            reporter=state.output,
+    return [_lock(state, spec, target) for target in spec.targets]
+
+
+def _lock(state: Context, spec: Spec, target: Target) -> _Audited:
+    from envlock.audit import Audit
+    from envlock.cli.reviewing import lines_of, review_lock
+    from envlock.lock.check import differences
+    from envlock.lock.codec import load_lock
+    from envlock.review import problem_of, review_to_data
+    from envlock.spec.projection import project
+
+    lock = load_lock(state.project.lock(spec.name, target.name))
+    head = {"name": spec.name, "platform": target.name}
+    if differences(project(spec, target.name), lock):
+        state.output.warn(
+            f"{spec.file} has changed since it was locked; this audits the lock, and judges it "
+            f"by what the spec says now. envlock solve {spec.name} renews it"
         )
-        document = _shown(state, f"{name} {target.name}", audit)
-        documents.append({"name": name, "platform": target.name, **document})
-    return documents
+    found = review_lock(state, spec, target, lock, lenient=True)
+    if found is None:
+        state.output.result(f"{spec.name} {target.name}: no wheels to audit")
+        return _Audited(document={**head, **_document(Audit(findings=())), "review": None})
+    accepted = frozenset(f.key for line in found.accepted for f in line.findings)
+    _show(state, f"{spec.name} {target.name}", found.audit, accepted)
+    for item in found.overrides:
+        state.output.result("")
+        state.output.result(f"override {item.override.package} {item.override.version}:")
+        for line in lines_of(found, item):
+            state.output.result(f"  {line}")
+    document = {**head, **_document(found.audit), "review": review_to_data(found)}
+    return _Audited(document=document, problem=problem_of(spec, found, strict=True))
 
 
 def _jobs() -> int:
     return max(1, min(8, len(os.sched_getaffinity(0))))
 
 
-def _shown(state: Context, title: str, audit: Audit) -> dict[str, Any]:
+def _document(audit: Audit) -> dict[str, Any]:
     from envlock.audit import SEVERITIES
     from envlock.audit.codec import audit_to_data
 
-    say = state.output.result
     counts = {severity: audit.count(severity) for severity in SEVERITIES}
+    return {"counts": counts, **audit_to_data(audit)}
+
+
+def _show(state: Context, title: str, audit: Audit, accepted: frozenset[str]) -> None:
+    """Print the findings; ``accepted``: the keys of those that the spec accepts."""
+    from envlock.audit.words import lines
+
+    say = state.output.result
     modules = sum(count for count, _ in audit.importable.values())
     importable = sum(count for _, count in audit.importable.values())
     say(f"{title}: {importable} of {modules} modules import by what can be seen")
@@ -126,35 +173,17 @@ def _shown(state: Context, title: str, audit: Audit) -> dict[str, Any]:
         findings = [finding for finding in audit.findings if finding.severity == severity]
         if not findings:
             continue
+        known = sum(finding.key in accepted for finding in findings)
         say("")
-        say(f"{severity}: {heading} ({len(findings)})")
+        say(f"{severity}: {heading} ({len(findings)}{f', {known} accepted' if known else ''})")
         for finding in findings:
-            for line in _lines(finding):
+            for line in lines(finding, accepted=finding.key in accepted):
                 say(f"  {line}")
-    if counts["hidden"]:
+    hidden = audit.count("hidden")
+    if hidden:
         say("")
-        say(f"hidden: {counts['hidden']} in optional, test, vendored and foreign-platform code")
+        say(f"hidden: {hidden} in optional, test, vendored and foreign-platform code")
     for note in audit.notes:
         state.output.note(f"not read: {note}")
-    return {"counts": counts, **audit_to_data(audit)}
-
-
-def _lines(finding: Finding) -> list[str]:
-    """Return a finding as lines: what, where, by which way, what to add."""
-    needs = finding.needs
-    what = f"attribute {needs.dotted}" if finding.kind == "attribute-missing" else needs.dotted
-    whose = {"": "which nobody here has", "stdlib": "of the standard library"}.get(
-        needs.provider, f"of {needs.provider}"
-    )
-    if finding.severity == "undeclared":
-        whose = f"of {needs.provider}, which it does not declare"
-    lines = [f"{finding.who.code} needs {what}, {whose}"]
-    if finding.kind == "raises":
-        lines = [f"{finding.who.code} raises {needs.name} whenever it is imported"]
-    who = finding.who
-    lines.append(f"    {who.distribution} {who.version}, {who.file}:{who.line}")
-    if len(finding.chain) > 1:
-        lines.append(f"    reached by import {' > '.join(finding.chain)}")
-    if finding.add:
-        lines.append(f"    add: {finding.add}")
-    return lines
+    if audit.unverified:
+        state.output.message(f"read in parts, and not verified yet: {', '.join(audit.unverified)}")

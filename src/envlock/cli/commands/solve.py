@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from envlock.lock.model import Lock
+    from envlock.review import Review
     from envlock.spec.model import Spec, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """How to solve: what to move on, and whether and how strictly to audit."""
+
+    upgrade: bool
+    packages: frozenset[str]
+    audit: bool
+    strict: bool
 
 
 @command("solve")
@@ -37,8 +50,17 @@ def solve_command(
         typer.Option("--upgrade-package", "-P", help="Take the newest of one package."),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use caches only.")] = False,
+    no_audit: Annotated[
+        bool, typer.Option("--no-audit", help="Do not look into the locked code.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail for every import that cannot work.")
+    ] = False,
 ) -> None:
-    """Solve specs into locks (locks/NAME.PLATFORM.lock.json)."""
+    """Solve specs into locks (locks/NAME.PLATFORM.lock.json).
+
+    The locked code is audited: what an override breaks and nobody accepted fails the solve.
+    """
     state: Context = context.obj
     state.offline = offline
     specs = [state.spec(name) for name in state.names(names)]
@@ -46,8 +68,13 @@ def solve_command(
     if check:
         _check_all(state, targets)
         return
-    packages = _names(upgrade_package or ())
-    documents = [_solve(state, spec, target, upgrade, packages) for spec, target in targets]
+    wish = _Wish(
+        upgrade=upgrade,
+        packages=_names(upgrade_package or ()),
+        audit=not no_audit,
+        strict=strict,
+    )
+    documents = [_solve(state, spec, target, wish) for spec, target in targets]
     state.output.document({"environments": documents})
 
 
@@ -68,7 +95,7 @@ def _check_all(state: Context, targets: Sequence[tuple[Spec, Target]]) -> None:
 
 
 def _check(state: Context, spec: Spec, target: Target) -> None:
-    from envlock.lock.check import differences
+    from envlock.lock.check import differences, unanswered
     from envlock.lock.codec import load_lock
     from envlock.lock.model import PACKER
     from envlock.spec.projection import project
@@ -81,6 +108,14 @@ def _check(state: Context, spec: Spec, target: Target) -> None:
             f"the lock does not answer {spec.file} any more",
             where=state.project.shown(path),
             details=[f"  {line}" for line in found],
+            hint=f"run envlock solve {spec.name} and check the lock in",
+        )
+    idle = unanswered(lock)
+    if idle:
+        raise StaleLockError(
+            "the lock does not answer what the spec accepts",
+            where=state.project.shown(path),
+            details=[f"  {line}" for line in idle],
             hint=f"run envlock solve {spec.name} and check the lock in",
         )
     broken = _unmet(lock)
@@ -97,7 +132,8 @@ def _check(state: Context, spec: Spec, target: Target) -> None:
             where=state.project.shown(path),
             hint=f"run envlock solve {spec.name}",
         )
-    state.output.message(f"{spec.name} {target.name}: fresh")
+    audited = "" if lock.audit is not None else " (not audited)"
+    state.output.message(f"{spec.name} {target.name}: fresh{audited}")
 
 
 def _unmet(lock: Lock) -> list[str]:
@@ -120,11 +156,10 @@ def _names(written: Sequence[str]) -> frozenset[str]:
     return frozenset({*written, *map(canonicalize_name, written)})
 
 
-def _solve(
-    state: Context, spec: Spec, target: Target, upgrade: bool, packages: frozenset[str]
-) -> dict[str, Any]:
+def _solve(state: Context, spec: Spec, target: Target, wish: _Wish) -> dict[str, Any]:
     from envlock.files import write_atomically
     from envlock.lock.codec import dump_lock
+    from envlock.review import review_to_data, section_of
     from envlock.solve import solve
 
     path = state.project.lock(spec.name, target.name)
@@ -135,15 +170,19 @@ def _solve(
         state.solvers(spec),
         state.output,
         previous=previous,
-        upgrade=upgrade,
-        upgrade_packages=packages,
+        upgrade=wish.upgrade,
+        upgrade_packages=wish.packages,
     )
+    found = _reviewed(state, spec, target, lock, wish) if wish.audit else None
+    if found is not None:
+        lock = dataclasses.replace(lock, audit=section_of(found))
     text = dump_lock(_with_digests(lock, previous))
     changed = not path.is_file() or path.read_text() != text
     if changed:
         write_atomically(path, text.encode())
-    _summarise(state, lock, previous, changed=changed)
+    _summarise(state, lock, previous, found, changed=changed)
     return {
+        "review": review_to_data(found) if found is not None else None,
         "name": lock.name,
         "platform": lock.platform,
         "lock": state.project.shown(path),
@@ -159,11 +198,9 @@ def _solve(
 
 def _with_digests(lock: Lock, previous: Lock | None) -> Lock:
     """Keep the recorded digests where nothing that decides the image has changed."""
-    import dataclasses
-
     if previous is None or previous.built is None:
         return lock
-    same = dataclasses.replace(previous, built=None) == lock
+    same = previous.image_inputs == lock.image_inputs
     return dataclasses.replace(lock, built=previous.built) if same else lock
 
 
@@ -181,16 +218,47 @@ def _previous(state: Context, spec: Spec, target: Target) -> Lock | None:
         return None
 
 
-def _summarise(state: Context, lock: Lock, previous: Lock | None, *, changed: bool) -> None:
-    say = state.output.message
-    for line in _changes(previous, lock):
-        say(f"  {line}")
+def _reviewed(state: Context, spec: Spec, target: Target, lock: Lock, wish: _Wish) -> Review | None:
+    """Audit what was solved; raises ReviewError before anything is written."""
+    from envlock.cli.reviewing import review_lock
+    from envlock.review import problem_of, warning_of
+
+    found = review_lock(state, spec, target, lock, fresh=wish.upgrade)
+    if found is None:
+        return None
+    problem = problem_of(spec, found, strict=wish.strict)
+    if problem is not None:
+        _tell(state, lock, found)
+        raise problem
+    warning = warning_of(spec, found)
+    if warning is not None:
+        state.output.warn(warning)
+    return found
+
+
+def _tell(state: Context, lock: Lock, found: Review | None) -> None:
+    """Say what each override voids, fixes and breaks."""
+    from envlock.cli.reviewing import lines_of
+
+    reviews = {item.override.package: item for item in found.overrides} if found else {}
     for override in lock.overrides:
         for void in override.voids:
-            say(
+            state.output.message(
                 f"  override {override.package} {override.version}: "
                 f"voids {void.dependent} {void.version} -> {void.requirement}"
             )
+        if found is not None and override.package in reviews:
+            for line in lines_of(found, reviews[override.package]):
+                state.output.message(f"    {line}")
+
+
+def _summarise(
+    state: Context, lock: Lock, previous: Lock | None, found: Review | None, *, changed: bool
+) -> None:
+    say = state.output.message
+    for line in _changes(previous, lock):
+        say(f"  {line}")
+    _tell(state, lock, found)
     unhandled = [s for s in (lock.debian.scripts if lock.debian else ()) if s.unhandled]
     if unhandled and changed:
         packages = sorted({script.package for script in unhandled})

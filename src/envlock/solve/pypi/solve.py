@@ -47,9 +47,11 @@ def solve_pypi(
     reporter: Reporter,
     *,
     preferred: Mapping[str, str] | None = None,
+    explained: bool = True,
 ) -> PypiSolution:
     """Return the exact wheels for one target; ``preferred`` versions are kept where they fit.
 
+    explained: whether a failure is looked into, which costs more solves.
     Raises UnsatisfiableError, OverrideError, FetchError.
     """
     if not spec.pypi.dependencies and not spec.overrides:
@@ -68,6 +70,8 @@ def solve_pypi(
         if exact != question:
             described = describe(uv.ask(exact))
     except UnsatisfiableError as failure:
+        if not explained:
+            raise
         diagnosis = Diagnosis(uv=uv, describe=describe, spec=spec, environment=environment)
         raise diagnosis.explain(question, failure) from None
     _warn_of_extras(spec, described, reporter)

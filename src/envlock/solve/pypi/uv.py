@@ -107,6 +107,10 @@ class Uv:
         self._python = python
         self._offline = offline
 
+    def places(self, indexes: Sequence[Index]) -> list[str]:
+        """Return the URLs that are asked, as they may be shown, in order."""
+        return [redact(url) for url in (*map(self._url, indexes), self._index_urls["pypi"])]
+
     def ask(self, question: Question) -> tuple[Chosen, ...]:
         """Return the chosen wheels sorted by name.
 

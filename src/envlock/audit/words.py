@@ -1,0 +1,47 @@
+"""Findings in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from envlock.audit.model import Finding
+
+_WHEN = {
+    "breaks-import": "",
+    "may-break-import": "when it is imported, perhaps",
+    "breaks-module": "when this module is imported",
+    "breaks-call": "when it is called",
+}
+
+
+def what(finding: Finding) -> str:
+    """Return who needs what, and of whom, in one line."""
+    needs = finding.needs
+    if finding.kind == "raises":
+        return f"{finding.who.code} raises {needs.name} whenever it is imported"
+    thing = f"attribute {needs.dotted}" if finding.kind == "attribute-missing" else needs.dotted
+    whose = {"": "which nobody here has", "stdlib": "of the standard library"}.get(
+        needs.provider, f"of {needs.provider}"
+    )
+    if finding.severity == "undeclared":
+        whose = f"of {needs.provider}, which it does not declare"
+    return f"{finding.who.code} needs {thing}, {whose}"
+
+
+def where(finding: Finding) -> str:
+    """Return the distribution, the file and the line."""
+    who = finding.who
+    return f"{who.distribution} {who.version}, {who.file}:{who.line}"
+
+
+def lines(finding: Finding, *, accepted: bool = False) -> list[str]:
+    """Return a finding as lines: what, where, by which way, what to add."""
+    when = _WHEN.get(finding.severity, "")
+    found = [f"{what(finding)}{' (accepted)' if accepted else ''}"]
+    found.append(f"    {where(finding)}{f'; fails {when}' if when else ''}")
+    if len(finding.chain) > 1:
+        found.append(f"    reached by import {' > '.join(finding.chain)}")
+    if finding.add:
+        found.append(f"    add: {finding.add}")
+    return found

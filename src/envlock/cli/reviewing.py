@@ -1,0 +1,113 @@
+"""A review on this machine, and in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from envlock.audit import Finding
+    from envlock.cli.context import Context
+    from envlock.lock.model import Lock
+    from envlock.review import OverrideReview, Review
+    from envlock.spec.model import Spec, Target
+
+_SERIOUS = frozenset({"breaks-import", "may-break-import", "breaks-module", "breaks-call"})
+_LOOKED_INTO = frozenset({"pypi", "debian"})
+_SHOWN = 12
+"""How many lines are said of one override; --json has all."""
+
+
+def review_lock(
+    state: Context,
+    spec: Spec,
+    target: Target,
+    lock: Lock,
+    *,
+    fresh: bool = False,
+    lenient: bool = False,
+) -> Review | None:
+    """Review a lock's wheels; None where there are none, or where others own its Python.
+
+    fresh: solve anew what the overrides are compared with; lenient: where that cannot be
+    read, go on without it.  Raises FetchError.
+    """
+    from envlock.audit import target_of
+    from envlock.audit.obtain import Means
+    from envlock.fetch.indexes import SimpleIndex
+    from envlock.review import Auditor, NaturalSolver, review
+
+    wheels = lock.of_kind("pypi")
+    others = {artifact.kind for artifact in lock.artifacts} - _LOOKED_INTO
+    if others:
+        state.output.note(f"not audited: {', '.join(sorted(others))} packages are not looked into")
+    if others or not wheels:
+        return None
+    cache = state.config.cache_dir / "audit"
+    means = Means(
+        fetcher=state.fetcher,
+        http=state.http,
+        locate=SimpleIndex(state.index_urls(spec), state.http).urls,
+        cache=cache,
+        jobs=state.config.jobs,
+    )
+    auditor = Auditor(means, target_of(lock.python, lock.platform), cache, state.output)
+    solver = NaturalSolver(
+        state.uv(spec), state.metadata, cache / "natural", fresh=fresh, reporter=state.output
+    )
+    return review(spec, target, wheels, auditor, solver, lenient=lenient)
+
+
+def lines_of(review: Review, item: OverrideReview) -> list[str]:
+    """Return in a few lines what an override fixes, breaks and leaves as it is."""
+    judgement = item.judgement
+    accepted = set(review.keys_of(item.override.package))
+    fixes, breaks = _serious(judgement.fixes), list(judgement.serious)
+    done = sum(finding.key in accepted for finding in breaks)
+    if item.natural.missing:
+        return [f"not judged: {line}" for line in item.natural.missing.splitlines()[:1]]
+    if not item.natural.solved:
+        text = "nothing can be solved without it; "
+        text += f"of what {item.override.package} takes part in, {len(breaks)} break"
+    else:
+        instead = f"instead of {item.version}: " if item.version else "not there without it: "
+        text = f"{instead}fixes {len(fixes)}, breaks {len(breaks)}"
+    text += f" ({done} accepted)" if done else ""
+    if item.natural.solved:
+        text += f", leaves {len(_serious(judgement.unchanged))} as they are"
+    lines = [text, *_grouped("fixes ", fixes, frozenset())]
+    lines += _grouped("breaks", breaks, accepted)
+    if len(lines) > _SHOWN:
+        more = len(lines) - _SHOWN
+        lines = [*lines[:_SHOWN], f"  and {more} lines more; --json has all"]
+    return lines
+
+
+def _serious(findings: Iterable[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.severity in _SERIOUS]
+
+
+def _grouped(verb: str, findings: Sequence[Finding], accepted: Iterable[str]) -> list[str]:
+    """Return one line for each package and need."""
+    from envlock.review.paste import pattern_of
+
+    known = set(accepted)
+    groups = Counter(
+        (pattern_of(finding), _effect(finding), finding.key in known) for finding in findings
+    )
+    lines = []
+    for (text, effect, fine), count in sorted(groups.items()):
+        places = f"{count} places, " if count > 1 else ""
+        lines.append(f"  {verb} {text} ({places}{effect}{', accepted' if fine else ''})")
+    return lines
+
+
+def _effect(finding: Finding) -> str:
+    """Return what a finding does: ``import X fails``, or its severity."""
+    if finding.severity != "breaks-import":
+        return finding.severity
+    roots = finding.roots or finding.chain[:1]
+    more = f" and {len(roots) - 2} more" if len(roots) > 2 else ""
+    return f"import {', '.join(roots[:2])}{more} fails"

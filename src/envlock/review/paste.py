@@ -1,0 +1,66 @@
+"""YAML to paste into a spec."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from envlock.audit import Finding
+    from envlock.spec.model import Override, Spec
+
+_PLAIN = re.compile(r"[A-Za-z_][\w.*?\[\]-]*(?: needs [\w.*?\[\]-]+)?")
+
+
+def patterns(findings: Iterable[Finding]) -> list[str]:
+    """Return ``accepts`` lines for findings, without doubles."""
+    return sorted({pattern_of(finding) for finding in findings})
+
+
+def pattern_of(finding: Finding) -> str:
+    """Return the line that covers a finding: its need, of the package's first two levels."""
+    package = ".".join(finding.who.module.split(".")[:2])
+    return f"{package} needs {finding.needs.dotted}"
+
+
+def override_block(
+    override: Override, accepts: Sequence[str], adds: Sequence[str]
+) -> tuple[str, list[str]]:
+    """Return where a block goes, and its lines, indented as the override's keys are.
+
+    ``accepts`` and ``adds`` are whole: what stands there and is still needed, too.
+    """
+    indent = " " * (override.location.column - 1)
+    block = []
+    if adds:
+        block.append(f"{indent}adds: [{', '.join(map(_quoted, adds))}]")
+    if accepts:
+        block.append(f"{indent}accepts:")
+        block += [f"{indent}  - {_quoted(line)}" for line in accepts]
+    there = [
+        key for key, old, new in (
+            ("adds", override.adds, adds), ("accepts", override.accepts, accepts)
+        ) if old and new
+    ]  # fmt: skip
+    instead = f", in place of its {' and '.join(there)}" if there else ""
+    return f"under the override of {override.package}{instead}", block
+
+
+def spec_block(spec: Spec, accepts: Sequence[str]) -> tuple[str, list[str]]:
+    """Return where the spec's own ``accepts`` go, and their lines."""
+    instead = ", in place of its accepts" if spec.accepts else ""
+    block = ["accepts:", *(f"  - {_quoted(line)}" for line in accepts)]
+    return f"at the top level of {spec.file}{instead}", block
+
+
+def dependency_lines(names: Iterable[str]) -> tuple[str, list[str]]:
+    """Return where undeclared distributions go, and their lines."""
+    return "under pypi.dependencies", [f"    - {_quoted(name)}" for name in sorted(set(names))]
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a YAML scalar, in quotes where a plain one could be misread."""
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)

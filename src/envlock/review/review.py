@@ -1,0 +1,124 @@
+"""A locked set under review: audit it, judge each override, see what was accepted."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from envlock.audit import Judgement, judge
+from envlock.errors import FetchError
+from envlock.review.accepting import cover, requested
+from envlock.review.model import Natural, OverrideReview, Review
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from envlock.audit import Audit, Finding
+    from envlock.lock.model import Artifact
+    from envlock.review.audits import Auditor
+    from envlock.review.natural import NaturalSolver
+    from envlock.spec.model import Override, Spec, Target
+
+
+_NOTHING = Judgement(fixes=(), breaks=(), unchanged=(), newly_broken=(), newly_importable=())
+
+
+def review(
+    spec: Spec,
+    target: Target,
+    artifacts: Sequence[Artifact],
+    auditor: Auditor,
+    solver: NaturalSolver,
+    *,
+    lenient: bool = False,
+) -> Review:
+    """Review the locked wheels of ``spec`` for ``target``; raises FetchError.
+
+    Each override is judged by leaving it out alone, and all of them together.  lenient: go on
+    without a judgement where what it takes cannot be read.
+    """
+    found = auditor.audit(artifacts)
+    versions = {artifact.name: artifact.version for artifact in artifacts}
+
+    def without(packages: frozenset[str]) -> tuple[Natural, Judgement]:
+        try:
+            natural = solver.without(spec, target, packages, versions)
+            if not natural.solved:
+                return natural, alone(found, packages)
+            return natural, judge(auditor.audit(natural.artifacts), found)
+        except FetchError as error:
+            if not lenient:
+                raise
+            return Natural(missing="\n".join((error.message, *error.details))), _NOTHING
+
+    items = []
+    for override in spec.overrides:
+        natural, judgement = without(frozenset({override.package}))
+        items.append(_item(override, natural, judgement))
+    together: Judgement | None = None
+    joint: dict[str, Finding] = {}
+    if len(items) > 1:
+        natural, together = without(frozenset(o.package for o in spec.overrides))
+        own = {f.key for item in items for f in item.judgement.serious}
+        joint = {f.key: f for f in together.serious if f.key not in own}
+        together = together if natural.solved else None
+    return _sorted_out(spec, found, tuple(items), together, tuple(joint.values()))
+
+
+def alone(audit: Audit, packages: frozenset[str]) -> Judgement:
+    """Judge overrides without which nothing can be solved, by what their packages do.
+
+    Every serious finding that a forced package takes part in, as the one who needs or as
+    the one who does not provide, counts as broken.
+    """
+    breaks = tuple(
+        finding
+        for finding in audit.of("breaks-import", "may-break-import", "breaks-module", "breaks-call")
+        if not packages.isdisjoint(
+            map(canonicalize_name, (finding.who.distribution, finding.needs.provider))
+        )
+    )
+    return dataclasses.replace(_NOTHING, breaks=breaks)
+
+
+def _item(override: Override, natural: Natural, judgement: Judgement) -> OverrideReview:
+    versions = {artifact.name: artifact.version for artifact in natural.artifacts}
+    return OverrideReview(
+        override=override,
+        natural=natural,
+        version=versions.get(override.package),
+        judgement=judgement,
+    )
+
+
+def _sorted_out(
+    spec: Spec,
+    audit: Audit,
+    items: tuple[OverrideReview, ...],
+    together: Judgement | None,
+    joint: tuple[Finding, ...],
+) -> Review:
+    """Give each finding its cause, and each ``accepts`` line what it covers."""
+    accepted, unused = cover(spec, audit, items, joint)
+    caused = {f.key for item in items for f in item.judgement.serious} | {f.key for f in joint}
+    covered = {finding.key for line in accepted for finding in line.findings}
+    names = requested(spec)
+    required: list[Finding] = []
+    elsewhere: list[Finding] = []
+    for finding in audit.of("breaks-import"):
+        if finding.key in caused or finding.key in covered:
+            continue
+        owners = {canonicalize_name(audit.mains.get(root, "")) for root in finding.roots}
+        (required if owners & names else elsewhere).append(finding)
+    return Review(
+        audit=audit,
+        overrides=items,
+        together=together,
+        joint=joint,
+        accepted=accepted,
+        unused=unused,
+        required=tuple(required),
+        elsewhere=tuple(elsewhere),
+    )
