@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import envlock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from .index import Index
 
@@ -54,6 +56,7 @@ class Machine:
             "NO_PROXY": "127.0.0.1",
             "ENVLOCK_CACHE_DIR": str(self.cache),
             "ENVLOCK_INDEX_PYPI": NOWHERE,
+            "PYTHONPATH": str(Path(envlock.__file__).parents[1]),  # the code under test
             **self.environ,
         }
 

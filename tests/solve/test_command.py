@@ -153,6 +153,7 @@ def test_without_packages_from_pypi(machine: Machine) -> None:
         "lock": "locks/one.linux-64.lock.json",
         "name": "one",
         "platform": "linux-64",
+        "review": None,
         "voided": [],
     }
 

@@ -25,7 +25,10 @@ SAME = {
     "where an index is": ("one.example.com", "mirror.example.org"),
     "order of variables": ("{LANG: C.UTF-8, A: b}", "{A: b, LANG: C.UTF-8}"),
     "order of labels": ("{k: v, l: w}", "{l: w, k: v}"),
-    "order of what is accepted": ("[one needs thing, other needs thing]", "[other needs thing, one needs thing]"),
+    "order of what is accepted": (
+        "[one needs thing, other needs thing]",
+        "[other needs thing, one needs thing]",
+    ),
     "order of what is added": ("[setuptools<81, wheel]", "[wheel, setuptools<81]"),
     "how the moment is written": ("2025-10-12T00:00:00Z", "2025-10-12T02:00:00+02:00"),
     "order of dependents": (
