@@ -130,6 +130,10 @@ class SandboxError(EnvlockError):
     """The sandbox cannot be set up on this machine; nothing was run."""
 
 
+class GpuError(EnvlockError):
+    """This machine's GPU cannot be used: none is there, or its driver does not fit."""
+
+
 class FetchError(EnvlockError):
     """A file could not be had from anywhere, or what came was not what the lock names."""
 

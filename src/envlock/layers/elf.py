@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import mmap
 
 MACHINES: dict[tuple[int, int], int] = {
     (2, 62): 0x0303,  # EM_X86_64, 64 bit: FLAG_X8664_LIB64 | FLAG_ELF_LIBC6
@@ -35,7 +39,7 @@ class _Segment:
     size: int
 
 
-def read_shared_object(data: bytes) -> SharedObject | None:
+def read_shared_object(data: bytes | mmap.mmap) -> SharedObject | None:
     """Return what ldconfig would know of this file; None where it would skip it.
 
     Skipped are linker scripts, static archives, programs, objects of other machines and
@@ -47,7 +51,7 @@ def read_shared_object(data: bytes) -> SharedObject | None:
         return None
 
 
-def _read(data: bytes) -> SharedObject | None:
+def _read(data: bytes | mmap.mmap) -> SharedObject | None:
     if data[:4] != b"\x7fELF" or data[5] != 1:  # both targets are little-endian
         return None
     bits = data[4]
@@ -75,12 +79,12 @@ def _read(data: bytes) -> SharedObject | None:
     return SharedObject(soname=soname, flags=flags)
 
 
-def _string(data: bytes, start: int) -> str:
+def _string(data: bytes | mmap.mmap, start: int) -> str:
     end = data.find(b"\0", start)
     return data[start:end].decode("utf-8") if end >= 0 else ""
 
 
-def _segments(data: bytes, bits: int) -> list[_Segment]:
+def _segments(data: bytes | mmap.mmap, bits: int) -> list[_Segment]:
     if bits == 2:
         (table,) = struct.unpack_from("<Q", data, 32)
         step, count = struct.unpack_from("<HH", data, 54)
@@ -98,7 +102,7 @@ def _segments(data: bytes, bits: int) -> list[_Segment]:
     return found
 
 
-def _dynamic(data: bytes, bits: int, segment: _Segment) -> list[tuple[int, int]]:
+def _dynamic(data: bytes | mmap.mmap, bits: int, segment: _Segment) -> list[tuple[int, int]]:
     """Return (tag, value) up to DT_NULL."""
     layout = "<qQ" if bits == 2 else "<iI"
     step = struct.calcsize(layout)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -17,12 +18,17 @@ from packaging.version import InvalidVersion, Version
 
 from envlock.platforms import PLATFORMS
 from envlock.requirements import check_requirements
-from envlock.validate.inside import Inventory, enter, take_inventory
+from envlock.validate.acceptance import with_acceptance
+from envlock.validate.gpu.driver import is_visible
+from envlock.validate.gpu.run import GpuRunner
+from envlock.validate.inside import enter
+from envlock.validate.inventory import Inventory, take_inventory
 from envlock.validate.layout import open_layout
 from envlock.validate.lookup import require_runnable
-from envlock.validate.results import OverrideFacts, Report, Result
+from envlock.validate.outcome import explain
+from envlock.validate.results import GpuFacts, OverrideFacts, Report, Result
 from envlock.validate.rootfs import prepare_rootfs
-from envlock.validate.runner import Gpu, Runner, described, explain
+from envlock.validate.runner import NO_GPU, NOT_ASKED, Runner, described
 from envlock.validate.sandbox import Completed
 
 if TYPE_CHECKING:
@@ -32,6 +38,9 @@ if TYPE_CHECKING:
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
     from envlock.requirements import Installed
+    from envlock.validate.gpu.driver import Gpu
+    from envlock.validate.inside import Inside
+    from envlock.validate.layout import Config
     from envlock.validate.sandbox import Sandbox
 
 TIMEOUT = 600.0
@@ -60,37 +69,80 @@ def validate_image(
     IntegrityError, ArtifactError and DiskError for the image, SandboxError for the sandbox.
     """
     started = time.monotonic()
-    platform = PLATFORMS[lock.platform]
-    image = open_layout(layout, architecture=platform.oci)
+    image = open_layout(layout, architecture=PLATFORMS[lock.platform].oci)
     rootfs = prepare_rootfs(image, cache=cache, reporter=reporter)
-    inside = enter(rootfs, image.config, sandbox, timeout=timeout)
-    require_runnable(inside, image.config.architecture, f"python{lock.python}", hint=_FOREIGN)
+    report = validate_rootfs(
+        rootfs,
+        image.config,
+        lock,
+        sandbox=sandbox,
+        reporter=reporter,
+        timeout=timeout,
+        gpu=gpu,
+    )
+    return replace(report, image=image.manifest, seconds=time.monotonic() - started)
+
+
+def validate_rootfs(
+    rootfs: Path,
+    config: Config,
+    lock: Lock,
+    *,
+    sandbox: Sandbox,
+    reporter: Reporter,
+    timeout: float = TIMEOUT,
+    gpu: Gpu | None = None,
+) -> Report:
+    """Check an unpacked image, whose ``config`` says how commands start there.
+
+    As :func:`validate_image`; the report names no image.
+    """
+    started = time.monotonic()
+    python = f"python{lock.python}"
+    inside = enter(rootfs, config, sandbox, timeout=timeout)
+    require_runnable(inside, config.architecture, python, hint=_FOREIGN)
     overrides = list(_overrides(lock))
     planned: list[tuple[str | None, Any]]
     planned = [(facts.package, check) for facts, checks in overrides for check in checks]
     planned += [(None, check) for check in _list_of(lock.spec, "checks")]
+    seen: GpuFacts | None = None
     with reporter.task("run the checks", len(planned) + 1, "items") as task:
         inventory: Inventory | Completed | None = None
         results: list[Result] = []
         if lock.of_kind("pypi"):  # else the image need not have a Python
             reporter.note("ask the image's Python what is installed")
-            inventory = take_inventory(inside, f"python{lock.python}")
-            results += _facts(inventory, lock, platform.marker_environment(lock.python))
+            inventory = take_inventory(inside, python)
+            environment = PLATFORMS[lock.platform].marker_environment(lock.python)
+            results += _facts(inventory, lock, environment)
         task.advance(1)
-        runner = Runner(inside, f"python{lock.python}", inventory, gpu)
+        with_gpu: GpuRunner | str = NOT_ASKED if is_visible() else NO_GPU
+        if gpu is not None:
+            seen, with_gpu, looked = _look(inside, lock, gpu)
+            results += looked
+        runner = Runner(inside, python, inventory, with_gpu)
         for number, (package, check) in enumerate(planned, 1):
             reporter.note(f"check {number} of {len(planned)}: {described(check, package)}")
             results.append(runner.check(check, package))
             task.advance(1)
-    results += _notes(image.config.workdir, inside.workdir)
+    results = with_acceptance(results, lock.spec) + _notes(config.workdir, inside.workdir)
     return Report(
         name=lock.name,
         platform=lock.platform,
-        image=image.manifest,
+        image="",
         overrides=tuple(facts for facts, _ in overrides),
         results=tuple(results),
         seconds=time.monotonic() - started,
+        gpu=seen,
     )
+
+
+def _look(inside: Inside, lock: Lock, gpu: Gpu) -> tuple[GpuFacts, GpuRunner, list[Result]]:
+    """Ask the driver from inside, and hold it against the CUDA that the platform wants."""
+    runner = GpuRunner(inside=inside, python=f"python{lock.python}", gpu=gpu)
+    platform = lock.spec.get("platform")
+    wanted = platform.get("cuda") if isinstance(platform, Mapping) else None
+    facts, runner, result = runner.look(wanted)
+    return facts, runner, [result] if result else []
 
 
 def _notes(workdir: str, used: str) -> list[Result]:

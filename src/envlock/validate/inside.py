@@ -1,22 +1,18 @@
 """An image ready to run commands in: its root, environment, user, home and working directory.
 
 OCI image-spec, config.md (``Env``, ``User``, ``WorkingDir``) and its conversion to a runtime
-configuration (conversion.md), as container engines read them.
+configuration (conversion.md), as container engines read them.  Standard library only.
 """
 
 from __future__ import annotations
 
-import json
-import secrets
 import shlex
 from dataclasses import dataclass, replace
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from envlock.errors import ArtifactError
-from envlock.requirements import Installed
 from envlock.validate.rootfs import read_inside
-from envlock.validate.sandbox import DEFAULT_PATH, NOT_FOUND, Bind, Command, Completed, Sandbox
+from envlock.validate.sandbox import DEFAULT_PATH, Bind, Command, Completed, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,15 +67,6 @@ class Inside:
         return self.sandbox.run(self.rootfs, command)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inventory:
-    """What the image's own Python says of itself; python: its full version."""
-
-    python: str
-    executable: str
-    distributions: tuple[Installed, ...]
-
-
 def enter(
     rootfs: Path,
     config: Config,
@@ -110,42 +97,9 @@ def enter(
     )
 
 
-def take_inventory(inside: Inside, python: str) -> Inventory | Completed:
-    """Ask the image's ``python`` what is installed; gives what it did instead of an answer."""
-    mark = f"envlock-{secrets.token_hex(16)}:"
-    probe = resources.files("envlock.validate").joinpath("probe.py").read_text("utf-8")
-    request = json.dumps({"mark": mark, "site_packages": None}).encode()
-    done = inside.run((python, "-c", probe), stdin=request)
-    _, found, reply = done.stdout.rpartition(f"\n{mark}".encode())
-    if done.timed_out or done.returncode == NOT_FOUND or not found:
-        return done
-    try:
-        return _inventory(json.loads(reply.partition(b"\n")[0]))
-    except (ValueError, TypeError, KeyError):
-        return done
-
-
 def shell_quoted(argv: tuple[str, ...]) -> str:
     """Return ``argv`` as a person would type it, in one line."""
     return shlex.join(argv).replace("\n", "; ")
-
-
-def _inventory(reply: dict[str, Any]) -> Inventory:
-    seen: dict[tuple[str, str, str], Installed] = {}
-    for item in reply["distributions"]:
-        name, version = str(item["name"] or ""), str(item["version"] or "")
-        location = str(item["location"])
-        seen[name, version, location] = Installed(
-            name=name,
-            version=version,
-            requires=tuple(str(text) for text in item["requires"]),
-            location=location,
-        )
-    return Inventory(
-        python=str(reply["python"]),
-        executable=str(reply["executable"]),
-        distributions=tuple(seen.values()),
-    )
 
 
 def _user(rootfs: Path, user: str) -> tuple[int, int, str]:

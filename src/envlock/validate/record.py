@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from envlock import __version__
 from envlock.errors import DiskError
 from envlock.files import write_atomically
-from envlock.validate.results import OverrideFacts, Report, Result
+from envlock.validate.results import GpuFacts, OverrideFacts, Report, Result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +50,9 @@ def _report(value: dict[str, Any]) -> Report:
         OverrideFacts(**{**item, "against": tuple(item["against"])}) for item in value["overrides"]
     )
     results = tuple(
-        Result(**{**item, "detail": tuple(item["detail"])}) for item in value["results"]
+        Result(**{**item, **{key: tuple(item[key]) for key in ("detail", "trace", "check")}})
+        for item in value["results"]
     )
-    return Report(**{**value, "overrides": overrides, "results": results})
+    found = value["gpu"]
+    gpu = None if found is None else GpuFacts(**{**found, "names": tuple(found["names"])})
+    return Report(**{**value, "overrides": overrides, "results": results, "gpu": gpu})

@@ -14,18 +14,29 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Version of :func:`as_data`'s shape."""
 
-_WORDS: dict[Status, str] = {"passed": "ok", "failed": "FAIL", "not-run": "--", "noted": "note"}
+_WORDS: dict[Status, str] = {
+    "passed": "ok",
+    "failed": "FAIL",
+    "not-run": "--",
+    "noted": "note",
+    "accepted": "known",
+    "recovered": "gone",
+}
 _SUBJECT_WIDTH = 44
 
 
-def as_lines(report: Report) -> list[str]:
-    """Return the report for people: the overrides, the environment, the sum."""
+def as_lines(report: Report, *, verbose: bool = False) -> list[str]:
+    """Return the report for people: the overrides, the environment, the sum.
+
+    verbose: with the tracebacks behind failures.
+    """
     lines: list[str] = []
     for override in report.overrides:
         lines += _headline(override)
-        lines += _block(result for result in report.results if result.override == override.package)
+        block = [result for result in report.results if result.override == override.package]
+        lines += _block(block, verbose)
     lines.append("Environment")
-    lines += _block(result for result in report.results if result.override is None)
+    lines += _block((result for result in report.results if result.override is None), verbose)
     lines.append(_sum(report))
     return lines
 
@@ -39,6 +50,13 @@ def as_data(report: Report) -> dict[str, Any]:
         "image": report.image,
         "ok": report.ok,
         "seconds": round(report.seconds, 3),
+        "gpu": None
+        if report.gpu is None
+        else {
+            "names": list(report.gpu.names),
+            "driver": report.gpu.driver,
+            "cuda": report.gpu.cuda,
+        },
         "overrides": [
             {
                 "package": override.package,
@@ -54,6 +72,7 @@ def as_data(report: Report) -> dict[str, Any]:
                 "subject": clean(result.subject),
                 "status": result.status,
                 "detail": [clean(line) for line in result.detail],
+                "trace": [clean(line) for line in result.trace],
                 "seconds": None if result.seconds is None else round(result.seconds, 3),
                 "override": result.override,
             }
@@ -69,7 +88,7 @@ def _headline(override: OverrideFacts) -> Iterator[str]:
         yield clean(f"  because {override.because}")
 
 
-def _block(results: Iterable[Result]) -> Iterator[str]:
+def _block(results: Iterable[Result], verbose: bool) -> Iterator[str]:
     for result in results:
         subject = clean(result.subject)
         if result.status == "not-run":
@@ -78,17 +97,20 @@ def _block(results: Iterable[Result]) -> Iterator[str]:
             subject = f"{subject:<{_SUBJECT_WIDTH}} {result.seconds:.1f} s"
         yield f"  {_WORDS[result.status]:<5} {subject}"
         if result.status != "not-run":
-            yield from (f"          {clean(line)}" for line in result.detail)
+            shown = (*result.detail, *result.trace) if verbose else result.detail
+            yield from (f"          {clean(line)}" for line in shown)
 
 
 def _sum(report: Report) -> str:
-    passed, failed = report.count("passed"), report.count("failed")
-    not_run = report.count("not-run")
+    passed = report.count("passed") + report.count("recovered")
+    failed, not_run = report.count("failed"), report.count("not-run")
     if failed:
         head = f"Failed: {failed} of {_checks(passed + failed)}"
     else:
         head = f"Passed: {_checks(passed)}"
-    tail = f", {not_run} not run" if not_run else ""
+    accepted = report.count("accepted")
+    tail = f", {accepted} failed as accepted" if accepted else ""
+    tail += f", {not_run} not run" if not_run else ""
     return f"{head}{tail}, in {report.seconds:.1f} s"
 
 

@@ -4,44 +4,52 @@ from __future__ import annotations
 
 import re
 import secrets
-import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
-from envlock.validate.inside import Inside, Inventory, shell_quoted
-from envlock.validate.results import CheckKind, Result
-from envlock.validate.sandbox import NOT_FOUND, Bind, Completed
-from envlock.validate.text import last_lines
+from envlock.lock.accepts import check_words
+from envlock.validate.inside import Inside, shell_quoted
+from envlock.validate.inventory import Inventory
+from envlock.validate.outcome import explain, ran
+from envlock.validate.results import Result
 
-_NO_GPU = "no GPU here"
+if TYPE_CHECKING:
+    from envlock.validate.gpu.run import GpuRunner
+    from envlock.validate.sandbox import Completed
+
+NO_GPU = "no GPU here"
+"""Why GPU checks did not run where none is to be seen."""
+
+NOT_ASKED = "a GPU is here; --gpu runs it"
+"""The same where one is, and was not asked for."""
+
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
-_TRACEBACK_LINES = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gpu:
-    """What a command needs to see this machine's GPU: its devices and driver files."""
-
-    binds: tuple[Bind, ...]
-    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Runs the spec's checks; inventory: None where no Python was asked."""
+    """Runs the spec's checks; inventory: None where no Python was asked.
+
+    gpu: runs the ``gpu`` checks; else the sentence that says why they are not run.
+    """
 
     inside: Inside
     python: str
     inventory: Inventory | Completed | None
-    gpu: Gpu | None
+    gpu: GpuRunner | str
 
     def check(self, check: Any, package: str | None) -> Result:
         """Run one check as the spec's ``checks`` lists write it."""
+        result = self._check(check, package)
+        words = check_words(check) if isinstance(check, Mapping) else ()
+        return replace(result, check=words)
+
+    def _check(self, check: Any, package: str | None) -> Result:
         if not isinstance(check, Mapping) or len(check) != 1:
             return _unusable(check, package)
         ((kind, value),) = check.items()
@@ -49,9 +57,11 @@ class Runner:
             return self._version(str(value), package)
         if kind == "import" and isinstance(value, str) and _MODULE.fullmatch(value):
             return self._import(value, package)
-        if kind in {"run", "gpu"} and isinstance(value, list) and value:
+        if kind == "gpu" and isinstance(value, (list, str)) and value:
+            return self._gpu(dict(check), package)
+        if kind == "run" and isinstance(value, list) and value:
             argv = tuple(str(word) for word in value)
-            return self._gpu(argv, package) if kind == "gpu" else self._run(argv, package)
+            return ran("run", self.inside.run(argv), argv, package)
         return _unusable(check, package)
 
     def _version(self, wanted: str, package: str) -> Result:
@@ -97,32 +107,17 @@ class Runner:
             override=package,
         )
 
-    def _run(self, argv: tuple[str, ...], package: str | None) -> Result:
-        return _ran("run", self.inside.run(argv), argv, package)
-
-    def _gpu(self, argv: tuple[str, ...], package: str | None) -> Result:
-        if self.gpu is None:
-            return Result(
-                kind="gpu",
-                subject=shell_quoted(argv),
-                status="not-run",
-                detail=(_NO_GPU,),
-                override=package,
-            )
-        done = self.inside.with_env(self.gpu.env).run(argv, binds=self.gpu.binds)
-        return _ran("gpu", done, argv, package)
-
-
-def _ran(kind: CheckKind, done: Completed, argv: tuple[str, ...], package: str | None) -> Result:
-    passed = done.returncode == 0 and not done.timed_out
-    return Result(
-        kind=kind,
-        subject=shell_quoted(argv),
-        status="passed" if passed else "failed",
-        detail=() if passed else explain(done, argv[0]),
-        seconds=done.seconds,
-        override=package,
-    )
+    def _gpu(self, check: dict[str, Any], package: str | None) -> Result:
+        if not isinstance(self.gpu, str):
+            return self.gpu.check(check, package)
+        value = check["gpu"]
+        return Result(
+            kind="gpu",
+            subject=value if isinstance(value, str) else shell_quoted(tuple(map(str, value))),
+            status="not-run",
+            detail=(self.gpu,),
+            override=package,
+        )
 
 
 def described(check: Any, package: str | None) -> str:
@@ -131,26 +126,6 @@ def described(check: Any, package: str | None) -> str:
     words = tuple(map(str, value)) if isinstance(value, list) else (str(value),)
     what = f"{kind} {shell_quoted(words)}"
     return f"{what} ({package})" if package else what
-
-
-def explain(done: Completed, program: str) -> tuple[str, ...]:
-    """Say how a command ended, and what it said last."""
-    said = last_lines(done.stderr, _TRACEBACK_LINES) or last_lines(done.stdout, _TRACEBACK_LINES)
-    if done.timed_out:
-        return (*said, f"not done after {done.seconds:.0f} s: everything was killed")
-    if done.returncode == NOT_FOUND and not said[1:]:
-        return (f"{program} is not in the image, or cannot be run",)
-    if done.returncode > 128:
-        try:
-            name = signal.Signals(done.returncode - 128).name
-        except ValueError:
-            name = str(done.returncode - 128)
-        return (*said, f"ended by signal {name}")
-    if not done.returncode:
-        return (*said, "it ended the process by itself (exit code 0)")
-    if done.returncode == 1 and said:  # a traceback says more
-        return said
-    return (*said, f"exit code {done.returncode}")
 
 
 def _unusable(check: Any, package: str | None) -> Result:

@@ -149,7 +149,7 @@ class Bubblewrap:
                     )
                 finally:
                     os.close(writing)
-                stdout, stderr, timed_out = _listen(process, command.timeout)
+                stdout, stderr, timed_out = listen(process, command.timeout)
                 seconds = time.monotonic() - started
                 ran = b'"exit-code"' in status.read(1 << 16)
         code = process.returncode
@@ -221,7 +221,7 @@ def _file_of(data: bytes, stack: ExitStack) -> IO[bytes]:
     return file
 
 
-def _listen(process: subprocess.Popen[bytes], timeout: float | None) -> tuple[bytes, bytes, bool]:
+def listen(process: subprocess.Popen[bytes], timeout: float | None) -> tuple[bytes, bytes, bool]:
     """Collect both outputs' ends until the process ends or ``timeout`` seconds passed.
 
     Killing bwrap kills the first process of its PID namespace (--die-with-parent) and the

@@ -1,0 +1,46 @@
+"""What became of a command, as a check's result.  Standard library only."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from envlock.validate.inside import shell_quoted
+from envlock.validate.results import CheckKind, Result
+from envlock.validate.sandbox import NOT_FOUND, Completed
+from envlock.validate.text import last_lines
+
+_TRACEBACK_LINES = 12
+
+
+def ran(kind: CheckKind, done: Completed, argv: tuple[str, ...], package: str | None) -> Result:
+    """Return the result of a check that is a command: exit code 0 is a pass."""
+    passed = done.returncode == 0 and not done.timed_out
+    return Result(
+        kind=kind,
+        subject=shell_quoted(argv),
+        status="passed" if passed else "failed",
+        detail=() if passed else explain(done, argv[0]),
+        seconds=done.seconds,
+        override=package,
+    )
+
+
+def explain(done: Completed, program: str) -> tuple[str, ...]:
+    """Say how a command ended, and what it said last."""
+    said = last_lines(done.stderr, _TRACEBACK_LINES) or last_lines(done.stdout, _TRACEBACK_LINES)
+    if done.timed_out:
+        return (*said, f"not done after {done.seconds:.0f} s: everything was killed")
+    if done.returncode == NOT_FOUND and not said[1:]:
+        return (f"{program} is not in the image, or cannot be run",)
+    if done.returncode > 128:
+        try:
+            name = signal.Signals(done.returncode - 128).name
+        except ValueError:
+            name = str(done.returncode - 128)
+        return (*said, f"ended by signal {name}")
+    if not done.returncode:
+        return (*said, "it ended the process by itself (exit code 0)")
+    if done.returncode == 1 and said:  # a traceback says more
+        return said
+    return (*said, f"exit code {done.returncode}")
