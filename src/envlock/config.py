@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _TABLES = {"indexes", "mirrors", "snapshots", "keyrings"}
-_KEYS = _TABLES | {"cache-dir", "jobs"}
+_KEYS = _TABLES | {"cache-dir", "driver-root", "jobs"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,8 @@ class Config:
     name, in order of preference; snapshots: URL template of a snapshot archive by
     distribution, with ``{archive}`` and ``{timestamp}``; keyrings: OpenPGP keyring by
     distribution; default_index: finds the URL of ``pypi`` where ``indexes`` has none (asked
-    only then, because a library must be loaded for it); jobs: how many downloads run at once.
+    only then, because a library must be loaded for it); jobs: how many downloads run at once;
+    driver_root: below which the GPU driver's files and devices lie.
     """
 
     cache_dir: Path
@@ -43,6 +44,7 @@ class Config:
     snapshots: Mapping[str, str] = field(default_factory=dict)
     keyrings: Mapping[str, Path] = field(default_factory=dict)
     jobs: int = 8
+    driver_root: Path = Path("/")
 
     def index_urls(self) -> dict[str, str]:
         """Return the URL of each index; ``pypi`` is among them."""
@@ -77,6 +79,9 @@ def load_config(environ: Mapping[str, str]) -> Config:
                 table.get("keyrings", {}) | _from_environ(environ, "ENVLOCK_KEYRING_")
             ).items()
         },
+        driver_root=Path(
+            environ.get("ENVLOCK_DRIVER_ROOT") or table.get("driver-root") or "/"
+        ).absolute(),
         jobs=_jobs(environ.get("ENVLOCK_JOBS") or table.get("jobs", 8)),
     )
 
@@ -106,8 +111,9 @@ def _check_types(table: dict[str, Any], path: Path) -> None:
         for key, value in table[name].items() if name != "mirrors" else ():
             if not isinstance(value, str):
                 raise UsageError(f"{name}.{key} must be a text, not {value!r}", where=str(path))
-    if not isinstance(table.get("cache-dir", ""), str):
-        raise UsageError("cache-dir must be a text", where=str(path))
+    for name in ("cache-dir", "driver-root"):
+        if not isinstance(table.get(name, ""), str):
+            raise UsageError(f"{name} must be a text", where=str(path))
 
 
 def _check_urls(table: dict[str, Any], path: Path, environ: Mapping[str, str]) -> None:

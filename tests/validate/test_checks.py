@@ -10,10 +10,10 @@ from envlock.lock.model import LockedOverride, VoidedRequirement
 from envlock.progress import SilentReporter
 from envlock.requirements import Installed
 from envlock.validate.checks import compare_distributions, validate_image
+from envlock.validate.gpu.driver import Gpu
 from envlock.validate.inside import enter
 from envlock.validate.layout import Config
 from envlock.validate.record import recall, remember
-from envlock.validate.runner import Gpu
 from envlock.validate.sandbox import Bind, Command, Completed
 
 from .images import GROUP, PASSWD, PYTHON, SILENT, Layout, lock_of, member

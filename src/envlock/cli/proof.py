@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from envlock.cli.context import Context
     from envlock.lock.model import Lock
+    from envlock.validate.gpu.driver import Gpu
     from envlock.validate.results import Report
     from envlock.validate.sandbox import Sandbox
 
@@ -22,25 +23,57 @@ def sandbox() -> Sandbox:
     return Bubblewrap(find_bwrap(os.environ.get("PATH", os.defpath)))
 
 
-def prover(state: Context, lock: Lock, *, anew: bool = True) -> Callable[[Path], Report]:
-    """Return what proves a layout; asks for the sandbox now, before any work is done.
+def unprotected(state: Context) -> Sandbox:
+    """Return what runs without the sandbox, and say so to people, however quiet they want it."""
+    from envlock.validate.unprotected import WARNING, Unprotected
 
-    Unless ``anew``, a proof that this machine made of the same image and lock is good enough.
+    state.output.warn(WARNING)
+    return Unprotected()
+
+
+def this_gpu(state: Context) -> Gpu:
+    """Return how this machine's GPU is shown to checks; raises GpuError where there is none."""
+    import yaml
+
+    from envlock.validate.gpu.driver import access, describe, find_driver
+
+    driver = find_driver(state.config.driver_root, yaml.safe_load)
+    for line in describe(driver):
+        state.output.note(line)
+    return access(driver)
+
+
+def prover(
+    state: Context,
+    lock: Lock,
+    *,
+    anew: bool = True,
+    gpu: bool = False,
+    inside: Sandbox | None = None,
+) -> Callable[[Path], Report]:
+    """Return what proves a layout; asks for sandbox and GPU now, before any work is done.
+
+    Unless ``anew``, a proof that this machine made of the same image and lock is good enough;
+    with a GPU every proof is made anew, and none is kept.  inside: another sandbox.
     """
     from envlock.validate.checks import validate_image
     from envlock.validate.layout import open_layout
     from envlock.validate.record import recall, remember
 
-    inside = sandbox()
+    inside = inside or sandbox()
+    shown = this_gpu(state) if gpu else None
     cache = state.config.cache_dir
 
     def prove(layout: Path) -> Report:
-        known = None if anew else recall(cache, open_layout(layout).manifest, lock)
+        known = None if anew or shown else recall(cache, open_layout(layout).manifest, lock)
         if known is not None:
             state.output.message("proven before; envlock validate runs the checks again")
             return known
-        report = validate_image(layout, lock, cache=cache, sandbox=inside, reporter=state.output)
-        remember(cache, report, lock)
+        report = validate_image(
+            layout, lock, cache=cache, sandbox=inside, reporter=state.output, gpu=shown
+        )
+        if shown is None:
+            remember(cache, report, lock)
         return report
 
     return prove
@@ -51,5 +84,5 @@ def say_report(state: Context, report: Report) -> None:
     from envlock.validate.report import as_lines
 
     say = state.output.message if report.ok else state.output.alert
-    for line in as_lines(report):
+    for line in as_lines(report, verbose=state.output.verbose):
         say(line)

@@ -6,6 +6,8 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from envlock.lock.accepts import is_failure
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,9 +26,10 @@ def unanswered(lock: Lock) -> list[str]:
     """
     if lock.audit is None:
         return []
-    asked = {(None, pattern) for pattern in lock.spec.get("accepts") or ()}
+    asked = {(None, line) for line in lock.spec.get("accepts") or ()}
     for override in lock.spec.get("overrides") or ():
-        asked |= {(override["package"], pattern) for pattern in override.get("accepts") or ()}
+        asked |= {(override["package"], line) for line in override.get("accepts") or ()}
+    asked = {(scope, line) for scope, line in asked if not is_failure(line)}
     kept = {(line.override, line.pattern) for line in lock.audit.accepted if line.findings}
     return [
         *(f"+ {_scope(*line)}" for line in sorted(asked - kept, key=_scoped)),

@@ -54,6 +54,7 @@ def _lines(
             findings=tuple(f for f in findings if matches(line.pattern, f)),
         )
         for line in accepts
+        if not line.is_failure
     ]
 
 

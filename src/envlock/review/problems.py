@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from envlock.audit import Finding
     from envlock.review.model import Covered, OverrideReview, Review
-    from envlock.spec.model import Spec
+    from envlock.spec.model import Override, Spec
 
 _SHOWN = 40
 """How many findings are told one by one; --json has all."""
@@ -96,7 +96,7 @@ def _blocks(spec: Spec, review: Review, natural: Sequence[Finding]) -> list[tupl
         found = broken[override.package]
         found += review.open_joint if override.package == owner else ()
         plain = [finding for finding in found if not finding.add]
-        accepts = _with_kept(review, override.package, plain) if plain else []
+        accepts = _with_kept(review, override, plain) if plain else []
         adds = [str(asked.requirement) for asked in override.adds]
         more = sorted({f.add for f in missing if _distribution(f) == override.package})
         if accepts or more:
@@ -106,13 +106,14 @@ def _blocks(spec: Spec, review: Review, natural: Sequence[Finding]) -> list[tupl
         blocks.append(dependency_lines(free))
     rest = [finding for finding in natural if not finding.add]
     if rest:
-        blocks.append(spec_block(spec, _with_kept(review, None, rest)))
+        blocks.append(spec_block(spec, _with_kept(review, spec, rest)))
     return blocks
 
 
-def _with_kept(review: Review, package: str | None, findings: Sequence[Finding]) -> list[str]:
-    """Return the lines that stand there and cover something, and those for ``findings``."""
-    kept = {line.accepts.pattern for line in review.accepted if line.override == package}
+def _with_kept(review: Review, place: Override | Spec, findings: Sequence[Finding]) -> list[str]:
+    """Return the lines that stand there and are not idle, and those for ``findings``."""
+    covering = {line.accepts for line in review.accepted}
+    kept = {one.pattern for one in place.accepts if one.is_failure or one in covering}
     return sorted({*kept, *patterns(findings)})
 
 

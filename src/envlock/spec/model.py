@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
+from envlock.lock.accepts import is_failure
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,13 +26,19 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepts:
-    """A pattern of breakage that is known and accepted, and where the spec says so.
+    """Breakage that is known and accepted, and where the spec says so.
 
-    pattern: ``package.module needs other.module.name``; see :func:`envlock.audit.matches`.
+    pattern: ``package.module needs other.module.name`` (:func:`envlock.audit.matches`), or
+    ``CHECK fails`` (:mod:`envlock.lock.accepts`).
     """
 
     pattern: str
     location: Location
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether a check may fail; else it is the import audit's."""
+        return is_failure(self.pattern)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +88,18 @@ class Pypi:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One check; ``kind`` is version, import, run or gpu, ``value`` its argument(s)."""
+    """One check; ``kind`` is version, import, run or gpu, ``value`` its argument(s).
+
+    ready: ``value`` is the name of a ready-made check, and no command.
+    """
 
     kind: str
     value: tuple[str, ...]
+    ready: bool = False
 
     def plain(self) -> dict[str, object]:
         """Return the check as the spec writes it."""
-        one = self.kind in {"version", "import"}
+        one = self.kind in {"version", "import"} or self.ready
         return {self.kind: self.value[0] if one else list(self.value)}
 
 

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from envlock.errors import Location, SpecError
+from envlock.spec.accepts import accepts_pattern, check_accepts
 from envlock.spec.document import Document, read_document
 from envlock.spec.model import (
     Accepts,
@@ -79,6 +80,7 @@ def parse_spec(document: Document, shown: str) -> Spec:
         checks=parser.checks(("checks",), value.get("checks"), in_override=False),
     )
     parser.check_overrides(spec)
+    check_accepts(spec)
     return spec
 
 
@@ -248,18 +250,11 @@ class _Parser:
         )
 
     def accepts(self, place: Place, texts: Iterable[str] | None) -> tuple[Accepts, ...]:
-        """Return the patterns of accepted breakage; both sides of ``needs`` must be there."""
+        """Return the lines of accepted breakage."""
         found: dict[str, Accepts] = {}
         for n, text in enumerate(texts or []):
             here = self._at((*place, n))
-            who, _, needs = (part.strip() for part in text.partition(" needs "))
-            if not who or not needs:
-                raise SpecError(
-                    f"{text!r} does not say who needs what",
-                    location=here,
-                    hint="write it as envlock solve does: package.module needs other.module.name",
-                )
-            pattern = f"{who} needs {needs}"
+            pattern = accepts_pattern(text, here)
             if pattern in found:
                 raise SpecError(
                     f"{pattern!r} is accepted twice",
@@ -291,8 +286,13 @@ class _Parser:
                     location=self._at((*place, n)),
                     hint="the environment's versions are in the lock; use import: or run:",
                 )
+            one = isinstance(value, str)
             checks.append(
-                Check(kind=kind, value=(value,) if isinstance(value, str) else tuple(value))
+                Check(
+                    kind=kind,
+                    value=(value,) if one else tuple(value),
+                    ready=kind == "gpu" and one,
+                )
             )
         return tuple(checks)
 

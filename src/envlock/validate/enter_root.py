@@ -13,6 +13,10 @@ import json
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _NEWNS = 0x00020000  # sched.h
 # sys/mount.h
 _RDONLY, _REMOUNT, _BIND, _REC, _PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
@@ -34,7 +38,7 @@ def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> No
 
 def bind(source: str, target: str, writable: bool) -> None:
     """Show ``source`` at ``target``, which is made where a folder in memory allows it."""
-    if not os.path.lexists(target):  # noqa: PTH110
+    if not os.path.lexists(target):
         folder = target if os.path.isdir(source) else os.path.dirname(target)  # noqa: PTH112, PTH120
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103
         if folder != target:
@@ -44,25 +48,25 @@ def bind(source: str, target: str, writable: bool) -> None:
         mount("none", target, "", _BIND | _REMOUNT | _RDONLY)
 
 
-def enter(request: dict[str, object]) -> None:
+def enter(request: dict[str, Any]) -> None:
     """Make the mounts, and change root, folder and user."""
     root = str(request["root"])
     must(libc.unshare(_NEWNS), "unshare")
     mount("none", "/", "", _REC | _PRIVATE)
     bind(root, root, writable=False)
-    for place in request["tmpfs"]:  # type: ignore[attr-defined]
+    for place in request["tmpfs"]:
         mount("tmpfs", f"{root}{place}", "tmpfs", 0, "mode=1777")
     mount("tmpfs", f"{root}/dev", "tmpfs", 0, "mode=755")
     mount("/proc", f"{root}/proc", "", _BIND | _REC)
     for name in ("null", "zero", "full", "random", "urandom"):
         bind(f"/dev/{name}", f"{root}/dev/{name}", writable=True)
-    os.mkdir(f"{root}/dev/shm", 0o1777)  # noqa: PTH102
-    os.chmod(f"{root}/dev/shm", 0o1777)  # noqa: PTH101
-    for source, target, writable, device in request["binds"]:  # type: ignore[attr-defined]
+    os.mkdir(f"{root}/dev/shm")  # noqa: PTH102, S108
+    mount("tmpfs", f"{root}/dev/shm", "tmpfs", 0, "mode=1777")  # noqa: S108
+    for source, target, writable, device in request["binds"]:
         bind(source, f"{root}{target}", writable or device)
     os.chroot(root)
     os.chdir(str(request["workdir"]))
-    uid, gid = request["user"]  # type: ignore[misc]
+    uid, gid = request["user"]
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
@@ -77,7 +81,7 @@ def main() -> None:
         sys.stderr.write(f"envlock: {error}\n")
         sys.exit(_FAILED)
     try:
-        os.execvpe(request["argv"][0], request["argv"], request["env"])
+        os.execvpe(request["argv"][0], request["argv"], request["env"])  # noqa: S606
     except OSError as error:
         sys.stderr.write(f"envlock: {request['argv'][0]}: {error.strerror}\n")
         sys.exit(_NOT_FOUND)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
 
 from envlock.validate.inside import shell_quoted
 from envlock.validate.results import CheckKind, Result

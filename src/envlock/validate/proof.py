@@ -28,9 +28,10 @@ def proof_of(report: Report, lock: Lock, *, today: datetime | None = None) -> Pr
             "a proof names an image by its digest, and an unpacked one has none",
             hint="give the image itself: the OCI layout, or a tar of it",
         )
-    gpu = report.gpu and ProofGpu(
-        names=report.gpu.names, driver=report.gpu.driver, cuda=report.gpu.cuda
-    )
+    gpu = None
+    if report.gpu is not None:
+        seen = report.gpu
+        gpu = ProofGpu(names=seen.names, driver=seen.driver, cuda=seen.cuda)
     return Proof(
         name=lock.name,
         platform=lock.platform,

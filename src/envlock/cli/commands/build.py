@@ -48,6 +48,9 @@ def build_command(
     no_validate: Annotated[
         bool, typer.Option("--no-validate", help="Publish without running the checks.")
     ] = False,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Run the gpu checks, too, on this machine's GPU.")
+    ] = False,
     artifact_map: Annotated[
         Path | None,
         typer.Option("--artifact-map", help="JSON file: sha256 to local file.", dir_okay=False),
@@ -63,6 +66,8 @@ def build_command(
         raise UsageError("-o names one place, but several environments are to be built")
     if output is not None:
         _check_output(output)
+    if gpu and no_validate:
+        raise UsageError("--gpu runs checks, and --no-validate leaves them out")
     documents = []
     for name in asked:
         lock = load_named(state, name, platform)
@@ -76,6 +81,7 @@ def build_command(
                 record=record,
                 check=check,
                 validate=not no_validate,
+                gpu=gpu,
             )
         )
     state.output.document({"images": documents})
@@ -132,6 +138,7 @@ def _build(
     record: bool,
     check: bool,
     validate: bool,
+    gpu: bool,
 ) -> dict[str, Any]:
     from envlock.image.build import Workshop
     from envlock.image.layout import project_folder
@@ -143,7 +150,7 @@ def _build(
             f"the lock of {lock.name} has no recorded digest to compare with",
             hint=f"envlock build {lock.name} --record writes it",
         )
-    prove = prover(state, lock, anew=check) if validate else None
+    prove = prover(state, lock, anew=check, gpu=gpu) if validate else None
     workshop = Workshop(cache=state.config.cache_dir, workers=usable_cpus(), fresh=check)
     started = time.monotonic()
     paths = _artifacts(state, lock, artifact_map, workshop)

@@ -12,7 +12,7 @@ from envlock.cli.app import command
 from envlock.cli.commands.validate import built_image
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
-from envlock.cli.proof import sandbox
+from envlock.cli.proof import sandbox, this_gpu
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,12 +34,14 @@ def run_command(
         typer.Argument(metavar="[-- COMMAND ARG…]", help="The image's own by default."),
     ] = None,
     network: Annotated[bool, typer.Option("--network", help="Let the command use it.")] = False,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Show it this machine's GPU.")] = False,
     bind: Annotated[
         list[str] | None,
         typer.Option("--bind", help="SOURCE[:TARGET]: show a folder of this machine, read-only."),
     ] = None,
 ) -> None:
     """Run a command in the built image: read-only root, /tmp and home writable, no network."""
+    from envlock.validate.gpu.run import enter_gpu
     from envlock.validate.inside import enter
     from envlock.validate.layout import open_layout
     from envlock.validate.lookup import require_runnable
@@ -54,6 +56,9 @@ def run_command(
     if not wanted:
         raise UsageError(f"{name} has no command of its own", hint=f"envlock run {name} -- COMMAND")
     binds = tuple(_bind(text) for text in bind or ())
+    if gpu:
+        shown = this_gpu(state)
+        inside, binds = enter_gpu(inside, shown), (*shown.binds, *binds)
     _require_program(inside, wanted[0], binds)
     require_runnable(inside, image.config.architecture, hint="run it on such a machine")
     done = inside.run(wanted, network=network, binds=binds, interactive=True)

@@ -54,7 +54,12 @@ def solve_command(
         bool, typer.Option("--no-audit", help="Do not look into the locked code.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Fail for every import that cannot work.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Fail for every import that cannot work; with --check, for a proof of another "
+            "image.",
+        ),
     ] = False,
 ) -> None:
     """Solve specs into locks (locks/NAME.PLATFORM.lock.json).
@@ -66,7 +71,7 @@ def solve_command(
     specs = [state.spec(name) for name in state.names(names)]
     targets = [(spec, target) for spec in specs for target in spec.targets]
     if check:
-        _check_all(state, targets)
+        _check_all(state, targets, strict=strict)
         return
     wish = _Wish(
         upgrade=upgrade,
@@ -78,13 +83,14 @@ def solve_command(
     state.output.document({"environments": documents})
 
 
-def _check_all(state: Context, targets: Sequence[tuple[Spec, Target]]) -> None:
+def _check_all(state: Context, targets: Sequence[tuple[Spec, Target]], *, strict: bool) -> None:
     """Tell of every lock whether it is fresh; exit with 1 if one is not."""
     documents = []
     for spec, target in targets:
         document: dict[str, Any] = {"name": spec.name, "platform": target.name, "fresh": True}
         try:
-            _check(state, spec, target)
+            lock = _check(state, spec, target)
+            document["proof"] = _check_proof(state, lock, strict=strict)
         except (LockError, StaleLockError) as error:
             state.output.problem(error)
             document |= {"fresh": False, "error": error_document(error)}
@@ -94,14 +100,14 @@ def _check_all(state: Context, targets: Sequence[tuple[Spec, Target]]) -> None:
         raise typer.Exit(StaleLockError.exit_code)
 
 
-def _check(state: Context, spec: Spec, target: Target) -> None:
+def _check(state: Context, spec: Spec, target: Target) -> Lock:
     from envlock.lock.check import differences, unanswered
     from envlock.lock.codec import load_lock
     from envlock.lock.model import PACKER
     from envlock.spec.projection import project
 
     path = state.project.lock(spec.name, target.name)
-    lock = _shown(state, lambda: load_lock(path))
+    lock: Lock = _shown(state, lambda: load_lock(path))
     found = differences(project(spec, target.name), lock)
     if found:
         raise StaleLockError(
@@ -134,6 +140,30 @@ def _check(state: Context, spec: Spec, target: Target) -> None:
         )
     audited = "" if lock.audit is not None else " (not audited)"
     state.output.message(f"{spec.name} {target.name}: fresh{audited}")
+    return lock
+
+
+def _check_proof(state: Context, lock: Lock, *, strict: bool) -> str | None:
+    """Tell of a recorded proof that is about something else: a failure only if ``strict``.
+
+    Returns "fresh", "stale", or None where there is none.
+    """
+    from envlock.lock.proof import load_proof, proof_path, staleness
+
+    path = proof_path(state.project.root / "locks", lock.name, lock.platform)
+    if not path.exists():
+        return None
+    proof = _shown(state, lambda: load_proof(path))
+    found = next(staleness(proof, lock), None)
+    if found is None:
+        return "fresh"
+    message = f"{state.project.shown(path)}: {found}"
+    if strict:
+        raise StaleLockError(
+            message, hint=f"run envlock validate {lock.name} --record, with --gpu on such a machine"
+        )
+    state.output.warn(message)
+    return "stale"
 
 
 def _unmet(lock: Lock) -> list[str]:

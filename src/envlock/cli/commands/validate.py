@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,51 +11,143 @@ from envlock.cli.app import command
 from envlock.cli.commands.build import load_named
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
-from envlock.cli.proof import prover
+from envlock.cli.proof import prover, sandbox, this_gpu, unprotected
 from envlock.errors import CheckFailedError, UsageError
+
+if TYPE_CHECKING:
+    from envlock.lock.model import Lock
+    from envlock.validate.results import Report
+    from envlock.validate.sandbox import Sandbox
 
 
 @command("validate")
 def validate_command(
     context: typer.Context,
     image: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            metavar="IMAGE",
+            metavar="[IMAGE]",
             help="An environment's name, an OCI layout, or a tar of one.",
             autocompletion=environments,
         ),
-    ],
+    ] = None,
     lock: Annotated[
         Path | None, typer.Option("--lock", help="The lock it was built from.", dir_okay=False)
     ] = None,
     platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Run the gpu checks, too, on this machine's GPU.")
+    ] = False,
+    rootfs: Annotated[
+        Path | None,
+        typer.Option("--rootfs", help="Check an unpacked image in this folder.", file_okay=False),
+    ] = None,
+    no_sandbox: Annotated[
+        bool,
+        typer.Option(
+            "--no-sandbox", help="Do without bubblewrap; nothing but files is kept apart."
+        ),
+    ] = False,
+    record: Annotated[
+        bool,
+        typer.Option("--record", help="Write what was seen to locks/NAME.PLATFORM.proof.json."),
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail where an accepted failure no longer happens.")
+    ] = False,
 ) -> None:
     """Run an image's checks in a sandbox and compare it with its lock."""
-    from envlock.lock.codec import load_lock
     from envlock.validate.report import as_data, as_lines
 
     state: Context = context.obj
-    layout = _given_layout(image)
+    if record and rootfs is not None:
+        raise UsageError(
+            "--record keeps an image's digest, and an unpacked one has none",
+            hint="give the image itself: a name, an OCI layout, or a tar of it",
+        )
+    chosen, layout = _chosen(state, image, lock, platform, unpacked=rootfs is not None)
+    inside = unprotected(state) if no_sandbox else None
+    if rootfs is not None:
+        report = _unpacked(state, rootfs, chosen, inside, gpu=gpu)
+    else:
+        layout = layout or built_image(state, chosen.name)
+        report = prover(state, chosen, gpu=gpu, inside=inside)(layout)
+    for line in as_lines(report, verbose=state.output.verbose):
+        state.output.result(line)
+    if chosen.built is not None and report.image and chosen.built.manifest != report.image:
+        state.output.warn(
+            f"this is not the recorded image: {chosen.built.manifest} is recorded, "
+            f"this is {report.image}"
+        )
+    if record:
+        _record(state, chosen, report, lock)
+    state.output.document({"report": as_data(report)})
+    _judge(report, strict=strict)
+
+
+def _chosen(
+    state: Context, image: str | None, lock: Path | None, platform: str | None, *, unpacked: bool
+) -> tuple[Lock, Path | None]:
+    """Return the lock, and the layout where one was given by its place."""
+    from envlock.lock.codec import load_lock
+
+    if image is None and (lock is None or not unpacked):
+        raise UsageError(
+            "which environment is it?" if unpacked else "which image is to be checked?",
+            hint="name the environment, or its lock with --lock" if unpacked else None,
+        )
+    layout = _given_layout(image) if image is not None and not unpacked else None
     if lock is not None:
         chosen = load_lock(lock)
     elif layout is not None:
         chosen = load_named(state, _title(layout), platform)
     else:
-        chosen = load_named(state, image, platform)
-    layout = layout or built_image(state, image)
-    report = prover(state, chosen)(layout)
-    for line in as_lines(report):
-        state.output.result(line)
-    if chosen.built is not None and chosen.built.manifest != report.image:
-        state.output.warn(
-            f"this is not the recorded image: {chosen.built.manifest} is recorded, "
-            f"this is {report.image}"
-        )
-    state.output.document({"report": as_data(report)})
-    if not report.ok:
-        failed = report.count("failed")
+        chosen = load_named(state, str(image), platform)
+    if layout is None and not unpacked and image is not None:
+        layout = built_image(state, image)
+    return chosen, layout
+
+
+def _unpacked(
+    state: Context, rootfs: Path, lock: Lock, inside: Sandbox | None, *, gpu: bool
+) -> Report:
+    """Check an unpacked image; how commands start in it is its lock's to say."""
+    from envlock.validate.checks import validate_rootfs
+    from envlock.validate.layout import config_of
+
+    if not rootfs.is_dir():
+        raise UsageError("there is no such folder", where=str(rootfs))
+    return validate_rootfs(
+        rootfs.resolve(),
+        config_of(lock),
+        lock,
+        sandbox=inside or sandbox(),
+        reporter=state.output,
+        gpu=this_gpu(state) if gpu else None,
+    )
+
+
+def _record(state: Context, lock: Lock, report: Report, given: Path | None) -> None:
+    from envlock.lock.proof import proof_path
+    from envlock.validate.proof import proof_of, write_proof
+
+    folder = state.project.root / "locks" if given is None else given.absolute().parent
+    path = proof_path(folder, lock.name, lock.platform)
+    write_proof(path, proof_of(report, lock))
+    shown = path if given is not None else state.project.shown(path)
+    state.output.message(f"recorded in {shown}")
+
+
+def _judge(report: Report, *, strict: bool) -> None:
+    failed, recovered = report.count("failed"), report.count("recovered")
+    if failed:
         raise CheckFailedError(f"{failed} check{'s' if failed != 1 else ''} failed")
+    if strict and recovered:
+        raise CheckFailedError(
+            f"{recovered} accepted failure{'s' if recovered != 1 else ''} no longer happen"
+            + ("s" if recovered == 1 else ""),
+            hint="remove the lines from accepts; without --strict this is only told",
+        )
 
 
 def _given_layout(image: str) -> Path | None:

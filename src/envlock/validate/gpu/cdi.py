@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import GpuError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 FOLDERS = ("var/run/cdi", "run/cdi", "etc/cdi")
 """Where specifications lie, the folder that wins first (CDI: the later one has priority)."""
@@ -54,7 +54,9 @@ def find_edits(
         place = (root / folder).resolve()
         for path in sorted(place.glob("*")) if place not in seen and place.is_dir() else ():
             if path.suffix in {".yaml", ".yml"} and parse_yaml is None:
-                notes.append(f"/{folder}/{path.name} is YAML, which is not read here without PyYAML")
+                notes.append(
+                    f"/{folder}/{path.name} is YAML, which is not read here without PyYAML"
+                )
             elif path.suffix in {".json", ".yaml", ".yml"}:
                 value = _read(path, json.loads if path.suffix == ".json" else parse_yaml)
                 if value.get("kind") in _KINDS:
@@ -69,7 +71,9 @@ def _read(path: Path, parse: Callable[[str], Any] | None) -> dict[str, Any]:
         value = parse(path.read_text("utf-8"))
     except Exception as error:  # noqa: BLE001 - a YAML parser's errors are not known here
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise GpuError(f"the CDI file cannot be read: {reason}", where=str(path), hint=_AGAIN) from None
+        raise GpuError(
+            f"the CDI file cannot be read: {reason}", where=str(path), hint=_AGAIN
+        ) from None
     if not isinstance(value, dict):
         raise GpuError("the CDI file is no mapping", where=str(path), hint=_AGAIN)
     return value
@@ -77,7 +81,10 @@ def _read(path: Path, parse: Callable[[str], Any] | None) -> dict[str, Any]:
 
 def _edits(path: Path, root: Path, value: dict[str, Any]) -> Edits:
     try:
-        devices, files, links, ignored = [], [], [], []
+        devices: list[tuple[Path, str]] = []
+        files: list[tuple[Path, str]] = []
+        links: list[tuple[str, str]] = []
+        ignored: list[str] = []
         for edits in _chosen(value):
             devices += [_node(node, root) for node in _list(edits, "deviceNodes")]
             files += [

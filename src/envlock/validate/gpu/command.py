@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import EnvlockError, GpuError, UsageError
-from envlock.image.config import environment
 from envlock.lock.codec import load_lock
 from envlock.platforms import PLATFORMS
 from envlock.progress import SILENT
@@ -31,11 +30,11 @@ from envlock.validate.gpu.catalogue import READY
 from envlock.validate.gpu.driver import Gpu, access, describe, find_driver
 from envlock.validate.gpu.run import READY_INSIDE, GpuRunner
 from envlock.validate.inside import Inside, enter
-from envlock.validate.layout import Config, open_layout
+from envlock.validate.layout import config_of, open_layout
 from envlock.validate.report import as_data, as_lines
 from envlock.validate.results import OverrideFacts, Report, Result
 from envlock.validate.rootfs import prepare_rootfs
-from envlock.validate.sandbox import DEFAULT_PATH, Bubblewrap, Sandbox, find_bwrap
+from envlock.validate.sandbox import Bubblewrap, Sandbox, find_bwrap
 from envlock.validate.unprotected import PLAIN_WARNING, WARNING, Unprotected
 
 if TYPE_CHECKING:
@@ -174,14 +173,12 @@ def _in_place(options: argparse.Namespace) -> GpuRunner:
     return GpuRunner(inside=inside, python=python, gpu=Gpu(), ready=None)
 
 
-def _in_image(
-    options: argparse.Namespace, lock: Lock | None, cache: Path
-) -> tuple[GpuRunner, str]:
+def _in_image(options: argparse.Namespace, lock: Lock | None, cache: Path) -> tuple[GpuRunner, str]:
     """Return what runs checks inside an image, and the image's digest (empty if unpacked)."""
     driver = find_driver()
     for line in describe(driver):
         _say(line)
-    config, rootfs, digest = _config(lock), options.rootfs, ""
+    config, rootfs, digest = config_of(lock), options.rootfs, ""
     if options.image:
         architecture = PLATFORMS[lock.platform].oci if lock else None
         image = open_layout(options.image, architecture=architecture)
@@ -201,19 +198,6 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
         _say(WARNING)
         return Unprotected()
     return Bubblewrap(find_bwrap(os.environ.get("PATH", os.defpath)))
-
-
-def _config(lock: Lock | None) -> Config:
-    """Return how commands start in an unpacked image: as its lock says, else as root in /."""
-    image = lock.spec.get("image", {}) if lock else {}
-    return Config(
-        architecture="",
-        env=environment(lock) if lock else {"PATH": DEFAULT_PATH},
-        user=str(image.get("user", "")),
-        workdir=str(image.get("workdir", "/")),
-        entrypoint=(),
-        command=(),
-    )
 
 
 def _overrides(lock: Lock | None, planned: Planned) -> tuple[OverrideFacts, ...]:

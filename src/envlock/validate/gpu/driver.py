@@ -71,9 +71,7 @@ def is_visible(root: Path = Path("/")) -> bool:
     return any(_GPU.fullmatch(path.name) for path in _nodes(root))
 
 
-def find_driver(
-    root: Path = Path("/"), parse_yaml: Callable[[str], Any] | None = None
-) -> Driver:
+def find_driver(root: Path = Path("/"), parse_yaml: Callable[[str], Any] | None = None) -> Driver:
     """Find the driver as the NVIDIA container toolkit does: by CDI, else by names and folders.
 
     parse_yaml: see :func:`envlock.validate.gpu.cdi.find_edits`.  Raises GpuError, which lists

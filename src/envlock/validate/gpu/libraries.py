@@ -13,10 +13,13 @@ import os
 import re
 import struct
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envlock.layers.elf import read_shared_object
 from envlock.platforms import PLATFORMS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STEMS = (
     "libcuda",
@@ -156,9 +159,7 @@ def driver_libraries(folders: list[Path], kernel: str | None) -> list[Library]:
 def _pick(folder: Path, stem: str, version: str | None) -> Library | None:
     """Return the folder's library of this name that belongs to the driver of ``version``."""
     try:
-        names = sorted(
-            name for name in os.listdir(folder) if name.startswith(f"{stem}.so")  # noqa: PTH208
-        )
+        names = [path.name for path in folder.iterdir() if path.name.startswith(f"{stem}.so")]
     except OSError:
         return None
     # the SONAME's link before the file it leads to: it knows one name more

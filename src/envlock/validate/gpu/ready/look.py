@@ -32,7 +32,7 @@ def call(library: Any, name: str, *arguments: Any) -> None:
         text = ctypes.c_char_p()
         library.cuGetErrorName(code, ctypes.byref(text))
         word = (text.value or b"an unknown error").decode("ascii", "replace")
-        raise DriverError("{}: {} ({})".format(name, word, code))
+        raise DriverError(f"{name}: {word} ({code})")
 
 
 def device(library: Any, number: int) -> dict[str, str]:
@@ -45,7 +45,7 @@ def device(library: Any, number: int) -> dict[str, str]:
     call(library, "cuDeviceGetAttribute", ctypes.byref(minor), _MINOR, handle)
     return {
         "name": name.value.decode("utf-8", "replace"),
-        "capability": "{}.{}".format(major.value, minor.value),
+        "capability": f"{major.value}.{minor.value}",
     }
 
 

@@ -5,16 +5,16 @@ import triton
 import triton.language as tl
 
 
-@triton.jit
-def add(one, two, out, count, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, N803
+@triton.jit  # type: ignore[untyped-decorator]
+def add(one, two, out, count, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: N803
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = at < count
     total = tl.load(one + at, mask=inside) + tl.load(two + at, mask=inside)
     tl.store(out + at, total, mask=inside)
 
 
-@triton.jit
-def multiply(one, two, out, SIZE: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, N803
+@triton.jit  # type: ignore[untyped-decorator]
+def multiply(one, two, out, SIZE: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: N803
     row = tl.arange(0, SIZE)[:, None]
     column = tl.arange(0, SIZE)[None, :]
     product = tl.dot(tl.load(one + row * SIZE + column), tl.load(two + row * SIZE + column))
