@@ -14,6 +14,7 @@ from envlock.validate.gpu.driver import Gpu
 from envlock.validate.inside import enter
 from envlock.validate.layout import Config
 from envlock.validate.record import recall, remember
+from envlock.validate.results import GpuFacts
 from envlock.validate.sandbox import Bind, Command, Completed
 
 from .images import GROUP, PASSWD, PYTHON, SILENT, Layout, lock_of, member
@@ -40,7 +41,7 @@ class FakeSandbox:
         fields: dict[str, Any] = {"returncode": 0, "stdout": b"", "stderr": b""}
         if command.stdin:
             mark = json.loads(command.stdin)["mark"]
-            reply = {
+            reply: Any = {
                 "python": self.python,
                 "executable": "/usr/bin/python3",
                 "distributions": [
@@ -53,6 +54,8 @@ class FakeSandbox:
                     for item in self.distributions
                 ],
             }
+            if command.argv[-1].endswith("look.py"):
+                reply = self.answers["gpu"]
             fields["stdout"] = f"noise\n{mark}{json.dumps(reply)}\nmore noise".encode()
             fields |= self.answers.get("probe", {})
         else:
@@ -126,9 +129,10 @@ def test_a_good_image(tmp_path: Path) -> None:
 
 def test_gpu_checks_run_where_one_is_given(tmp_path: Path) -> None:
     bind = Bind(source=tmp_path, target="/dev/nvidia0", device=True)
-    sandbox = FakeSandbox(*THERE)
+    sandbox = FakeSandbox(*THERE, gpu={"error": None, "cuda": 13000, "devices": [{"name": "A"}]})
     report = validate(tmp_path, sandbox, gpu=Gpu(binds=(bind,), env={"A": "1"}))
     assert ("gpu", "passed", None) in statuses(report)
+    assert report.gpu == GpuFacts(names=("A",), cuda="13.0")
     assert sandbox.commands[-1].binds == (bind,)
     assert sandbox.commands[-1].env["A"] == "1"
 

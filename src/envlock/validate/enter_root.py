@@ -3,7 +3,8 @@
 ``argv[1]`` is JSON: root, binds [source, target, writable, device], tmpfs, env, user, workdir,
 argv.  What the sandbox would keep apart besides files (processes, network, capabilities that
 root keeps until the user changes) is *not* kept apart.  Exit code 125 and a line on stderr
-where the way in cannot be made.  Standard library only.
+where the way in cannot be made.  Standard library only, and nothing is imported once the root
+has changed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _NEWNS = 0x00020000  # sched.h
 _RDONLY, _REMOUNT, _BIND, _REC, _PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
 _NO_NEW_PRIVS = 38  # linux/prctl.h
 _FAILED, _NOT_FOUND = 125, 127
+_ENOENT = 2
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -73,6 +75,23 @@ def enter(request: dict[str, Any]) -> None:
     must(libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
 
 
+def execute(argv: list[str], env: dict[str, str]) -> None:
+    """Become the program, searched for as execvp(3) does.
+
+    By hand: os.execvpe would import a module now, and the image's files are in the way.
+    """
+    said = "not found"
+    folders = [""] if "/" in argv[0] else env.get("PATH", "/usr/bin:/bin").split(":")
+    for folder in folders:
+        try:
+            os.execve(f"{folder}/{argv[0]}" if folder else argv[0], argv, env)  # noqa: S606
+        except OSError as error:
+            if error.errno != _ENOENT:
+                said = str(error.strerror)
+    sys.stderr.write(f"envlock: {argv[0]}: {said}\n")
+    sys.exit(_NOT_FOUND)
+
+
 def main() -> None:
     request = json.loads(sys.argv[1])
     try:
@@ -80,11 +99,7 @@ def main() -> None:
     except OSError as error:
         sys.stderr.write(f"envlock: {error}\n")
         sys.exit(_FAILED)
-    try:
-        os.execvpe(request["argv"][0], request["argv"], request["env"])  # noqa: S606
-    except OSError as error:
-        sys.stderr.write(f"envlock: {request['argv'][0]}: {error.strerror}\n")
-        sys.exit(_NOT_FOUND)
+    execute(request["argv"], request["env"])
 
 
 if __name__ == "__main__":

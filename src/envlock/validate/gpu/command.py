@@ -71,6 +71,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--lock", type=Path, help="the lock: its gpu checks, its environment")
     parser.add_argument("--checks", help=f"all, or names with commas: {', '.join(READY)}")
     parser.add_argument("--cuda", help='the CUDA that the driver must support: "12.4"')
+    parser.add_argument(
+        "--driver-root",
+        type=Path,
+        default=Path("/"),
+        metavar="DIR",
+        help="where the driver lies, if not in /: /run/nvidia/driver",
+    )
     parser.add_argument("--no-sandbox", action="store_true", help="do without bubblewrap")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds a check")
     parser.add_argument("--cache", type=Path, help="where --image is unpacked; kept")
@@ -154,8 +161,10 @@ def _in_place(options: argparse.Namespace) -> GpuRunner:
     python = options.python or sys.executable
     if options.prefix:
         python = str(options.prefix.absolute() / "bin" / "python3")
+    found = None
     try:
-        for line in describe(find_driver()):
+        found = find_driver(options.driver_root.absolute())
+        for line in describe(found):
             _say(line)
     except GpuError as error:  # what the environment itself finds is what counts here
         _say(f"note: {error}")
@@ -170,12 +179,12 @@ def _in_place(options: argparse.Namespace) -> GpuRunner:
     )
     if os.sep in python:
         python = str(Path(python).absolute())
-    return GpuRunner(inside=inside, python=python, gpu=Gpu(), ready=None)
+    return GpuRunner(inside=inside, python=python, gpu=Gpu(driver=found), ready=None)
 
 
 def _in_image(options: argparse.Namespace, lock: Lock | None, cache: Path) -> tuple[GpuRunner, str]:
     """Return what runs checks inside an image, and the image's digest (empty if unpacked)."""
-    driver = find_driver()
+    driver = find_driver(options.driver_root.absolute())
     for line in describe(driver):
         _say(line)
     config, rootfs, digest = config_of(lock), options.rootfs, ""
