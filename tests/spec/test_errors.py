@@ -8,6 +8,7 @@ import pytest
 
 from envlock.errors import SpecError
 from envlock.spec.parse import load_spec
+from envlock.spec.projection import project
 
 from .specs import FULL, HEAD, read
 
@@ -429,3 +430,63 @@ def test_hints_say_what_to_write(added: str, hint: str) -> None:
     with pytest.raises(SpecError) as caught:
         read(HEAD + added)
     assert (caught.value.hint or "").startswith(hint)
+
+
+ACCEPTS = """\
+accepts: [{line}]
+checks:
+  - gpu: torch-compile
+  - run: [python3, -c, "import x"]
+  - import: torch
+"""
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["torch-compile fails", "import torch fails", "run python3 -c 'import x' fails", "a needs b"],
+)
+def test_what_a_spec_may_accept(line: str) -> None:
+    spec = read(HEAD + ACCEPTS.format(line=line))
+    assert spec.accepts == (line,)
+    assert spec.checks[0].plain() == {"gpu": "torch-compile"}
+    assert project(spec, "linux-64")["accepts"] == [line]
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("torch-compile fail", "is not understood", '"CHECK fails"'),
+        (
+            "torch-compil fails",
+            "names a check that is not asked for",
+            "did you mean torch-compile?",
+        ),
+        (
+            "triton-kernel-x fails",
+            "names a check that is not asked for",
+            "checks that can be named",
+        ),
+        ("run 'x fails", "No closing quotation", "WHO needs WHAT"),
+    ],
+)
+def test_what_it_may_not(line: str, message: str, hint: str) -> None:
+    with pytest.raises(SpecError, match=message) as caught:
+        read(HEAD + ACCEPTS.format(line=line))
+    assert caught.value.where == "envs/a.yaml:6:11"
+    assert hint in (caught.value.hint or "")
+
+
+def test_an_overrides_line_names_its_own_checks_or_the_environments() -> None:
+    accepted = FULL.replace(
+        "[a needs b.c, d.e needs f.g]", "[import triton.ops fails, import torch fails]"
+    )
+    assert read(accepted).overrides[0].accepts[0] == "import triton.ops fails"
+    with pytest.raises(SpecError, match="not asked for"):
+        read(accepted.replace("import torch fails", "torch-cuda fails"))
+
+
+def test_a_ready_made_check_that_is_none() -> None:
+    with pytest.raises(SpecError) as caught:
+        read(HEAD + "checks:\n  - gpu: torch-compil\n")
+    assert caught.value.where == "envs/a.yaml:7:10"
+    assert "torch-compile" in str(caught.value)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import EnvlockError, GpuError, UsageError
+from envlock.lock.accepts import check_words
 from envlock.lock.codec import load_lock
 from envlock.platforms import PLATFORMS
 from envlock.progress import SILENT
@@ -29,8 +30,9 @@ from envlock.validate.acceptance import with_acceptance
 from envlock.validate.gpu.catalogue import READY
 from envlock.validate.gpu.driver import Gpu, access, describe, find_driver
 from envlock.validate.gpu.run import READY_INSIDE, GpuRunner
-from envlock.validate.inside import Inside, enter
+from envlock.validate.inside import Inside, enter, shell_quoted
 from envlock.validate.layout import config_of, open_layout
+from envlock.validate.proof import proof_of, write_proof
 from envlock.validate.report import as_data, as_lines
 from envlock.validate.results import OverrideFacts, Report, Result
 from envlock.validate.rootfs import prepare_rootfs
@@ -104,7 +106,8 @@ def _main(options: argparse.Namespace) -> int:
         facts, runner, looked = runner.look(wanted)
         results += [looked] if looked else []
         for package, check in planned:
-            _say(f"running {check['gpu']}")
+            value = check["gpu"]
+            _say(f"running {value if isinstance(value, str) else shell_quoted(tuple(value))}")
             results.append(_named(runner.check(check, package), check))
     if lock is not None:
         results = with_acceptance(results, lock.spec)
@@ -126,8 +129,6 @@ def _end(options: argparse.Namespace, report: Report, lock: Lock | None) -> int:
     else:
         print("\n".join(as_lines(report, verbose=options.verbose)))
     if options.record and lock is not None:
-        from envlock.validate.proof import proof_of, write_proof
-
         write_proof(options.record, proof_of(report, lock))
     return 0 if report.ok else 1
 
@@ -212,15 +213,17 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
 def _overrides(lock: Lock | None, planned: Planned) -> tuple[OverrideFacts, ...]:
     asking = {package for package, _ in planned}
     return tuple(
-        OverrideFacts(package=one.package, version=one.version)
-        for one in (lock.overrides if lock else ())
-        if one.package in asking
+        OverrideFacts(
+            package=str(item.get("package")),
+            version=str(item.get("version", "")).removeprefix("=="),
+            because=str(item.get("because") or ""),
+        )
+        for item in (lock.spec.get("overrides", ()) if lock else ())
+        if item.get("package") in asking
     )
 
 
 def _named(result: Result, check: dict[str, Any]) -> Result:
-    from envlock.lock.accepts import check_words
-
     return replace(result, check=check_words(check))
 
 
