@@ -77,8 +77,7 @@ def test_no_gpu(built: Machine, tmp_path: Path) -> None:
 
 
 def test_with_one_and_recorded(built: Machine, driver: WithDriver) -> None:
-    spec = {"accepts": ["torch-compile fails"]}
-    write_lock(built, **spec)
+    write_lock(built, accepts=["torch-compile fails"])
     root = {"ENVLOCK_DRIVER_ROOT": str(driver.root)}
     done = built.run("validate", NAME, "--gpu", "--record", "-v", environ=root)
     assert done.returncode == 0, done.stdout + done.stderr

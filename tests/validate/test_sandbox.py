@@ -60,6 +60,7 @@ def test_a_bwrap_that_may_not_make_namespaces(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="cannot be set up") as caught:
         Bubblewrap(fake).run(tmp_path, Command(argv=("true",)))
     assert "sysctl" in (caught.value.hint or "")
+    assert "--no-sandbox" in (caught.value.hint or "")
     with pytest.raises(SandboxError, match="cannot run"):
         Bubblewrap(tmp_path / "none").run(tmp_path, Command(argv=("true",)))
 

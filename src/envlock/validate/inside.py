@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from envlock.errors import ArtifactError
+from envlock.image.config import environment
+from envlock.platforms import PLATFORMS
+from envlock.validate.layout import Config
 from envlock.validate.rootfs import read_inside
 from envlock.validate.sandbox import DEFAULT_PATH, Bind, Command, Completed, Sandbox
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from envlock.validate.layout import Config
+    from envlock.lock.model import Lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,19 @@ def enter(
         home=home,
         timeout=timeout,
         memory=memory,
+    )
+
+
+def config_of(lock: Lock | None) -> Config:
+    """Return how commands start in an unpacked image: as its lock says, else as root in /."""
+    settings = lock.spec.get("image", {}) if lock else {}
+    return Config(
+        architecture=PLATFORMS[lock.platform].oci if lock else "",
+        env=environment(lock) if lock else {},
+        user=settings.get("user", ""),
+        workdir=settings.get("workdir", "/"),
+        entrypoint=tuple(settings.get("entrypoint", ())),
+        command=tuple(settings.get("command", ())),
     )
 
 

@@ -16,14 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
 
 from envlock.errors import ArtifactError, DiskError, IntegrityError, UsageError
-from envlock.image.config import environment
-from envlock.platforms import PLATFORMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from envlock.lock.model import Lock
 
 INDEXES = frozenset(
     {
@@ -120,19 +116,6 @@ def open_layout(path: Path, *, architecture: str | None = None) -> Image:
         return _image(blobs, manifest)
     except OSError as error:
         raise DiskError(f"cannot read the image: {error}", where=str(path)) from error
-
-
-def config_of(lock: Lock | None) -> Config:
-    """Return how commands start in an unpacked image: as its lock says, else as root in /."""
-    settings = lock.spec.get("image", {}) if lock else {}
-    return Config(
-        architecture=PLATFORMS[lock.platform].oci if lock else "",
-        env=environment(lock) if lock else {},
-        user=settings.get("user", ""),
-        workdir=settings.get("workdir", "/"),
-        entrypoint=tuple(settings.get("entrypoint", ())),
-        command=tuple(settings.get("command", ())),
-    )
 
 
 def read_verified(blobs: Blobs, blob: Descriptor) -> bytes:

@@ -49,7 +49,7 @@ _NAMESPACES = (
     "let users make namespaces: sysctl user.max_user_namespaces above 0, "
     "kernel.unprivileged_userns_clone=1 (Debian), "
     "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); in a container also its seccomp "
-    "profile must allow it"
+    "profile must allow it; envlock validate --no-sandbox does without, as root"
 )
 _LIMITER = (
     "import os,resource,sys\n"

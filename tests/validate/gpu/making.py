@@ -96,7 +96,8 @@ class Machine:
         place.parent.mkdir(parents=True, exist_ok=True)
         source = self.root / "cuda.c"
         source.write_text(_CUDA % {"cuda": cuda, "init": init, "count": count})
-        argv = [COMPILER, "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", source, "-o", place]
+        argv = [COMPILER, "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1"]
+        argv += [str(source), "-o", str(place)]
         subprocess.run(argv, check=True, capture_output=True)
         link = place.with_name("libcuda.so.1")
         link.unlink(missing_ok=True)

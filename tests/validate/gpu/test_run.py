@@ -165,8 +165,7 @@ class TestLook:
     """The driver is a library that is really called, in a process of its own."""
 
     def look(self, machine: Machine, wanted: str | None = "12.4") -> Any:
-        env = {"LD_LIBRARY_PATH": str(machine.root / LIB)}
-        return runner(**env).look(wanted)
+        return runner(LD_LIBRARY_PATH=str(machine.root / LIB)).look(wanted)
 
     def test_a_driver(self, tmp_path: Path) -> None:
         facts, went_on, result = self.look(Machine(tmp_path).working(cuda=12040, count=2))

@@ -113,7 +113,7 @@ def _unpacked(
 ) -> Report:
     """Check an unpacked image; how commands start in it is its lock's to say."""
     from envlock.validate.checks import validate_rootfs
-    from envlock.validate.layout import config_of
+    from envlock.validate.inside import config_of
 
     if not rootfs.is_dir():
         raise UsageError("there is no such folder", where=str(rootfs))

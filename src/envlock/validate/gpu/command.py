@@ -30,8 +30,8 @@ from envlock.validate.acceptance import with_acceptance
 from envlock.validate.gpu.catalogue import READY
 from envlock.validate.gpu.driver import Gpu, access, describe, find_driver
 from envlock.validate.gpu.run import READY_INSIDE, GpuRunner
-from envlock.validate.inside import Inside, enter, shell_quoted
-from envlock.validate.layout import config_of, open_layout
+from envlock.validate.inside import Inside, config_of, enter, shell_quoted
+from envlock.validate.layout import open_layout
 from envlock.validate.proof import proof_of, write_proof
 from envlock.validate.report import as_data, as_lines
 from envlock.validate.results import OverrideFacts, Report, Result
