@@ -15,6 +15,9 @@ PACKER = 1
 
 Kind = Literal["pypi", "debian"]
 
+_PROOF = frozenset({"accepts", "checks"})
+"""Keys of a spec, and of an override, that ask for proof and not for content."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
@@ -159,15 +162,12 @@ class Lock:
 
     @property
     def image_inputs(self) -> Lock:
-        """The lock without what cannot change the image: the audit, what the spec accepts,
-        and the digests of a build.
+        """The lock without what cannot change the image: checks, the audit, what the spec
+        accepts, and the digests of a build.
         """
-        spec = {key: value for key, value in self.spec.items() if key != "accepts"}
+        spec = _without(self.spec, _PROOF)
         if "overrides" in spec:
-            spec["overrides"] = [
-                {key: value for key, value in override.items() if key != "accepts"}
-                for override in spec["overrides"]
-            ]
+            spec["overrides"] = [_without(override, _PROOF) for override in spec["overrides"]]
         return replace(self, spec=spec, audit=None, built=None)
 
     @property
@@ -192,3 +192,7 @@ class Lock:
     def of_kind(self, kind: Kind) -> tuple[Artifact, ...]:
         """Return the artifacts of one kind, in lock order."""
         return tuple(artifact for artifact in self.artifacts if artifact.kind == kind)
+
+
+def _without(table: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key not in keys}
