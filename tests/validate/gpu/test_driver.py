@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from envlock.errors import GpuError
 from envlock.validate.gpu.driver import INSIDE, access, describe, find_driver, is_visible
@@ -125,6 +127,42 @@ def test_the_loaders_cache(machine: Machine) -> None:
     old = b"ld.so-1.7.0\0" + bytes(36)  # the format before it may stand in front
     (machine.root / "etc/ld.so.cache").write_bytes(old + whole)
     assert cached(machine.root)["libcuda.so.1"] == ["/opt/driver/libcuda.so.1"]
+
+
+@given(st.binary() | st.binary().map(lambda data: b"glibc-ld.so.cache1.1" + data))
+def test_any_bytes_for_a_cache(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    root = tmp_path_factory.getbasetemp() / "any"
+    (root / "etc").mkdir(parents=True, exist_ok=True)
+    (root / "etc/ld.so.cache").write_bytes(data)
+    found = cached(root)
+    assert all(isinstance(path, str) for paths in found.values() for path in paths)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.just("/a/libcuda.so.1"),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(
+            ["name", "containerEdits", "deviceNodes", "mounts", "hooks", "path", "hostPath",
+             "containerPath", "args"]
+        ),
+        inner,
+        max_size=4,
+    ),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(["containerEdits", "devices"]), VALUES))
+def test_any_cdi_file(tmp_path_factory: pytest.TempPathFactory, value: dict[str, Any]) -> None:
+    """It is used or refused with its name, and what is bound has an ordinary name."""
+    root = tmp_path_factory.getbasetemp() / "any-cdi"
+    write_cdi(Machine(root), {"kind": "nvidia.com/gpu", **value})
+    try:
+        gpu = access(find_driver(root))
+    except GpuError:
+        return
+    assert all(bind.target.startswith("/") for bind in gpu.binds)
 
 
 def test_an_empty_file_is_no_library(machine: Machine) -> None:

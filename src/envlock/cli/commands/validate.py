@@ -66,6 +66,7 @@ def validate_command(
             hint="give the image itself: a name, an OCI layout, or a tar of it",
         )
     chosen, layout = _chosen(state, image, lock, platform, unpacked=rootfs is not None)
+    proof = _proof_path(state, chosen, lock) if record else None  # known before any work
     inside = unprotected(state) if no_sandbox else None
     if rootfs is not None:
         report = _unpacked(state, rootfs, chosen, inside, gpu=gpu)
@@ -79,8 +80,8 @@ def validate_command(
             f"this is not the recorded image: {chosen.built.manifest} is recorded, "
             f"this is {report.image}"
         )
-    if record:
-        _record(state, chosen, report, lock)
+    if proof is not None:
+        _record(state, chosen, report, proof, lock)
     state.output.document({"report": as_data(report)})
     _judge(report, strict=strict)
 
@@ -127,12 +128,17 @@ def _unpacked(
     )
 
 
-def _record(state: Context, lock: Lock, report: Report, given: Path | None) -> None:
+def _proof_path(state: Context, lock: Lock, given: Path | None) -> Path:
+    """Return where the proof goes: beside the lock."""
     from envlock.lock.proof import proof_path
-    from envlock.validate.proof import proof_of, write_proof
 
     folder = state.project.root / "locks" if given is None else given.absolute().parent
-    path = proof_path(folder, lock.name, lock.platform)
+    return proof_path(folder, lock.name, lock.platform)
+
+
+def _record(state: Context, lock: Lock, report: Report, path: Path, given: Path | None) -> None:
+    from envlock.validate.proof import proof_of, write_proof
+
     write_proof(path, proof_of(report, lock))
     shown = path if given is not None else state.project.shown(path)
     state.output.message(f"recorded in {shown}")

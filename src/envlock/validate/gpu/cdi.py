@@ -141,7 +141,9 @@ def _node(node: dict[str, Any], root: Path) -> tuple[Path, str]:
 
 def _path(value: dict[str, Any], key: str) -> str:
     text = value[key]
-    if not isinstance(text, str) or not text.startswith("/") or ".." in text.split("/"):
+    if not isinstance(text, str) or not text.startswith("/") or not text.isprintable():
+        raise ValueError(f"{key} {text!r} is no absolute path")
+    if ".." in text.split("/") or text.endswith("/"):
         raise ValueError(f"{key} {text!r} is no absolute path")
     return text
 
@@ -154,5 +156,6 @@ def _links(args: list[str]) -> Iterator[tuple[str, str]]:
         text = args[number + 1] if word == "--link" and number + 1 < len(args) else ""
         text = word.removeprefix("--link=") if word.startswith("--link=") else text
         target, both, link = text.partition("::")
-        if both:
+        name = link.rpartition("/")[2]
+        if both and name.isprintable() and name not in {"", ".", ".."}:
             yield link, target
