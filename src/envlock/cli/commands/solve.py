@@ -90,7 +90,8 @@ def _check_all(state: Context, targets: Sequence[tuple[Spec, Target]], *, strict
         document: dict[str, Any] = {"name": spec.name, "platform": target.name, "fresh": True}
         try:
             lock = _check(state, spec, target)
-            document["proof"] = _check_proof(state, lock, strict=strict)
+            proof = _check_proof(state, lock, strict=strict)
+            document |= {"proof": proof} if proof else {}
         except (LockError, StaleLockError) as error:
             state.output.problem(error)
             document |= {"fresh": False, "error": error_document(error)}

@@ -60,6 +60,8 @@ def validate_command(
     from envlock.validate.report import as_data, as_lines
 
     state: Context = context.obj
+    if image is None and rootfs is None:
+        context.fail("Missing argument 'IMAGE'.")
     if record and rootfs is not None:
         raise UsageError(
             "--record keeps an image's digest, and an unpacked one has none",
@@ -92,11 +94,8 @@ def _chosen(
     """Return the lock, and the layout where one was given by its place."""
     from envlock.lock.codec import load_lock
 
-    if image is None and (lock is None or not unpacked):
-        raise UsageError(
-            "which environment is it?" if unpacked else "which image is to be checked?",
-            hint="name the environment, or its lock with --lock" if unpacked else None,
-        )
+    if image is None and lock is None:
+        raise UsageError("which environment is it?", hint="name it, or its lock with --lock")
     layout = _given_layout(image) if image is not None and not unpacked else None
     if lock is not None:
         chosen = load_lock(lock)
