@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from envlock.audit import accept, judge, matches, suggestion
+from envlock.audit import accept, judge, matches, pattern_of
 from envlock.audit.codec import audit_from_data, audit_to_data, judgement_to_data
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def test_acceptance_names_what_is_left_over(audit: Auditor) -> None:
     done = accept(findings, ["app needs lib.new", "app needs nothing.else"])
     assert [pattern for pattern, _ in done.accepted] == ["app needs lib.new"]
     assert (done.open, done.unused) == ((), ("app needs nothing.else",))
-    assert suggestion(findings) == "accepts:\n  - app.more needs lib.new"
+    assert list(map(pattern_of, findings)) == ["app.more needs lib.new"]
+    assert accept(findings, list(map(pattern_of, findings))).open == ()
 
 
 def test_audits_survive_json(audit: Auditor) -> None:

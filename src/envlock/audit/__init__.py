@@ -6,7 +6,7 @@ breaks; ``judge`` compares the audits of an environment without and with an over
 """
 
 from envlock.audit.api import audit_indexes, audit_lock, audit_wheels, index_wheel, target_of
-from envlock.audit.judge import Acceptance, Judgement, accept, judge, matches, suggestion
+from envlock.audit.judge import Acceptance, Judgement, accept, judge, matches, pattern_of
 from envlock.audit.model import SEVERITIES, Audit, Finding, Kind, Need, Place, Severity, Target
 
 __all__ = [
@@ -27,6 +27,6 @@ __all__ = [
     "index_wheel",
     "judge",
     "matches",
-    "suggestion",
+    "pattern_of",
     "target_of",
 ]

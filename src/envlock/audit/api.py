@@ -142,6 +142,11 @@ def audit_indexes(
     return dataclasses.replace(found, notes=(*notes, *found.notes))
 
 
+def audit_known(keys: Iterable[str], target: Target, cache: Path | None) -> Audit | None:
+    """Return the audit that :func:`audit_keyed` kept for indexes of these keys, or None."""
+    return _read_audit(_known(cache, keys, target))
+
+
 def audit_keyed(
     indexes: Mapping[str, WheelIndex],
     target: Target,

@@ -117,11 +117,7 @@ def accept(findings: Sequence[Finding], patterns: Sequence[str]) -> Acceptance:
     )
 
 
-def suggestion(findings: Sequence[Finding]) -> str:
-    """Return the YAML that accepts findings, one line each need and package."""
-    lines = sorted({f"{_package(f)} needs {f.needs.dotted}" for f in findings})
-    return "\n".join(["accepts:", *(f"  - {line}" for line in lines)])
-
-
-def _package(finding: Finding) -> str:
-    return ".".join(finding.who.module.split(".")[:2])
+def pattern_of(finding: Finding) -> str:
+    """Return the pattern that covers a finding: its need, of the package's first two levels."""
+    package = ".".join(finding.who.module.split(".")[:2])
+    return f"{package} needs {finding.needs.dotted}"

@@ -92,6 +92,34 @@ def indexes_of(artifacts: Sequence[Artifact], means: Means, reporter: Reporter) 
         return _Look(means, reporter, folder).at(artifacts)
 
 
+def unknown_of(artifacts: Sequence[Artifact], cache: Path | None) -> tuple[Artifact, ...]:
+    """Return the artifacts that no cache has an index of: looking into them takes time."""
+    if cache is None:
+        return tuple(artifacts)
+    whole, apart = IndexCache(cache / "index"), ApartCache(cache / "index-of-parts")
+    return tuple(a for a in artifacts if not (whole.has(a.sha256) or apart.has(a.sha256)))
+
+
+def known_keys(artifacts: Sequence[Artifact], means: Means) -> tuple[str, ...] | None:
+    """Return what names the artifacts' indexes in caches, or None where one is not known yet.
+
+    They are those of :func:`indexes_of`, without the work of reading indexes.
+    """
+    if means.cache is None:
+        return None
+    whole, apart = IndexCache(means.cache / "index"), ApartCache(means.cache / "index-of-parts")
+    keys = []
+    for artifact in artifacts:
+        if whole.has(artifact.sha256):
+            keys.append(artifact.sha256)
+            continue
+        key = apart.key(artifact.sha256)
+        if key is None or means.fetcher.store.get(artifact.sha256, artifact.size) is not None:
+            return None
+        keys.append(key)
+    return tuple(keys)
+
+
 @contextmanager
 def _folder(cache: Path | None) -> Iterator[Path]:
     """Yield a folder for files with holes; nothing of it stays."""
@@ -293,4 +321,4 @@ class _Look:
         label = f"indexing the code of {len(paths)} wheels"
         with self._reporter.task(label, None, "bytes") as task:
             jobs = max(1, min(8, usable_cpus()))
-            self._notes += index_all(paths, done, jobs=jobs, task=task)
+            self._notes += index_all(paths, done, known=self._whole.records, jobs=jobs, task=task)

@@ -91,7 +91,7 @@ def _serious(findings: Iterable[Finding]) -> list[Finding]:
 
 def _grouped(verb: str, findings: Sequence[Finding], accepted: Iterable[str]) -> list[str]:
     """Return one line for each package and need."""
-    from envlock.review.paste import pattern_of
+    from envlock.audit import pattern_of
 
     known = set(accepted)
     groups = Counter(

@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from envlock.audit import pattern_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -18,12 +20,6 @@ _PLAIN = re.compile(r"[A-Za-z_][\w.*?\[\]-]*(?: needs [\w.*?\[\]-]+)?")
 def patterns(findings: Iterable[Finding]) -> list[str]:
     """Return ``accepts`` lines for findings, without doubles."""
     return sorted({pattern_of(finding) for finding in findings})
-
-
-def pattern_of(finding: Finding) -> str:
-    """Return the line that covers a finding: its need, of the package's first two levels."""
-    package = ".".join(finding.who.module.split(".")[:2])
-    return f"{package} needs {finding.needs.dotted}"
 
 
 def override_block(

@@ -37,6 +37,19 @@ class ApartCache:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error):
             return None
 
+    def has(self, sha256: str) -> bool:
+        """Tell whether there is an entry, without reading it."""
+        return self._folder is not None and self._path(self._folder, sha256).is_file()
+
+    def key(self, sha256: str) -> str | None:
+        """Return the key of an entry without decoding it, or None."""
+        if self._folder is None:
+            return None
+        try:
+            return _key(self._path(self._folder, sha256).read_bytes())
+        except OSError:
+            return None
+
     def put(self, sha256: str, data: bytes) -> tuple[WheelIndex, str]:
         """Keep an encoded index; return it and its key.  Raises DiskError."""
         if self._folder is not None:
@@ -54,5 +67,8 @@ class ApartCache:
 
 
 def _loaded(data: bytes) -> tuple[WheelIndex, str]:
-    key = f"parts-{hashlib.sha256(data).hexdigest()}"
-    return replace(decode(data), verified=False), key
+    return replace(decode(data), verified=False), _key(data)
+
+
+def _key(data: bytes) -> str:
+    return f"parts-{hashlib.sha256(data).hexdigest()}"

@@ -57,6 +57,12 @@ def audit_command(
     python: Annotated[str, typer.Option(help="The Python that runs them: 3.11.")] = "3.11",
     platform: Annotated[str, typer.Option(help="The platform that runs them.")] = "linux-64",
     offline: Annotated[bool, typer.Option("--offline", help="Use caches only.")] = False,
+    advise: Annotated[
+        bool, typer.Option("--advise", help="Search for versions that need less of an override.")
+    ] = False,
+    advise_limit: Annotated[
+        int, typer.Option("--advise-limit", min=1, help="Versions of a package that are tried.")
+    ] = 12,
 ) -> None:
     """Tell which imports, modules and names will not be there, without installing anything.
 
@@ -64,11 +70,31 @@ def audit_command(
     """
     state: Context = context.obj
     state.offline = offline
+    if advise:
+        _advise(state, names, artifacts, advise_limit)
+        return
     if artifacts is not None:
         documents = [_files(state, [*artifacts, *map(Path, names or ())], python, platform)]
     else:
         documents = [document for name in state.names(names) for document in _locks(state, name)]
     _settle(state, documents)
+
+
+def _advise(
+    state: Context, names: list[str] | None, artifacts: list[Path] | None, limit: int
+) -> None:
+    from envlock.advise import Limits
+    from envlock.cli.advising import advise_on
+
+    if artifacts is not None:
+        raise UsageError(
+            "--advise needs a spec to change, and --artifacts are only files",
+            hint="write envlock audit NAME --advise",
+        )
+    limits = Limits(versions=limit, trials=5 * limit)
+    specs = [state.spec(name) for name in state.names(names)]
+    found = [document for spec in specs for document in advise_on(state, spec, limits)]
+    state.output.document({"environments": found})
 
 
 def _settle(state: Context, documents: list[_Audited]) -> None:

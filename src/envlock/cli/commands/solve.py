@@ -188,23 +188,28 @@ def _names(written: Sequence[str]) -> frozenset[str]:
 
 
 def _solve(state: Context, spec: Spec, target: Target, wish: _Wish) -> dict[str, Any]:
+    from envlock.cli.advising import with_advice
     from envlock.files import write_atomically
     from envlock.lock.codec import dump_lock
-    from envlock.review import review_to_data, section_of
+    from envlock.review import ReviewError, review_to_data, section_of
     from envlock.solve import solve
+    from envlock.solve.pypi.diagnose import ConflictError
 
     path = state.project.lock(spec.name, target.name)
     previous = _previous(state, spec, target)
-    lock = solve(
-        spec,
-        target,
-        state.solvers(spec),
-        state.output,
-        previous=previous,
-        upgrade=wish.upgrade,
-        upgrade_packages=wish.packages,
-    )
-    found = _reviewed(state, spec, target, lock, wish) if wish.audit else None
+    try:
+        lock = solve(
+            spec,
+            target,
+            state.solvers(spec),
+            state.output,
+            previous=previous,
+            upgrade=wish.upgrade,
+            upgrade_packages=wish.packages,
+        )
+        found = _reviewed(state, spec, target, lock, wish) if wish.audit else None
+    except (ConflictError, ReviewError) as conflict:
+        raise with_advice(state, spec, target, conflict) from None
     if found is not None:
         lock = dataclasses.replace(lock, audit=section_of(found))
     text = dump_lock(_with_digests(lock, previous))

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from envlock.spec.model import Asked, Spec
 
 
+class ConflictError(UnsatisfiableError):
+    """A line of the spec and pins of other packages exclude each other.
+
+    package: the distribution that it is about, normalized; asked: the spec's line.
+    """
+
+    package: str
+    asked: Asked
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """What is needed to look into a failed solve."""
@@ -158,12 +168,14 @@ class Diagnosis:
                 "    checks:\n"
                 f"      - version: {version}"
             )
-        return UnsatisfiableError(
+        error = ConflictError(
             f"pypi.{field} asks for {own}, but {said}",
             where=str(asked.location),
             details=["uv's explanation:", *failure.details],
             hint=hint,
         )
+        error.package, error.asked = name, asked
+        return error
 
 
 def _without(requirements: Sequence[str], asked: Asked, here: bool) -> list[str]:

@@ -1,0 +1,203 @@
+"""One set of packages tried: solved for real, looked into, audited; nothing twice."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from envlock.audit import target_of
+from envlock.audit.api import audit_keyed, audit_known
+from envlock.audit.obtain import Means, indexes_of, known_keys, unknown_of
+from envlock.errors import FetchError, OverrideError, UnsatisfiableError
+from envlock.progress import SILENT
+from envlock.solve.pypi.solve import solve_pypi
+from envlock.spec.projection import project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from envlock.advise.model import Limits
+    from envlock.audit import Audit
+    from envlock.errors import EnvlockError
+    from envlock.fetch.artifacts import Fetcher
+    from envlock.fetch.http import Http
+    from envlock.fetch.indexes import SimpleIndex
+    from envlock.lock.model import Artifact
+    from envlock.progress import Reporter
+    from envlock.solve.pypi.metadata import MetadataReader
+    from envlock.solve.pypi.solve import PypiSolution
+    from envlock.solve.pypi.uv import Uv
+    from envlock.spec.model import Spec, Target
+
+_ROUNDS = 3
+"""How often what nobody declares is added, which may need something itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """The machine's means: how indexes are asked, how wheels are had; cache: the audit's."""
+
+    uv: Uv
+    metadata: MetadataReader
+    http: Http
+    fetcher: Fetcher
+    index: SimpleIndex
+    cache: Path | None = None
+
+
+class NothingLeftError(Exception):
+    """The limits are used up; the rest is named as not looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What came of one set; error: why there is none.
+
+    adds: what had to be added because somebody needs it and nobody declares it.
+    """
+
+    solution: PypiSolution | None = None
+    audit: Audit | None = None
+    adds: tuple[str, ...] = ()
+    error: EnvlockError | None = None
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        return self.solution.artifacts if self.solution else ()
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions by name."""
+        return {artifact.name: artifact.version for artifact in self.artifacts}
+
+    @property
+    def voids(self) -> tuple[str, ...]:
+        """What is set aside, as ``dependent version -> requirement``."""
+        overrides = self.solution.overrides if self.solution else ()
+        return tuple(
+            f"{void.dependent} {void.version} -> {void.requirement}"
+            for override in overrides
+            for void in override.voids
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Lab:
+    """Where trials are made; it counts them and ends when its limits are used up.
+
+    preferred: versions that are kept where they fit.
+    """
+
+    tools: Tools
+    target: Target
+    limits: Limits
+    reporter: Reporter
+    preferred: Mapping[str, str] = field(default_factory=dict)
+    trials: int = 0
+    moved: int = 0
+    _begun: float = field(default_factory=time.monotonic)
+    _known: dict[str, Trial] = field(default_factory=dict)
+
+    def closed(
+        self,
+        make: Callable[[tuple[str, ...]], Spec],
+        hints: Iterable[str] = (),
+        start: Iterable[str] = (),
+    ) -> Trial:
+        """Try what ``make`` makes of additions, adding what imports need and nobody declares.
+
+        hints: requirements whose versions are used for additions; start: additions that are
+        probably needed, and left out again if not.  Raises NothingLeftError.
+        """
+        wanted = {str(canonicalize_name(Requirement(text).name)): text for text in hints}
+        adds = tuple(sorted(start))
+        trial = self.tried(make(adds), adds)
+        needed = tuple(text for text in adds if _is_used(trial, text))
+        if needed != adds:
+            adds = needed
+            trial = self.tried(make(adds), adds)
+        for _ in range(_ROUNDS):
+            more = tuple(wanted.get(name, name) for name in _undeclared(trial))
+            if not more:
+                break
+            adds = tuple(sorted({*adds, *more}))
+            fuller = self.tried(make(adds), adds)
+            if fuller.audit is None:
+                break
+            trial = fuller
+        return trial
+
+    def tried(self, spec: Spec, adds: tuple[str, ...] = ()) -> Trial:
+        """Solve, look and audit; raises NothingLeftError, and FetchError where a wheel is gone."""
+        key = json.dumps(project(spec, self.target.name), sort_keys=True)
+        if key not in self._known:
+            self._check_limits()
+            self.trials += 1
+            self._known[key] = self._made(spec, adds)
+        return self._known[key]
+
+    def _check_limits(self) -> None:
+        late = self.limits.seconds is not None and (
+            time.monotonic() - self._begun > self.limits.seconds
+        )
+        if late or self.trials >= self.limits.trials:
+            raise NothingLeftError
+
+    def _made(self, spec: Spec, adds: tuple[str, ...]) -> Trial:
+        tools = self.tools
+        try:
+            solution = solve_pypi(
+                spec, self.target, tools.uv, tools.metadata, SILENT,
+                preferred=self.preferred, explained=False,
+            )  # fmt: skip
+        except (UnsatisfiableError, OverrideError) as error:
+            return Trial(error=error)
+        except FetchError as error:
+            if not tools.http.offline:
+                raise
+            return Trial(error=error)
+        allowed = self.limits.unknown
+        if allowed is not None and len(unknown_of(solution.artifacts, tools.cache)) > allowed:
+            raise NothingLeftError
+        means = Means(
+            fetcher=tools.fetcher,
+            http=tools.http,
+            locate=lambda artifact: [solution.urls[artifact.sha256]],
+            cache=tools.cache,
+        )
+        target = target_of(spec.python, self.target.name)
+        keys = known_keys(solution.artifacts, means)
+        audit = audit_known(keys, target, tools.cache) if keys is not None else None
+        if audit is None:
+            looked = indexes_of(solution.artifacts, means, self.reporter)
+            self.moved += looked.moved
+            if looked.unread:
+                return Trial(error=_unread(looked.unread))
+            indexes = {looked.keys[sha256]: index for sha256, index in looked.indexes.items()}
+            audit = audit_keyed(indexes, target, cache=tools.cache, notes=looked.notes)
+        return Trial(solution=solution, audit=audit, adds=adds)
+
+
+def _unread(names: Sequence[str]) -> FetchError:
+    return FetchError(f"offline, and not in the caches: {', '.join(names)}")
+
+
+def _is_used(trial: Trial, addition: str) -> bool:
+    """Tell whether somebody imports an addition without declaring it."""
+    if trial.audit is None:
+        return True
+    name = canonicalize_name(Requirement(addition).name)
+    return any(finding.add == name for finding in trial.audit.undeclared)
+
+
+def _undeclared(trial: Trial) -> list[str]:
+    """Return what is missing because nobody declares it, and whose lack breaks an import."""
+    locked = trial.versions
+    findings = trial.audit.of("breaks-import") if trial.audit else ()
+    return sorted({f.add for f in findings if f.add and f.add not in locked})
