@@ -76,7 +76,7 @@ def with_advice(state: Context, spec: Spec, target: Target, error: EnvlockError)
         lines.append(f"{more} has the lines to paste and searches further")
     else:
         lines.append(f"{more} searches for versions that need less of this")
-    error.hint = "\n".join([*([error.hint] if error.hint else []), *lines])
+    error.details = (*error.details, *lines)  # the hint may end with YAML to paste
     return error
 
 
