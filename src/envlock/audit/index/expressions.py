@@ -8,6 +8,7 @@ The reduced form is a list that JSON can hold; its first element says what it is
     ["meth", receiver, name, [args]]  a method of a reduced value
     ["not", e]  ["and", [e]]  ["or", [e]]  ["cmp", op, left, right]
     ["sub", e, index]           an item; index is a reduced expression or ["slice", low, high]
+    ["own", e]                  ``globals()[e]``
     ["tup", [e]]                a tuple
     ["ints", e]                 a tuple of the numbers that a list of texts spells
     ["keys", [text]]            a literal table: the texts that are its keys or items
@@ -132,6 +133,8 @@ def _compare(node: Any, depth: int) -> Reduced:
 
 
 def _subscript(node: Any, depth: int) -> Reduced:
+    if type(node.value) is ast.Call and dotted(node.value.func) == "globals":
+        return ["own", reduce(node.slice, depth)]
     value = reduce(node.value, depth)
     if value == UNKNOWN:
         return UNKNOWN

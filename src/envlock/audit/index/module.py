@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from envlock.audit.index.dynamic import aliases, makes_children, makes_names, may_make_names
+from envlock.audit.index.expressions import dotted
 from envlock.audit.index.skeleton import Skeleton
 from envlock.audit.index.targets import bound_names
 from envlock.audit.index.uses import Uses
@@ -65,6 +66,8 @@ def _index(source: bytes, module: str, package: bool) -> dict[str, Any]:
         found["aliases"] = aliases(text)
     if makes_children(text):
         found["children"] = True
+        if "def find_module" in text and "find_spec" not in text:
+            found["stale"] = True
     if skeleton.globals:
         found["globals"] = sorted(skeleton.globals)
     if "meta_path" in text:
@@ -73,19 +76,74 @@ def _index(source: bytes, module: str, package: bool) -> dict[str, Any]:
     if "__getattr__" in text and _binds_getattr(tree.body):
         found["getattr"] = True
         found["strings"] = sorted(_strings(tree))
+        typed = typed_names(tree.body)
+        if (typed and typed.issubset(found["strings"])) or _tabled(tree):
+            found["closed"] = True
     return found
 
 
 def _eager(tree: ast.Module, text: str, decided: list[tuple[int, int]]) -> str:
     """Return the text without what is known: ``__getattr__`` stores only what it gave before."""
     lazy = (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "__getattr__")
-    spans = [*decided, *((node.lineno, node.end_lineno or node.lineno) for node in lazy)]
+    listed = (n for n in tree.body if isinstance(n, ast.Assign) and _lists_own_names(n))
+    plain = (
+        (node.lineno, node.end_lineno or node.lineno)
+        for node in (*lazy, *listed, *_docstrings(tree))
+    )
+    spans = [*decided, *plain]
     if not spans:
         return text
     lines = text.split("\n")
     for first, last in spans:
         lines[first - 1 : last] = [""] * (last - first + 1)
     return "\n".join(lines)
+
+
+def _docstrings(tree: ast.Module) -> list[ast.Expr]:
+    """Return the texts that stand as statements at the start of a body."""
+    bodies = [tree.body]
+    bodies += [n.body for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    return [
+        body[0]
+        for body in bodies
+        if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+    ]
+
+
+def _tabled(tree: ast.Module) -> bool:
+    """Tell whether ``__getattr__ = make(__name__, TABLE)`` answers from a literal table."""
+    tables: set[str] = set()
+    stack: list[ast.stmt] = list(reversed(tree.body))
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.If):
+            stack.extend(reversed([*node.body, *node.orelse]))
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+            if all(isinstance(key, ast.Constant) for key in node.value.keys):
+                tables.update(name for target in node.targets for name in bound_names(target))
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            names = [name for target in node.targets for name in bound_names(target)]
+            given = [dotted(argument) for argument in node.value.args]
+            if "__getattr__" in names and given[:1] == ["__name__"] and len(given) == 2:
+                return given[1] in tables
+    return False
+
+
+def _lists_own_names(node: ast.Assign) -> bool:
+    """``__all__ = [name for name in dir() if ...]`` binds nothing else."""
+    only = len(node.targets) == 1 and bound_names(node.targets[0]) == ["__all__"]
+    return only and isinstance(node.value, ast.ListComp)
+
+
+def typed_names(statements: list[ast.stmt]) -> set[str]:
+    """Return what is imported for type checkers only; a star stands for anything."""
+    found: set[str] = set()
+    for node in statements:
+        if isinstance(node, ast.If) and (dotted(node.test) or "").endswith("TYPE_CHECKING"):
+            for inner in node.body:
+                if isinstance(inner, ast.Import | ast.ImportFrom):
+                    found.update(alias.asname or alias.name for alias in inner.names)
+    return found
 
 
 def _binds_getattr(statements: list[ast.stmt]) -> bool:

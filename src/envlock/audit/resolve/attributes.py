@@ -45,4 +45,7 @@ class Attributes:
 
     def _might_load(self, module: str, name: str) -> bool:
         """A submodule becomes an attribute once anybody imports it."""
-        return self._run.world.find(f"{module}.{name}") not in {"missing", "stranger"}
+        known = self._run.world.find(f"{module}.{name}")
+        if self._run.world.find(module) == "stdlib":
+            return known == "stdlib"
+        return known not in {"missing", "stranger"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from envlock.audit.model import Need, Place
 from envlock.audit.resolve.library import (
     BUILTINS,
     FIELDS,
@@ -11,7 +12,14 @@ from envlock.audit.resolve.library import (
     call_builtin,
     call_method,
 )
-from envlock.audit.resolve.state import BranchEndError, CaughtError, Frame, ReturnedError
+from envlock.audit.resolve.state import (
+    BranchEndError,
+    CaughtError,
+    Failure,
+    Frame,
+    ReturnedError,
+)
+from envlock.audit.resolve.stdlib import MODULE_NAMES
 from envlock.audit.resolve.values import (
     DATA,
     ENV,
@@ -102,6 +110,23 @@ class Evaluator:
             return item(value, index[1:])
         inner = self.value(index, frame, line)
         return item(value, inner[1]) if inner[0] == "c" else ENV
+
+    def _own(self, reduced: Any, frame: Frame, line: int) -> Value:
+        """``globals()[name]`` raises KeyError for what a finished module does not bind."""
+        name, module = self.value(reduced[1], frame, line), frame.module
+        if name[0] != "c" or module.status != "done" or module.open or module.broken:
+            return ENV
+        entry = module.names.bound.get(name[1])
+        if entry is not None or name[1] in MODULE_NAMES:
+            return entry[1] or ENV if entry is not None and entry[0] else ENV
+        index = self._run.world.owner[module.name]
+        place = Place(
+            distribution=index.name, version=index.version, module=module.name,
+            function=frame.function, file=module.entry["file"], line=line,
+        )  # fmt: skip
+        need = Need(module=module.name, name=str(name[1]), provider=index.name)
+        self._run.fail(Failure("attribute-missing", place, need, "KeyError"))
+        return ENV
 
     def _tuple(self, reduced: Any, frame: Frame, line: int) -> Value:
         parts = [self.value(part, frame, line) for part in reduced[1]]
@@ -298,6 +323,7 @@ _HANDLERS: dict[str, Any] = {
     "or": Evaluator._or,  # noqa: SLF001
     "cmp": Evaluator._compare,  # noqa: SLF001
     "sub": Evaluator._item,  # noqa: SLF001
+    "own": Evaluator._own,  # noqa: SLF001
     "tup": Evaluator._tuple,  # noqa: SLF001
     "if": Evaluator._choice,  # noqa: SLF001
     "ints": Evaluator._ints,  # noqa: SLF001

@@ -117,8 +117,9 @@ class Imports:
 
     def _missing(self, name: str, existence: str, frame: Frame, line: int) -> None:
         top = name.rpartition(".")[2]
-        own = self._world.owner[frame.module.name]
-        if existence == "stranger" and top in self._world.tails[self._world.key(own)]:
+        own = self._world.key(self._world.owner[frame.module.name])
+        searching = own in self._world.searching
+        if existence == "stranger" and searching and top in self._world.tails[own]:
             return  # a folder that this distribution puts on sys.path
         failure = self._run.failure(
             "module-missing",
@@ -160,7 +161,7 @@ class Imports:
         child = f"{module}.{name}"
         if found != "yes" and self._world.find(child) in {"module", "space", "stdlib"}:
             self.statement(child, frame, line)
-            return ("m", child) if found == "no" else None
+            return ("m", child) if found == "no" or self._unbound_yet(module, name) else None
         if found == "no" and not self._world.own(frame.module.name, module):
             failure = self._run.failure(
                 "name-missing", frame, line, module, name, "ImportError",
@@ -171,6 +172,12 @@ class Imports:
         if value is not None and value[0] == "m" and value[1] == child:
             self.statement(child, frame, line)
         return value
+
+    def _unbound_yet(self, module: str, name: str) -> bool:
+        """While a package runs, ``from . import sub`` can only mean the submodule."""
+        state = self._run.modules.get(module)
+        running = state is not None and state.status == "running" and not state.open
+        return running and state is not None and name not in state.names.bound
 
     def _strange(self, module: str, child: str) -> bool:
         return module in self._world.spaces and self._world.find(child) == "stranger"
@@ -233,6 +240,8 @@ class Imports:
         if state.status == "running":
             self._run.pending.add((state.name, name))
             return ("no" if (state.name, name) in self._run.gone else "maybe"), None
+        if state.entry.get("closed"):
+            return ("maybe" if name in state.entry["strings"] else "no"), None
         if state.entry.get("getattr") or "__getattr__" in state.names.bound:
             return self._run.evaluator.module_getattr(state, name)
         if self._world.find(child) == "module":

@@ -33,6 +33,7 @@ class World:
         self.injected: set[str] = set()
         self.versions: dict[str, str] = {}
         self.tails: dict[str, set[str]] = {}
+        self.searching: set[str] = set()
         self._shims: set[str] = set()
         self.hooked: set[str] = set()
         self._paths: list[str] = []
@@ -49,8 +50,11 @@ class World:
                 self.modules[name] = entry
                 self.owner[name] = index
             tails.add(name.rpartition(".")[2])
-            if entry.get("hook"):
-                self.hooked.add(name.rpartition(".")[0])
+            if entry.get("children"):
+                self.searching.add(normalize(index.name))
+            if entry.get("hook") and self._asked(entry):
+                package = entry["kind"] == "pkg"
+                self.hooked.update({name.rpartition(".")[0], *([name] if package else ())})
             self._aliases.extend(f"{prefix}." for prefix in entry.get("aliases", ()))
         self.spaces.update(index.namespaces)
         for folder in index.namespaces:
@@ -117,11 +121,15 @@ class World:
         entry = self.modules[parent]
         if (
             entry["kind"] in {"so", "so-pkg", "skip"}
-            or entry.get("children")
+            or (entry.get("children") and self._asked(entry))
             or parent in self.hooked
         ):
             return "unknown"
         return "missing"
+
+    def _asked(self, entry: dict[str, Any]) -> bool:
+        """Tell whether the target asks an importer: since 3.12 only ``find_spec`` counts."""
+        return not (entry.get("stale") and self.target.version >= (3, 12))
 
     def inject(self, name: str) -> None:
         """Note that some code puts a module into ``sys.modules`` under this name."""
