@@ -1,7 +1,8 @@
 """Breakages that people met: pins, the target's Python, and what has to be found.
 
-The pins are of breakages that are well known; what is expected was corrected by what the audit
-showed where the guess named another module or another severity.  They were not run for this.
+Those of BREAKAGES are well known; what is expected was corrected by what the audit showed where
+the guess named another module or another severity, and they were not run.  Those of
+SEEN_TO_BREAK were: the import fails with the words that are expected.
 """
 
 from __future__ import annotations
@@ -96,6 +97,175 @@ BREAKAGES = (
         "breaks-module",
     ),
 )
+
+SEEN_TO_BREAK = (
+    _breakage(
+        "setuptools==65.5.0",
+        "pkg_resources* needs pkgutil.ImpImporter",
+        "breaks-import",
+        "3.12",
+    ),
+    _breakage(
+        "docker==4.4.4 certifi==2023.11.17 charset-normalizer==3.3.2 idna==3.6 "
+        "requests==2.31.0 six==1.16.0 urllib3==2.1.0 websocket-client==1.6.4",
+        "docker* needs distutils*",
+        "breaks-import",
+        "3.12",
+    ),
+    _breakage(
+        "kafka-python==2.0.2",
+        "kafka* needs kafka.vendor.six.moves*",
+        "breaks-import",
+        "3.12",
+    ),
+    _breakage(
+        "motor==2.5.1 pymongo==3.13.0",
+        "motor* needs asyncio.coroutine",
+        "breaks-module",
+        "3.11",
+    ),
+    _breakage(
+        "sqlmodel==0.0.8 pydantic==2.5.3 annotated-types==0.6.0 greenlet==3.0.3 "
+        "pydantic-core==2.14.6 sqlalchemy==1.4.41 sqlalchemy2-stubs==0.0.2a38 "
+        "typing-extensions==4.9.0",
+        "sqlmodel* needs pydantic.fields.*",
+        "breaks-import",
+        "3.11",
+    ),
+    _breakage(
+        "fastapi==0.95.2 pydantic==2.5.3 annotated-types==0.6.0 anyio==4.2.0 idna==3.6 "
+        "pydantic-core==2.14.6 sniffio==1.3.0 starlette==0.27.0 typing-extensions==4.9.0",
+        "fastapi* needs pydantic*",
+        "breaks-import",
+        "3.11",
+    ),
+    _breakage(
+        "flask-restplus==0.13.0 werkzeug==1.0.1 aniso8601==9.0.1 attrs==22.1.0 click==7.1.2 "
+        "flask==1.1.4 itsdangerous==1.1.0 jinja2==2.11.3 jsonschema==4.15.0 "
+        "markupsafe==2.0.1 pyrsistent==0.18.1 pytz==2022.2.1 setuptools==65.0.0 six==1.16.0",
+        "flask_restplus* needs werkzeug.cached_property",
+        "breaks-import",
+        "3.9",
+    ),
+    _breakage(
+        "connexion==2.14.1 flask==2.3.3 werkzeug==2.3.7 attrs==23.1.0 blinker==1.6.2 "
+        "certifi==2023.7.22 charset-normalizer==3.3.0 click==8.1.7 clickclick==20.10.2 "
+        "idna==3.4 inflection==0.5.1 itsdangerous==2.1.2 jinja2==3.1.2 jsonschema==4.19.1 "
+        "jsonschema-specifications==2023.7.1 markupsafe==2.1.3 packaging==23.1 "
+        "pyyaml==6.0.1 referencing==0.30.2 requests==2.31.0 rpds-py==0.10.3 urllib3==2.0.5",
+        "connexion* needs flask.*",
+        "breaks-import",
+        "3.11",
+    ),
+    _breakage(
+        "scikit-plot==0.3.7 numpy==1.26.4 scipy==1.13.0 contourpy==1.2.1 cycler==0.12.1 "
+        "fonttools==4.51.0 joblib==1.4.0 kiwisolver==1.4.5 matplotlib==3.8.4 "
+        "packaging==24.0 pillow==10.3.0 pyparsing==3.1.2 python-dateutil==2.9.0.post0 "
+        "scikit-learn==1.4.2 six==1.16.0 threadpoolctl==3.5.0",
+        "scikitplot* needs scipy.interp",
+        "breaks-import",
+        "3.11",
+    ),
+    _breakage(
+        "boto3==1.24.96 urllib3==2.0.7 botocore==1.27.96 jmespath==1.0.1 "
+        "python-dateutil==2.8.2 s3transfer==0.6.2 six==1.16.0",
+        "botocore.httpsession needs urllib3.util.ssl_.DEFAULT_CIPHERS",
+        "breaks-import",
+        "3.11",
+    ),
+    _breakage(
+        "acme==2.8.0 josepy==2.0.0 certifi==2025.1.31 cffi==1.17.1 "
+        "charset-normalizer==3.4.1 cryptography==44.0.1 idna==3.10 pycparser==2.22 "
+        "pyopenssl==25.0.0 pyrfc3339==2.0.1 pytz==2025.1 requests==2.32.3 "
+        "setuptools==75.0.0 typing-extensions==4.12.2 urllib3==2.3.0",
+        "acme* needs josepy.ComparableX509",
+        "breaks-module",
+        "3.11",
+    ),
+    _breakage(
+        "nbconvert==6.0.7 mistune==2.0.5 attrs==22.2.0 bleach==6.0.0 defusedxml==0.7.1 "
+        "entrypoints==0.4 fastjsonschema==2.16.3 importlib-metadata==6.0.0 jinja2==3.0.3 "
+        "jsonschema==4.17.3 jupyter-client==8.0.3 jupyter-core==5.2.0 "
+        "jupyterlab-pygments==0.2.2 markupsafe==2.1.2 nbclient==0.5.13 nbformat==5.7.3 "
+        "nest-asyncio==1.5.6 pandocfilters==1.5.0 platformdirs==3.0.0 pygments==2.14.0 "
+        "pyrsistent==0.19.3 python-dateutil==2.8.2 pyzmq==25.0.0 six==1.16.0 "
+        "testpath==0.6.0 tornado==6.2 traitlets==5.9.0 webencodings==0.5.1 zipp==3.15.0",
+        "nbconvert* needs mistune.BlockGrammar",
+        "breaks-import",
+        "3.9",
+    ),
+    _breakage(
+        "webob==1.8.7",
+        "webob* needs cgi",
+        "breaks-import",
+        "3.13",
+    ),
+    _breakage(
+        "pydub==0.25.1",
+        "pydub* needs pyaudioop",
+        "breaks-import",
+        "3.13",
+    ),
+    _breakage(
+        "yapf==0.32.0",
+        "yapf* needs lib2to3*",
+        "breaks-import",
+        "3.13",
+    ),
+    _breakage(
+        "tweepy==4.14.0 certifi==2024.8.30 charset-normalizer==3.4.0 idna==3.10 "
+        "oauthlib==3.2.2 requests==2.32.3 requests-oauthlib==1.3.1 urllib3==2.2.3",
+        "tweepy* needs imghdr",
+        "breaks-import",
+        "3.13",
+    ),
+    _breakage(
+        "httplib2==0.19.0 pyparsing==3.0.0",
+        "httplib2* needs pyparsing.downcaseTokens",
+        "breaks-import",
+        "3.10",
+    ),
+    _breakage(
+        "environs==9.5.0 marshmallow==4.0.0 python-dotenv==1.1.0",
+        "environs* needs marshmallow.__version_info__",
+        "breaks-import",
+        "3.11",
+    ),
+    _breakage(
+        "django-filter==2.2.0 django==4.2 asgiref==3.7.2 sqlparse==0.4.4",
+        "django_filters* needs django.db.models.fields.FieldDoesNotExist",
+        "breaks-import",
+        "3.11",
+    ),
+    _breakage(
+        "amqp==2.6.1 vine==5.0.0",
+        "amqp* needs vine.five",
+        "breaks-import",
+        "3.11",
+    ),
+    _breakage(
+        "pysnmp==4.4.12 pyasn1==0.6.1 certifi==2024.12.14 charset-normalizer==3.4.1 "
+        "idna==3.10 jinja2==3.1.5 markupsafe==3.0.2 ply==3.11 pycryptodomex==3.21.0 "
+        "pysmi==1.5.9 requests==2.32.3 urllib3==2.3.0",
+        "pysnmp* needs pyasn1.compat.octets",
+        "breaks-module",
+        "3.11",
+    ),
+    _breakage(
+        "starlette==0.20.4 anyio==4.0.0 certifi==2023.11.17 charset-normalizer==3.3.2 "
+        "idna==3.6 requests==2.31.0 sniffio==1.3.0 urllib3==2.1.0",
+        "starlette* needs anyio.start_blocking_portal",
+        "breaks-call",
+        "3.11",
+    ),
+    _breakage(
+        "readability-lxml==0.8.1 lxml==5.2.1 chardet==5.2.0 cssselect==1.2.0",
+        "lxml.html.clean needs lxml_html_clean",
+        "breaks-import",
+        "3.11",
+    ),
+)
+"""Breakages whose place was written down before they were audited, and then run: each breaks."""
 
 POPULAR = (
     "aiohttp", "alembic", "arrow", "attrs", "babel", "beautifulsoup4", "boto3", "cachetools",

@@ -144,8 +144,8 @@ def unpack(wheels: Iterable[Path], site: Path, python: str) -> None:
 def verdicts(audit: Audit, reality: Reality) -> list[Verdict]:
     """Compare what an audit says of roots, modules and names with what Python says."""
     roots = {root: state for root, state in audit.roots.items() if state != "maybe"}
-    serious = [f for f in audit.of("breaks-import", "breaks-module")]
-    calls = {f.needs.dotted: f for f in audit.of("breaks-call")}
+    serious = audit.of("breaks-import", "breaks-module")
+    calls = {f"{f.kind} {f.needs.dotted}": f for f in audit.of("breaks-call")}
     seen = reality.imports({*roots, *(f.who.module for f in serious)})
     needs = reality.probe({name: _use(finding) for name, finding in calls.items()})
     found = [
@@ -159,11 +159,9 @@ def verdicts(audit: Audit, reality: Reality) -> list[Verdict]:
         agrees = _expected(finding, serious, outcome)
         found.append(Verdict(claim=claim, outcome=outcome, agrees=agrees))
     for finding in audit.of("breaks-call"):
-        outcome = needs[finding.needs.dotted]
+        outcome = needs[f"{finding.kind} {finding.needs.dotted}"]
         agrees = _class(finding) in outcome.error
-        found.append(
-            Verdict(claim=f"breaks-call: {finding.text}", outcome=outcome, agrees=agrees)
-        )
+        found.append(Verdict(claim=f"breaks-call: {finding.text}", outcome=outcome, agrees=agrees))
     return found
 
 

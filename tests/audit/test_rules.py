@@ -283,3 +283,91 @@ def test_namespace_packages_belong_to_nobody(audit: Auditor) -> None:
     }
     found = audit(wheels)
     assert {f.needs.provider for f in found.of("breaks-import")} <= {""}
+
+
+def test_an_importer_without_find_spec_is_not_asked_since_3_12(audit: Auditor) -> None:
+    six = """
+        import sys
+        __path__ = []
+        class Importer:
+            def find_module(self, name, path=None):
+                return self
+        sys.meta_path.append(Importer())
+        """
+    wheels = {"app": {"app.py": "import six.moves\n"}, "six": {"six.py": six}}
+    assert not audit(wheels, python="3.11").of("breaks-import")
+    assert texts(audit(wheels, python="3.12").of("breaks-import")) == ["app needs six.moves"]
+
+
+def test_children_that_an_importer_makes_are_unknown(audit: Auditor) -> None:
+    hook = "import sys\nsys.meta_path.append(find_spec)\n"
+    files = {"app/__init__.py": "from .extern import six\n", "app/extern/__init__.py": hook}
+    assert not audit({"app": files, "lib": LIB}).of("breaks-import")
+
+
+def test_names_that_left_the_standard_library_as_attributes(audit: Auditor) -> None:
+    wheels = {"app": {"app.py": "import ssl\nx = ssl.wrap_socket\ny = ssl.SSLContext\n"}}
+    assert not audit(wheels, python="3.11").of("breaks-import")
+    assert texts(audit(wheels, python="3.12").of("breaks-import")) == ["app needs ssl.wrap_socket"]
+
+
+def test_a_neighbour_is_no_top_level_module(audit: Auditor) -> None:
+    files = {"app/__init__.py": "import helper\n", "app/helper.py": ""}
+    assert texts(audit({"app": files}).of("breaks-import")) == ["app needs helper"]
+    files["app/__init__.py"] = "import sys\nsys.path.append('x')\nimport helper\n"
+    assert not audit({"app": files}).of("breaks-import")
+
+
+def test_a_submodule_of_a_package_under_way(audit: Auditor) -> None:
+    lib = {"lib/__init__.py": "from . import sub as sub\n", "lib/sub.py": "value = 1\n"}
+    app = "from lib import sub\nx = sub.gone\n"
+    found = audit({"app": {"app.py": app}, "lib": lib})
+    assert texts(found.of("breaks-import")) == ["app needs lib.sub.gone"]
+
+
+@pytest.mark.parametrize(
+    "lib",
+    [
+        "from ._a import *\n__all__ = [name for name in dir() if name[0] != '_']\n",
+        """
+        def __getattr__(name):
+            try:
+                return globals()[name]
+            except KeyError:
+                raise AttributeError(name)
+        """,
+        """
+        from typing import TYPE_CHECKING
+        if TYPE_CHECKING:
+            from ._a import kept
+        def lazily(names):
+            def getter(name):
+                return names[name]
+            return getter
+        __getattr__ = lazily({"kept": 1})
+        """,
+        """
+        from ._a import make
+        _OLD = {"kept": "use another"}
+        __getattr__ = make(__name__, _OLD)
+        """,
+    ],
+    ids=["dir", "globals", "typed", "table"],
+)
+def test_lazy_modules_say_which_names_they_have(audit: Auditor, lib: str) -> None:
+    files = {"lib/__init__.py": lib, "lib/_a.py": "def make(a, b): pass\nkept = 1\n"}
+    found = audit({"app": {"app.py": "from lib import gone\n"}, "lib": files})
+    assert texts(found.of("breaks-import")) == ["app needs lib.gone"]
+    kept = audit({"app": {"app.py": "from lib import kept\n"}, "lib": files})
+    if "globals" not in lib:
+        assert not kept.of("breaks-import")
+
+
+def test_a_star_brings_what_all_says_though_c_code_adds_more(audit: Auditor) -> None:
+    files: dict[str, str | bytes] = {
+        "lib/__init__.py": "from .a import *\n",
+        "lib/a.py": "from ._native import *\n__all__ = ['kept']\nkept = 1\n",
+        "lib/_native.so": b"",
+    }
+    found = audit({"app": {"app.py": "from lib import kept, gone\n"}, "lib": files})
+    assert texts(found.of("breaks-import")) == ["app needs lib.gone"]

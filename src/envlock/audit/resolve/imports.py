@@ -185,7 +185,7 @@ class Imports:
     def _star(self, name: str, frame: Frame) -> None:
         target = frame.module
         module = self.module(name)
-        if module is None or module.status == "running" or module.open:
+        if module is None or module.status == "running" or (module.open and not module.lists):
             names = self._world.stdlib.names(name) if self._world.find(name) == "stdlib" else None
             for one in names or ():
                 if not one.startswith("_"):

@@ -131,6 +131,11 @@ class Module:
     loader: str = ""
 
     @property
+    def lists(self) -> bool:
+        """Whether ``__all__`` says what a star brings, whatever else there is."""
+        return self.exported is not None and not self.exports_unknown
+
+    @property
     def broken(self) -> bool:
         return any(escape.certain for escape in self.escapes.values())
 
