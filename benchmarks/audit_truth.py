@@ -1,6 +1,6 @@
 """What the audit says of a lock beside what Python says, in the sandbox.
 
-    python benchmarks/audit_truth.py LOCK --store CACHE --work DIR [--swap WHEEL]... [--without NAME]...
+    python benchmarks/audit_truth.py LOCK --store CACHE --work DIR [--swap WHEEL] [--without NAME]
 
 The wheels are unpacked below DIR (as large as the environment) and each claim is tried there:
 packages that import and that do not, broken modules, names that functions need.
