@@ -371,3 +371,17 @@ def test_a_star_brings_what_all_says_though_c_code_adds_more(audit: Auditor) -> 
     }
     found = audit({"app": {"app.py": "from lib import kept, gone\n"}, "lib": files})
     assert texts(found.of("breaks-import")) == ["app needs lib.gone"]
+
+
+def test_what_a_function_finds_out_while_importing_is_no_certain_break(audit: Auditor) -> None:
+    source = """
+        import sys
+        def backend():
+            loaded = sys.modules.get("lib.gtk")
+            if loaded:
+                from lib import gone
+        backend()
+        """
+    found = audit({"app": {"app.py": source}, "lib": LIB})
+    assert not found.of("breaks-import")
+    assert found.roots["app"] != "broken"

@@ -244,7 +244,7 @@ class Executor:
         """Run both ways of a condition that nobody can decide, and join what they leave."""
         names = frame.module.names if frame.names is None else frame.names
         run = self._run
-        counts = condition is ENV or frame.names is None
+        counts = condition is ENV or frame.names is None or run.importing
         ends: list[dict[str, Any] | None] = []
         for body in bodies:
             names.fork()
