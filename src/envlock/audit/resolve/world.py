@@ -127,7 +127,7 @@ class World:
             return "unknown"
         return "missing"
 
-    def _asked(self, entry: dict[str, Any]) -> bool:
+    def _asked(self, entry: Mapping[str, Any]) -> bool:
         """Tell whether the target asks an importer: since 3.12 only ``find_spec`` counts."""
         return not (entry.get("stale") and self.target.version >= (3, 12))
 
