@@ -385,3 +385,17 @@ def test_what_a_function_finds_out_while_importing_is_no_certain_break(audit: Au
     found = audit({"app": {"app.py": source}, "lib": LIB})
     assert not found.of("breaks-import")
     assert found.roots["app"] != "broken"
+
+
+def test_functions_for_other_platforms_and_private_names_are_no_breaks(audit: Auditor) -> None:
+    source = """
+        import platform, typing, ssl
+        def ios_tags():
+            return platform.ios_ver()
+        def defaults(function):
+            return typing._get_defaults(function)
+        def wrap(socket):
+            return ssl.wrap_socket(socket)
+        """
+    found = audit({"app": {"app.py": source}}, python="3.12")
+    assert texts(found.of("breaks-call")) == ["app.wrap needs ssl.wrap_socket"]

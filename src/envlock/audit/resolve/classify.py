@@ -21,7 +21,7 @@ _TESTS = frozenset({"tests", "test", "testing", "_testing", "conftest", "example
 _VENDORED = frozenset({"_vendor", "vendor", "_vendored", "vendored", "extern", "externals",
                        "_extern", "third_party", "_externals", "_libs"})  # fmt: skip
 _PLATFORMS = ("win32", "windows", "darwin", "macos", "osx", "cygwin", "_nt", "java", "jython",
-              "pypy", "pyodide", "emscripten", "wasm")  # fmt: skip
+              "pypy", "pyodide", "emscripten", "wasm", "android", ".ios_")  # fmt: skip
 
 
 class Classifier:
