@@ -9,6 +9,7 @@ from typing import Any
 from envlock.lock.model import (
     Artifact,
     BuiltImage,
+    CondaRecord,
     DebianIndex,
     DebianSection,
     Lock,
@@ -47,6 +48,24 @@ def deb(name: str, version: str = "1.0-1") -> Artifact:
         sha256=sha256(file.encode()).hexdigest(),
         size=5000,
         depends=("libc6 (>= 2.36)",),
+    )
+
+
+def conda(name: str, version: str = "1.0", *, build: str = "h0_0", **record: Any) -> Artifact:
+    """Return a conda package; ``record`` changes what only conda packages have."""
+    found = CondaRecord(build=build, build_number=0, subdir=record.pop("subdir", "linux-64"))
+    file = f"{name}-{version}-{build}.conda"
+    return Artifact(
+        kind="conda",
+        name=name,
+        version=version,
+        source="conda-forge",
+        file=file,
+        path=f"{found.subdir}/{file}",
+        sha256=sha256(file.encode()).hexdigest(),
+        size=3000,
+        depends=("__glibc >=2.17", "python >=3.11,<3.12.0a0"),
+        conda=replace(found, **record),
     )
 
 

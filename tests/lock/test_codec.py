@@ -19,6 +19,7 @@ from envlock.lock.model import (
     Artifact,
     AuditSection,
     BuiltImage,
+    CondaRecord,
     DebianIndex,
     DebianSection,
     Kind,
@@ -29,7 +30,7 @@ from envlock.lock.model import (
     VoidedRequirement,
 )
 
-from .locks import LOCK, deb, wheel
+from .locks import LOCK, VOID, conda, deb, wheel
 
 SHOWN = "locks/a.linux-64.lock.json"
 TEXT = dump_lock(LOCK)
@@ -40,24 +41,44 @@ _hex = st.text("0123456789abcdef", min_size=64, max_size=64)
 _file = _text.filter(lambda text: "/" not in text and text not in {"", ".", ".."}).filter(
     str.isprintable
 )
-_void = st.builds(VoidedRequirement, dependent=_name, version=_text, requirement=_text)
+_kind: st.SearchStrategy[Kind] = st.sampled_from(["pypi", "conda"])
+_void = st.builds(VoidedRequirement, dependent=_name, version=_text, requirement=_text, kind=_kind)
 _voids = st.lists(_void, max_size=2).map(tuple)
+_records = st.builds(
+    CondaRecord,
+    build=_name,
+    build_number=st.integers(0, 1000),
+    subdir=st.just("noarch"),
+    md5=st.none() | st.text("0123456789abcdef", min_size=32, max_size=32),
+    constrains=st.lists(_text, max_size=2).map(tuple),
+    noarch=st.sampled_from([None, "python", "generic"]),
+    provides=st.lists(st.tuples(_name, _text), max_size=2).map(tuple),
+    track_features=st.lists(_text, max_size=2).map(tuple),
+    license=st.none() | _text,
+    python_site_packages_path=st.sampled_from([None, "lib/python3.14t/site-packages"]),
+)
 
 
 @st.composite
 def _artifacts(draw: st.DrawFn) -> Artifact:
-    file = draw(_file)
+    kind = draw(st.sampled_from(get_args(Kind)))
+    name, version, file = draw(_name), draw(_text), draw(_file)
     folders = draw(st.lists(_name, max_size=3))
+    record = None
+    if kind == "conda":
+        name, version, record = f"_{name}", draw(_name), draw(_records)
+        file, folders = f"{name}-{version}-{record.build}.tar.bz2", [record.subdir]
     return Artifact(
-        kind=draw(st.sampled_from(get_args(Kind))),
-        name=draw(_name),
-        version=draw(_text),
+        kind=kind,
+        name=name,
+        version=version,
         source=draw(_name),
         file=file,
         path="/".join([*folders, file]),
         sha256=draw(_hex),
         size=draw(st.integers(0, 2**53)),
         depends=tuple(draw(st.lists(_text, max_size=2))),
+        conda=record,
     )
 
 
@@ -113,7 +134,15 @@ _locks = st.builds(
     ),
     debian=st.none() | _debian,
     overrides=st.lists(
-        st.builds(LockedOverride, package=_name, version=_text, voids=_voids), max_size=2
+        st.builds(
+            LockedOverride,
+            package=_name,
+            version=_text,
+            voids=_voids,
+            kind=_kind,
+            replaces=st.none() | _name,
+        ),
+        max_size=2,
     ).map(tuple),
     excludes=st.lists(st.builds(LockedExclude, package=_name, voids=_voids), max_size=2).map(tuple),
     audit=st.none() | _audit,
@@ -451,6 +480,85 @@ def test_windows_line_ends_change_nothing(tmp_path: Path) -> None:
     assert load_lock(path) == LOCK
 
 
+CONDA_TRICKS: list[dict[str, Any]] = [
+    {"conda": None},
+    {"kind": "pypi", "index": "pypi"},
+    {"name": "-x"},
+    {"channel": "https://example.com/c"},
+    {"channel": "a//b"},
+    {"channel": "../c"},
+    {"version": "2.0"},
+    {"path": "noarch/numpy-1.0-h0_0.conda"},
+    {"path": "linux-64/numpy-1.0-h0_0.zip", "file": "numpy-1.0-h0_0.zip"},
+    {"conda.build": "other"},
+    {"conda.build": 5},
+    {"conda.build_number": -1},
+    {"conda.subdir": "../linux-64"},
+    {"conda.subdir": "linux-aarch64", "path": "linux-aarch64/numpy-1.0-h0_0.conda"},
+    {"conda.noarch": "java"},
+    {"conda.md5": "0" * 31},
+    {"conda.md5": None},
+    {"conda.provides": [["numpy"]]},
+    {"conda.provides": [["../numpy", "1.0"]]},
+    {"conda.constrains": "numpy"},
+    {"conda.license": 5},
+    {"conda.python_site_packages_path": "../../etc"},
+    {"conda.python_site_packages_path": "/etc"},
+    {"conda.unheard": "of"},
+]
+
+
+@pytest.mark.parametrize("changes", CONDA_TRICKS, ids=str)
+def test_tricks_with_conda_packages_fail(changes: dict[str, Any]) -> None:
+    from envlock.lock.codec import _seal
+
+    value = json.loads(dump_lock(replace(LOCK, artifacts=(conda("numpy"),))))
+    (artifact,) = value["artifacts"]
+    for key, item in changes.items():
+        block, _, inner = key.rpartition(".")
+        (artifact[block] if block else artifact)[inner] = item
+    artifact["seal"] = _seal(artifact)
+    value["seal"] = _seal(value)
+    with pytest.raises(StaleLockError, match="changed by hand"):
+        parse_lock(json.dumps(value), SHOWN)
+
+
+def test_a_kind_of_override_that_is_none() -> None:
+    from envlock.lock.codec import _seal
+
+    for place in ("override", "void"):
+        value = json.loads(TEXT)
+        override = value["overrides"][0]
+        (override if place == "override" else override["voids"][0])["kind"] = "debian"
+        value["seal"] = _seal(value)
+        with pytest.raises(StaleLockError, match="'debian' is no kind"):
+            parse_lock(json.dumps(value), SHOWN)
+
+
+def test_only_conda_packages_have_what_conda_packages_have() -> None:
+    """The locks of other environments, and with them their digests, stay as they are."""
+    assert "conda" not in TEXT
+    assert '"kind": "pypi"' in TEXT
+    assert all(override.keys() == {"package", "version", "voids"} for override in _overrides(LOCK))
+
+
+def _overrides(lock: Lock) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(dump_lock(lock))["overrides"]
+    return found
+
+
+def test_what_a_conda_package_does_not_have_is_left_out() -> None:
+    lock = replace(LOCK, artifacts=(conda("numpy", provides=(("numpy", "1.0"),)),))
+    (artifact,) = json.loads(dump_lock(lock))["artifacts"]
+    assert artifact["channel"] == "conda-forge"
+    assert artifact["conda"] == {
+        "build": "h0_0",
+        "build_number": 0,
+        "subdir": "linux-64",
+        "provides": [["numpy", "1.0"]],
+    }
+
+
 def test_the_record_of_a_build_breaks_no_seal() -> None:
     assert parse_lock(dump_lock(replace(LOCK, built=None)), SHOWN).built is None
     without = json.loads(dump_lock(replace(LOCK, built=None)))
@@ -460,6 +568,11 @@ def test_the_record_of_a_build_breaks_no_seal() -> None:
 
 def test_views() -> None:
     assert [void.dependent for void in LOCK.voided] == ["torch"]
+    assert LOCK.voided_conda == ()
+    voids = (VOID, replace(VOID, dependent="pytorch", kind="conda"))
+    both = replace(LOCK, overrides=(replace(LOCK.overrides[0], voids=voids),))
+    assert [void.dependent for void in both.voided] == ["torch"]
+    assert [void.dependent for void in both.voided_conda] == ["pytorch"]
     assert [a.name for a in LOCK.of_kind("debian")] == ["gcc", "libc6"]
     assert LOCK.python == "3.11"
     assert deb("gcc") in LOCK.artifacts
@@ -485,6 +598,9 @@ SHAPES: dict[str, Any] = {
     "debian.packages": "gcc",
     "debian.alternatives": {"/usr/bin/cc": 1},
     "pypi": {"dependencies": "torch"},
+    "conda.channels": [{"url": "https://example.com"}],
+    "conda.map": ["a"],
+    "conda.channel-priority": True,
     "description": 3,
     "checks": {"import": "torch"},
     "checks.": [{"import": 5}],

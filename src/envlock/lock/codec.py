@@ -16,6 +16,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import LockError, StaleLockError
+from envlock.lock.condarecord import parse_record, plain_record
 from envlock.lock.model import (
     FORMAT,
     AcceptedBreakage,
@@ -31,17 +32,19 @@ from envlock.lock.model import (
     VoidedRequirement,
 )
 from envlock.lock.shape import check_spec
+from envlock.lock.values import CONDA_NAME, NAME, PATH, mapping, matching, text, texts, whole
 from envlock.platforms import PLATFORMS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SOURCE_KEY = {"pypi": "index", "debian": "archive"}
+    from envlock.lock.model import Kind
+
+_SOURCE_KEY = {"pypi": "index", "debian": "archive", "conda": "channel"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-_PATH = re.compile(r"[^/\x00-\x1f\x7f]+(?:/[^/\x00-\x1f\x7f]+)*")
+_CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(?:/[A-Za-z0-9][A-Za-z0-9._+-]*)*")
 
 
 def lock_path(folder: Path, name: str, platform: str) -> Path:
@@ -116,8 +119,11 @@ def _plain(lock: Lock) -> dict[str, Any]:
         "input": lock.input,
         "spec": lock.spec,
         "artifacts": [_plain_artifact(artifact) for artifact in _ordered(lock.artifacts)],
-        "overrides": [asdict(override) for override in lock.overrides],
-        "excludes": [asdict(exclude) for exclude in lock.excludes],
+        "overrides": [_plain_override(override) for override in lock.overrides],
+        "excludes": [
+            {"package": exclude.package, "voids": [_plain_void(v) for v in exclude.voids]}
+            for exclude in lock.excludes
+        ],
     }
     if lock.debian is not None:
         value["debian"] = asdict(lock.debian)
@@ -134,7 +140,30 @@ def _plain_artifact(artifact: Artifact) -> dict[str, Any]:
     value = asdict(artifact)
     value[_SOURCE_KEY[artifact.kind]] = value.pop("source")
     value["depends"] = list(artifact.depends)
+    del value["conda"]
+    if artifact.conda is not None:
+        value["conda"] = plain_record(artifact.conda)
     value["seal"] = _seal(value)
+    return value
+
+
+def _plain_override(override: LockedOverride) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "package": override.package,
+        "version": override.version,
+        "voids": [_plain_void(void) for void in override.voids],
+    }
+    if override.kind != "pypi":
+        value["kind"] = override.kind
+    if override.replaces is not None:
+        value["replaces"] = override.replaces
+    return value
+
+
+def _plain_void(void: VoidedRequirement) -> dict[str, Any]:
+    value = asdict(void)
+    if void.kind == "pypi":
+        del value["kind"]
     return value
 
 
@@ -159,24 +188,27 @@ def _no_constant(name: str) -> object:
 def _lock(value: dict[str, Any]) -> Lock:
     debian = value.get("debian")
     lock = Lock(
-        name=_matching(_NAME, value["name"]),
-        platform=_matching(_NAME, value["platform"]),
-        spec=_mapping(value["spec"]),
+        name=matching(NAME, value["name"]),
+        platform=matching(NAME, value["platform"]),
+        spec=mapping(value["spec"]),
         artifacts=tuple(_artifact(item) for item in value["artifacts"]),
         overrides=tuple(_override(item) for item in value["overrides"]),
         excludes=tuple(
-            LockedExclude(package=_text(item["package"]), voids=_voids(item["voids"]))
+            LockedExclude(package=text(item["package"]), voids=_voids(item["voids"]))
             for item in value["excludes"]
         ),
         debian=_debian(debian) if debian is not None else None,
         audit=_audit(value["audit"]) if "audit" in value else None,
         built=_built(value["built"]) if "built" in value else None,
-        packer=_whole(value["packer"]),
+        packer=whole(value["packer"]),
     )
     if value["input"] != lock.input:
         raise ValueError("its spec section does not have the hash that stands under 'input'")
     if lock.platform not in PLATFORMS:
         raise ValueError(f"{lock.platform} is no platform")
+    for artifact in lock.artifacts:
+        if artifact.conda and artifact.conda.subdir not in (lock.platform, "noarch"):
+            raise ValueError(f"{artifact.name} is for {artifact.conda.subdir}")
     check_spec(lock.spec)
     return lock
 
@@ -185,43 +217,55 @@ def _artifact(value: dict[str, Any]) -> Artifact:
     kind = value["kind"]
     if kind not in _SOURCE_KEY:
         raise ValueError(f"artifact kind {kind!r} is not known")
-    file = _text(value["file"])
-    path = _matching(_PATH, value["path"])
+    file = text(value["file"])
+    path = matching(PATH, value["path"])
     parts = path.split("/")
     if parts[-1] != file or {".", ".."} & {*parts}:
         raise ValueError(f"{value['name']}: {path!r} is no place of a file")
+    if (kind == "conda") != ("conda" in value):
+        raise ValueError(f"{value['name']}: 'conda' belongs to artifacts of that kind")
     return Artifact(
         kind=kind,
-        name=_matching(_NAME, value["name"]),
-        version=_text(value["version"]),
-        source=_matching(_NAME, value[_SOURCE_KEY[kind]]),
+        name=matching(CONDA_NAME if kind == "conda" else NAME, value["name"]),
+        version=text(value["version"]),
+        source=matching(_CHANNEL if kind == "conda" else NAME, value[_SOURCE_KEY[kind]]),
         file=file,
         path=path,
-        sha256=_matching(_SHA256, value["sha256"]),
-        size=_whole(value["size"]),
-        depends=_texts(value["depends"]),
+        sha256=matching(_SHA256, value["sha256"]),
+        size=whole(value["size"]),
+        depends=texts(value["depends"]),
+        conda=parse_record(value, path) if kind == "conda" else None,
     )
 
 
 def _override(value: dict[str, Any]) -> LockedOverride:
     return LockedOverride(
-        package=_text(value["package"]),
-        version=_text(value["version"]),
+        package=text(value["package"]),
+        version=text(value["version"]),
         voids=_voids(value["voids"]),
+        kind=_kind(value),
+        replaces=matching(CONDA_NAME, value["replaces"]) if "replaces" in value else None,
     )
 
 
 def _voids(value: list[dict[str, Any]]) -> tuple[VoidedRequirement, ...]:
-    return tuple(VoidedRequirement(**item) for item in value)
+    return tuple(VoidedRequirement(**{**item, "kind": _kind(item)}) for item in value)
+
+
+def _kind(value: dict[str, Any]) -> Kind:
+    kind: Kind = value.get("kind", "pypi")
+    if kind not in ("pypi", "conda"):
+        raise ValueError(f"{kind!r} is no kind of an override")
+    return kind
 
 
 def _audit(value: dict[str, Any]) -> AuditSection:
     return AuditSection(
         accepted=tuple(
             AcceptedBreakage(
-                override=None if item["override"] is None else _text(item["override"]),
-                pattern=_text(item["pattern"]),
-                findings=_texts(item["findings"]),
+                override=None if item["override"] is None else text(item["override"]),
+                pattern=text(item["pattern"]),
+                findings=texts(item["findings"]),
             )
             for item in value["accepted"]
         )
@@ -230,56 +274,25 @@ def _audit(value: dict[str, Any]) -> AuditSection:
 
 def _built(value: dict[str, Any]) -> BuiltImage:
     return BuiltImage(
-        manifest=_matching(_DIGEST, value["manifest"]), config=_matching(_DIGEST, value["config"])
+        manifest=matching(_DIGEST, value["manifest"]), config=matching(_DIGEST, value["config"])
     )
 
 
 def _debian(value: dict[str, Any]) -> DebianSection:
     return DebianSection(
-        suite=_text(value["suite"]),
-        architecture=_text(value["architecture"]),
+        suite=text(value["suite"]),
+        architecture=text(value["architecture"]),
         indexes=tuple(DebianIndex(**item) for item in value["indexes"]),
         scripts=tuple(
             MaintainerScript(
-                package=_text(item["package"]),
-                script=_text(item["script"]),
-                handled=_texts(item["handled"]),
-                unhandled=_texts(item["unhandled"]),
+                package=text(item["package"]),
+                script=text(item["script"]),
+                handled=texts(item["handled"]),
+                unhandled=texts(item["unhandled"]),
             )
             for item in value["scripts"]
         ),
     )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise TypeError(f"{value!r} is no list")
-    return tuple(_text(item) for item in value)
-
-
-def _whole(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise TypeError(f"{value!r} is no whole number")
-    return value
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is no mapping")
-    return value
-
-
-def _matching(pattern: re.Pattern[str], value: object) -> str:
-    text = _text(value)
-    if not pattern.fullmatch(text):
-        raise ValueError(f"{text!r} cannot stand there")
-    return text
 
 
 def _verify_seals(value: dict[str, Any], lock: Lock, shown: str) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FORMAT = 1
 """Version of the lock file's own format."""
@@ -13,7 +16,30 @@ FORMAT = 1
 PACKER = 1
 """Version of everything that decides an image's bytes: tar and gzip rules, system files, config."""
 
-Kind = Literal["pypi", "debian"]
+Kind = Literal["conda", "debian", "pypi"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaRecord:
+    """What only a conda package has, as its channel's repodata states it (CEP 14, CEP 34).
+
+    subdir: the platform's, or ``noarch``; noarch: how a package without a platform is
+    installed; md5: hex, where the channel tells it; constrains: match specs that hold if
+    the named package is there at all; provides: (name, version) of the PyPI distributions
+    whose ``*.dist-info`` it brings, names normalized; python_site_packages_path: where a
+    Python says that its site-packages are, relative to the prefix (CEP 17).
+    """
+
+    build: str
+    build_number: int
+    subdir: str
+    md5: str | None = None
+    constrains: tuple[str, ...] = ()
+    noarch: Literal["python", "generic"] | None = None
+    provides: tuple[tuple[str, str], ...] = ()
+    track_features: tuple[str, ...] = ()
+    license: str | None = None
+    python_site_packages_path: str | None = None
 
 _PROOF = frozenset({"accepts", "checks"})
 """Keys of a spec, and of an override, that ask for proof and not for content."""
@@ -23,10 +49,11 @@ _PROOF = frozenset({"accepts", "checks"})
 class Artifact:
     """One file that goes into the image.
 
-    source: name of the index (pypi) or archive (debian) it comes from, never a URL;
-    path: where the file lies below that source's file base; size in bytes;
-    depends: its run-time requirements as its own metadata states them (PEP 508, or
-    Debian policy 7.1 for ``Pre-Depends`` and ``Depends``), those that apply to the target.
+    source: name of the index (pypi), archive (debian) or channel (conda) it comes from,
+    never a URL; path: where the file lies below that source's file base; size in bytes;
+    depends: its run-time requirements as its own metadata states them (PEP 508, conda's match
+    specs, or Debian policy 7.1 for ``Pre-Depends`` and ``Depends``), those that apply to the
+    target; conda: set for the kind ``conda`` and for no other.
     """
 
     kind: Kind
@@ -38,24 +65,36 @@ class Artifact:
     sha256: str
     size: int
     depends: tuple[str, ...] = ()
+    conda: CondaRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoidedRequirement:
-    """A requirement of ``dependent`` that an override sets aside."""
+    """A requirement of ``dependent`` that an override sets aside.
+
+    kind: ``pypi`` where a distribution's METADATA states it (PEP 508), ``conda`` where it is
+    an entry of a conda package's ``depends`` or ``constrains``.
+    """
 
     dependent: str
     version: str
     requirement: str
+    kind: Kind = "pypi"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedOverride:
-    """What an override did in this solve."""
+    """What an override did in this solve.
+
+    kind: that of the artifact that is forced; replaces: the conda package whose copy of the
+    distribution gives way to a forced wheel; the image has no file of that copy.
+    """
 
     package: str
     version: str
     voids: tuple[VoidedRequirement, ...]
+    kind: Kind = "pypi"
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,10 +223,17 @@ class Lock:
 
     @property
     def voided(self) -> tuple[VoidedRequirement, ...]:
-        """All requirements that are set aside, by overrides and by exclusions."""
-        by_overrides = (void for override in self.overrides for void in override.voids)
-        by_excludes = (void for exclude in self.excludes for void in exclude.voids)
-        return (*by_overrides, *by_excludes)
+        """Requirements of distributions that are set aside, by overrides and by exclusions."""
+        return tuple(void for void in self._voids() if void.kind == "pypi")
+
+    @property
+    def voided_conda(self) -> tuple[VoidedRequirement, ...]:
+        """Entries of conda packages' ``depends`` and ``constrains`` that are set aside."""
+        return tuple(void for void in self._voids() if void.kind == "conda")
+
+    def _voids(self) -> Iterator[VoidedRequirement]:
+        yield from (void for override in self.overrides for void in override.voids)
+        yield from (void for exclude in self.excludes for void in exclude.voids)
 
     def of_kind(self, kind: Kind) -> tuple[Artifact, ...]:
         """Return the artifacts of one kind, in lock order."""

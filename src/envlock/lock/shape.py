@@ -100,6 +100,13 @@ _SPEC = _with(
     python=_python,
     platform=_TEXT_BY_NAME,
     debian=_with(suite=_text, packages=_TEXTS, exclude=_TEXTS, alternatives=_TEXT_BY_NAME),
+    conda=_with(
+        channels=_TEXTS,
+        dependencies=_TEXTS,
+        constraints=_TEXTS,
+        map=_TEXT_BY_NAME,
+        **{"channel-priority": _text},
+    ),
     pypi=_by_name(_TEXTS),
     overrides=_each(
         _with(
