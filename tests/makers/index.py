@@ -74,7 +74,8 @@ class _File:
 class Index:
     """The index; use as a context manager.
 
-    json: whether it speaks PEP 691 besides HTML; login: user and password that it wants;
+    json: whether it speaks PEP 691 besides HTML; login: user and password that it wants; token:
+    or the bearer token;
     absolute: whether its pages name files by absolute URLs; folders: more folders that are
     served, by the first part of the path.
     """
@@ -82,6 +83,7 @@ class Index:
     folder: Path
     json: bool = True
     login: tuple[str, str] | None = None
+    token: str | None = None
     absolute: bool = False
     faults: dict[str, Fault] = field(default_factory=dict)
     folders: dict[str, Path] = field(default_factory=dict)
@@ -252,6 +254,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(kind, data, fault, with_body=with_body)
 
     def _let_in(self) -> bool:
+        if self.index.token is not None:
+            return self.headers.get("Authorization") == f"Bearer {self.index.token}"
         if self.index.login is None:
             return True
         want = base64.b64encode(":".join(self.index.login).encode()).decode()
