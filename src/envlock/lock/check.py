@@ -97,5 +97,11 @@ def _keyed(value: Any) -> bool:
 
 def _by_key(value: Any) -> dict[str, Any]:
     if isinstance(value, list):
-        return {item["package"]: item for item in value}
+        return {_key(item): item for item in value}
     return value or {}
+
+
+def _key(item: dict[str, Any]) -> str:
+    """Return what names an override; a distribution and a conda package may share a name."""
+    kind = item.get("from")
+    return f"{item['package']} (from {kind})" if kind else str(item["package"])

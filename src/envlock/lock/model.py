@@ -218,7 +218,8 @@ class Lock:
     def roots(self) -> tuple[str, ...]:
         """What the environment itself asks of package indexes, overrides' additions included."""
         pypi = self.spec.get("pypi") or {}
-        adds = (item for o in self.spec.get("overrides") or () for item in o.get("adds") or ())
+        ours = (o for o in self.spec.get("overrides") or () if o.get("from") != "conda")
+        adds = (item for override in ours for item in override.get("adds") or ())
         return (*pypi.get("dependencies", ()), *adds)
 
     @property

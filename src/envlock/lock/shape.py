@@ -110,6 +110,7 @@ _SPEC = _with(
     pypi=_by_name(_TEXTS),
     overrides=_each(
         _with(
+            **{"from": _text},
             package=_text,
             version=_text,
             against=_TEXT_BY_NAME,

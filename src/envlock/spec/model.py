@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from packaging.requirements import Requirement
 
@@ -45,12 +45,15 @@ class Accepts:
 class Target:
     """A platform of the spec with its virtual packages; never read from the host.
 
-    name: conda subdir; glibc and cuda: ``major.minor``.
+    name: conda subdir; glibc and cuda: ``major.minor``; linux: the kernel that packages may
+    count on; archspec: the microarchitecture, as archspec names it (``x86_64_v3``).
     """
 
     name: str
     glibc: str
     cuda: str | None = None
+    linux: str | None = None
+    archspec: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,43 @@ class Pypi:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CondaChannel:
+    """A channel; without a URL the machine knows where it is, or it is in its usual place."""
+
+    name: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaAsked:
+    """A match spec and where the spec asks for it.
+
+    spec: as written, with single spaces; bare: without ``channel::``; name: normalized.
+    """
+
+    spec: str
+    bare: str
+    name: str
+    channel: str | None
+    location: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conda:
+    """What is wanted from conda channels, which come in order of priority.
+
+    map: the PyPI distribution that a conda package provides without saying so.
+    """
+
+    channels: tuple[CondaChannel, ...]
+    priority: str = "strict"
+    dependencies: tuple[CondaAsked, ...] = ()
+    constraints: tuple[CondaAsked, ...] = ()
+    map: Mapping[str, str] = field(default_factory=dict)
+    location: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One check; ``kind`` is version, import, run or gpu, ``value`` its argument(s).
 
@@ -107,9 +147,11 @@ class Check:
 class Override:
     """A version that is forced against another package's pin.
 
-    package: normalized name; version: the exact version; against: the requirement of each
-    dependent (normalized name) that is set aside, as upstream wrote it; until: when a
-    locked distribution meets this, the override is stale.
+    kind: where the forced version comes from; package: normalized name; version: the exact
+    version; against: the requirement of each dependent (normalized name) that is set aside, as
+    upstream wrote it; claims: the same as written, also what only conda's match specs can say;
+    until: when a locked distribution meets this, the override is stale.  Overrides of the kind
+    ``conda`` have ``claims``, ``conda_adds`` and ``conda_until`` and not their counterparts.
     """
 
     package: str
@@ -121,6 +163,10 @@ class Override:
     until: Requirement | None = None
     checks: tuple[Check, ...] = ()
     location: Location
+    kind: Literal["pypi", "conda"] = "pypi"
+    claims: Mapping[str, str] = field(default_factory=dict)
+    conda_adds: tuple[CondaAsked, ...] = ()
+    conda_until: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +197,7 @@ class Spec:
     exclude_newer: datetime | None = None
     indexes: tuple[Index, ...] = ()
     debian: Debian | None = None
+    conda: Conda | None = None
     pypi: Pypi = field(default_factory=Pypi)
     overrides: tuple[Override, ...] = ()
     accepts: tuple[Accepts, ...] = ()

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from envlock.errors import Location, SpecError
 from envlock.spec.accepts import accepts_pattern, check_accepts
+from envlock.spec.conda import parse_conda
 from envlock.spec.document import Document, read_document
 from envlock.spec.model import (
     Accepts,
@@ -22,11 +22,11 @@ from envlock.spec.model import (
     Debian,
     Image,
     Index,
-    Override,
     Pypi,
     Spec,
     Target,
 )
+from envlock.spec.overrides import check_overrides, parse_override
 from envlock.spec.schema import check_schema
 from envlock.urls import carries_secret
 
@@ -58,28 +58,36 @@ def parse_spec(document: Document, shown: str) -> Spec:
     check_schema(document)
     parser = _Parser(document)
     value = document.value
+    conda = parse_conda(value.get("conda"), parser.at)
     spec = Spec(
         file=shown,
         name=value["name"],
         description=value.get("description", ""),
         python=value["python"],
         targets=tuple(
-            Target(name=name, glibc=platform["glibc"], cuda=platform.get("cuda"))
+            Target(
+                name=name,
+                glibc=platform["glibc"],
+                cuda=platform.get("cuda"),
+                linux=platform.get("linux"),
+                archspec=platform.get("archspec"),
+            )
             for name, platform in sorted(value["platforms"].items())
         ),
         exclude_newer=parser.moment(("exclude-newer",), value.get("exclude-newer")),
         indexes=parser.indexes(value.get("indexes") or {}),
         debian=parser.debian(value.get("debian")),
+        conda=conda,
         pypi=parser.pypi(value.get("pypi") or {}),
         overrides=tuple(
-            parser.override(("overrides", n), item)
+            parse_override(parser, ("overrides", n), item, conda)
             for n, item in enumerate(value.get("overrides") or [])
         ),
         accepts=parser.accepts(("accepts",), value.get("accepts")),
         image=parser.image(value.get("image") or {}),
         checks=parser.checks(("checks",), value.get("checks"), in_override=False),
     )
-    parser.check_overrides(spec)
+    check_overrides(spec)
     check_accepts(spec)
     return spec
 
@@ -100,7 +108,7 @@ class _Parser:
     def __init__(self, document: Document) -> None:
         self._document = document
 
-    def _at(self, place: Place) -> Location:
+    def at(self, place: Place) -> Location:
         return self._document.mark(place).value
 
     def requirement(self, place: Place, text: str) -> Requirement:
@@ -111,13 +119,13 @@ class _Parser:
             reason = str(error).splitlines()[0]
             raise SpecError(
                 f"{text!r} is not a requirement: {reason}",
-                location=self._at(place),
+                location=self.at(place),
                 hint='write it as pip does: "torch>=2.6,<2.7"',
             ) from None
         if requirement.url is not None:
             raise SpecError(
                 f"{requirement.name} is asked for by URL",
-                location=self._at(place),
+                location=self.at(place),
                 hint="a lock is free of hosts: put the file on an index and name it in indexes",
             )
         return requirement
@@ -132,11 +140,11 @@ class _Parser:
             if key in found:
                 raise SpecError(
                     f"{requirement.name} is asked for twice",
-                    location=self._at(here),
+                    location=self.at(here),
                     hint=f"the first is in line {found[key].location.line}; "
                     "join the two with a comma",
                 )
-            found[key] = Asked(requirement=requirement, location=self._at(here))
+            found[key] = Asked(requirement=requirement, location=self.at(here))
         return tuple(found.values())
 
     def moment(self, place: Place, text: str | None) -> datetime | None:
@@ -145,7 +153,7 @@ class _Parser:
         try:
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
         except (ValueError, OverflowError) as error:
-            raise SpecError(f"{text} is not a moment: {error}", location=self._at(place)) from None
+            raise SpecError(f"{text} is not a moment: {error}", location=self.at(place)) from None
 
     def indexes(self, table: dict[str, Any]) -> tuple[Index, ...]:
         indexes, owners = [], dict[str, str]()
@@ -155,8 +163,8 @@ class _Parser:
                 raise SpecError(
                     f"the URL of the index {name!r} carries a credential",
                     location=Location(
-                        file=self._at(("indexes", name)).file,
-                        line=self._at(("indexes", name)).line,
+                        file=self.at(("indexes", name)).file,
+                        line=self.at(("indexes", name)).line,
                         column=1,
                     ),
                     hint="a spec is checked in: put the credential into netrc, a keyring or "
@@ -164,14 +172,14 @@ class _Parser:
                 )
             if not _is_url(entry["url"]):
                 raise SpecError(
-                    f"{entry['url']!r} is not a URL", location=self._at(("indexes", name))
+                    f"{entry['url']!r} is not a URL", location=self.at(("indexes", name))
                 )
             packages = tuple(sorted(canonicalize_name(p) for p in entry.get("packages", ())))
             for package in packages:
                 if owners.setdefault(package, name) != name:
                     raise SpecError(
                         f"{package} is taken from two indexes, {owners[package]} and {name}",
-                        location=self._at(("indexes", name)),
+                        location=self.at(("indexes", name)),
                         hint="a distribution comes from one index",
                     )
             indexes.append(Index(name=name, url=entry["url"], packages=packages))
@@ -185,7 +193,7 @@ class _Parser:
         if both:
             raise SpecError(
                 f"{both[0]} is asked for and excluded",
-                location=self._at(("debian", "exclude")),
+                location=self.at(("debian", "exclude")),
                 hint="remove it from one of the two lists",
             )
         alternatives = table.get("alternatives") or {}
@@ -194,7 +202,7 @@ class _Parser:
                 if posixpath.normpath(path) != path:
                     raise SpecError(
                         f"{path!r} is not in its normal form",
-                        location=self._at(("debian", "alternatives", link)),
+                        location=self.at(("debian", "alternatives", link)),
                         hint=f"write {posixpath.normpath(path)}",
                     )
         return Debian(
@@ -202,7 +210,7 @@ class _Parser:
             packages=tuple(sorted(table["packages"])),
             exclude=exclude,
             alternatives=dict(sorted(alternatives.items())),
-            location=self._at(("debian", "packages")),
+            location=self.at(("debian", "packages")),
         )
 
     def pypi(self, table: dict[str, Any]) -> Pypi:
@@ -221,39 +229,11 @@ class _Parser:
             exclude=exclude,
         )
 
-    def override(self, place: Place, table: dict[str, Any]) -> Override:
-        package = canonicalize_name(table["package"])
-        against: dict[str, Requirement] = {}
-        for dependent, text in table["against"].items():
-            here = (*place, "against", dependent)
-            requirement = self.requirement(here, text)
-            if canonicalize_name(requirement.name) != package:
-                raise SpecError(
-                    f"the override of {package} is against a pin of {requirement.name}",
-                    location=self._at(here),
-                    hint=f"write what {dependent} requires of {package}",
-                )
-            if canonicalize_name(dependent) in against:
-                raise SpecError(f"{dependent} stands twice", location=self._at(here))
-            against[canonicalize_name(dependent)] = requirement
-        until = table.get("until")
-        return Override(
-            package=package,
-            version=self._exact(place, table["version"]),
-            against=dict(sorted(against.items())),
-            because=table["because"].strip(),
-            adds=self.asked((*place, "adds"), table.get("adds")),
-            accepts=self.accepts((*place, "accepts"), table.get("accepts")),
-            until=self.requirement((*place, "until"), until) if until else None,
-            checks=self.checks((*place, "checks"), table.get("checks"), in_override=True),
-            location=self._document.mark(place).value,
-        )
-
     def accepts(self, place: Place, texts: Iterable[str] | None) -> tuple[Accepts, ...]:
         """Return the lines of accepted breakage."""
         found: dict[str, Accepts] = {}
         for n, text in enumerate(texts or []):
-            here = self._at((*place, n))
+            here = self.at((*place, n))
             pattern = accepts_pattern(text, here)
             if pattern in found:
                 raise SpecError(
@@ -264,18 +244,6 @@ class _Parser:
             found[pattern] = Accepts(pattern=pattern, location=here)
         return tuple(found.values())
 
-    def _exact(self, place: Place, text: str) -> str:
-        version = text.removeprefix("==").strip()
-        try:
-            Version(version)
-        except InvalidVersion:
-            raise SpecError(
-                f"{text!r} does not name one version",
-                location=self._at((*place, "version")),
-                hint='an override forces one version: "==2.3.1"',
-            ) from None
-        return version
-
     def checks(self, place: Place, items: Any, *, in_override: bool) -> tuple[Check, ...]:
         checks = []
         for n, item in enumerate(items or []):
@@ -283,7 +251,7 @@ class _Parser:
             if kind == "version" and not in_override:
                 raise SpecError(
                     "version: is a check of an override",
-                    location=self._at((*place, n)),
+                    location=self.at((*place, n)),
                     hint="the environment's versions are in the lock; use import: or run:",
                 )
             one = isinstance(value, str)
@@ -301,7 +269,7 @@ class _Parser:
             if carries_secret(text):
                 raise SpecError(
                     "a URL here carries a credential, and everybody who has the image reads it",
-                    location=replace(self._at(place), text=""),
+                    location=replace(self.at(place), text=""),
                     hint="give it to the container when it starts",
                 )
         return Image(
@@ -313,35 +281,6 @@ class _Parser:
             labels=dict(sorted((table.get("labels") or {}).items())),
             budget=(table.get("layers") or {}).get("budget"),
         )
-
-    def check_overrides(self, spec: Spec) -> None:
-        """Refuse overrides that contradict each other or the rest of the spec."""
-        seen: dict[str, Override] = {}
-        for override in spec.overrides:
-            if override.package in seen:
-                first = seen[override.package].location.line
-                raise SpecError(
-                    f"{override.package} is overridden twice",
-                    location=override.location,
-                    hint=f"the first override is in line {first}; "
-                    "name all dependents in one against:",
-                )
-            seen[override.package] = override
-            for asked in (*spec.pypi.dependencies, *spec.pypi.constraints):
-                requirement = asked.requirement
-                if canonicalize_name(requirement.name) == override.package and not (
-                    requirement.specifier.contains(override.version, prereleases=True)
-                ):
-                    raise SpecError(
-                        f"{requirement} excludes {override.version}, which an override forces",
-                        location=asked.location,
-                        hint=f"remove this line; the override in line {override.location.line} "
-                        "decides the version",
-                    )
-            if override.package in spec.pypi.exclude:
-                raise SpecError(
-                    f"{override.package} is overridden and excluded", location=override.location
-                )
 
 
 def _is_url(text: str) -> bool:

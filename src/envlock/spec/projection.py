@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from envlock.spec.model import Accepts, Asked, Check, Override, Spec
+    from envlock.spec.model import Accepts, Asked, Check, Conda, Override, Spec
 
 VERSION = 1
 """Version of the projection; part of what is hashed."""
@@ -26,7 +26,13 @@ def project(spec: Spec, platform: str) -> dict[str, Any]:
         "name": spec.name,
         "description": spec.description,
         "python": spec.python,
-        "platform": _filled(name=target.name, cuda=target.cuda, glibc=target.glibc),
+        "platform": _filled(
+            name=target.name,
+            cuda=target.cuda,
+            glibc=target.glibc,
+            linux=target.linux,
+            archspec=target.archspec,
+        ),
         "exclude-newer": spec.exclude_newer and spec.exclude_newer.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "indexes": {index.name: list(index.packages) for index in spec.indexes},
         "index-order": [index.name for index in spec.indexes],
@@ -35,7 +41,7 @@ def project(spec: Spec, platform: str) -> dict[str, Any]:
             constraints=_texts(spec.pypi.constraints),
             exclude=list(spec.pypi.exclude),
         ),
-        "overrides": [_override(item) for item in sorted(spec.overrides, key=lambda o: o.package)],
+        "overrides": [_override(item) for item in _sorted(spec.overrides)],
         "accepts": _patterns(spec.accepts),
         "image": _image(spec),
         "checks": _checks(spec.checks),
@@ -47,7 +53,21 @@ def project(spec: Spec, platform: str) -> dict[str, Any]:
             exclude=list(spec.debian.exclude),
             alternatives=dict(spec.debian.alternatives),
         )
+    if spec.conda is not None:
+        projection["conda"] = _conda(spec.conda)
     return {key: value for key, value in projection.items() if value not in (None, "", [], {})}
+
+
+def _conda(conda: Conda) -> dict[str, Any]:
+    """Return the section; channels keep their order, which decides, and no URL."""
+    section = _filled(
+        channels=[channel.name for channel in conda.channels],
+        dependencies=sorted(asked.spec for asked in conda.dependencies),
+        constraints=sorted(asked.spec for asked in conda.constraints),
+        map=dict(conda.map),
+    )
+    priority = {} if conda.priority == "strict" else {"channel-priority": conda.priority}
+    return {**section, **priority}
 
 
 def _filled(**values: Any) -> dict[str, Any]:
@@ -66,17 +86,23 @@ def _checks(checks: Iterable[Check]) -> list[dict[str, object]]:
     return [check.plain() for check in checks]
 
 
+def _sorted(overrides: Iterable[Override]) -> list[Override]:
+    return sorted(overrides, key=lambda override: (override.package, override.kind))
+
+
 def _override(override: Override) -> dict[str, Any]:
-    return _filled(
+    against = {name: str(pin) for name, pin in override.against.items()}
+    section = _filled(
         package=override.package,
         version=f"=={override.version}",
-        against={name: str(pin) for name, pin in override.against.items()},
+        against={**override.claims, **against},
         because=override.because,
-        adds=_texts(override.adds),
+        adds=_texts(override.adds) or sorted(asked.spec for asked in override.conda_adds),
         accepts=_patterns(override.accepts),
-        until=str(override.until) if override.until else None,
+        until=str(override.until) if override.until else override.conda_until,
         checks=_checks(override.checks),
     )
+    return section if override.kind == "pypi" else {**section, "from": override.kind}
 
 
 def _image(spec: Spec) -> dict[str, Any]:
