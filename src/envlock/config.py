@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from envlock.channels import ChannelSettings, channel_settings
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _TABLES = {"indexes", "mirrors", "snapshots", "keyrings"}
-_KEYS = _TABLES | {"cache-dir", "driver-root", "jobs"}
+_KEYS = _TABLES | {"cache-dir", "channel-alias", "channels", "driver-root", "jobs"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +34,9 @@ class Config:
     name, in order of preference; snapshots: URL template of a snapshot archive by
     distribution, with ``{archive}`` and ``{timestamp}``; keyrings: OpenPGP keyring by
     distribution; default_index: finds the URL of ``pypi`` where ``indexes`` has none (asked
-    only then, because a library must be loaded for it); jobs: how many downloads run at once;
-    driver_root: below which the GPU driver's files and devices lie.
+    only then, because a library must be loaded for it); channels: where conda channels are;
+    jobs: how many downloads run at once; driver_root: below which the GPU driver's files and
+    devices lie.
     """
 
     cache_dir: Path
@@ -43,6 +45,7 @@ class Config:
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     snapshots: Mapping[str, str] = field(default_factory=dict)
     keyrings: Mapping[str, Path] = field(default_factory=dict)
+    channels: ChannelSettings = field(default_factory=ChannelSettings)
     jobs: int = 8
     driver_root: Path = Path("/")
 
@@ -82,6 +85,13 @@ def load_config(environ: Mapping[str, str]) -> Config:
         driver_root=Path(
             environ.get("ENVLOCK_DRIVER_ROOT") or table.get("driver-root") or "/"
         ).absolute(),
+        channels=channel_settings(
+            table.get("channels", {}),
+            table.get("channel-alias"),
+            environ,
+            where=str(path),
+            is_url=_is_url,
+        ),
         jobs=_jobs(environ.get("ENVLOCK_JOBS") or table.get("jobs", 8)),
     )
 
@@ -111,6 +121,8 @@ def _check_types(table: dict[str, Any], path: Path) -> None:
         for key, value in table[name].items() if name != "mirrors" else ():
             if not isinstance(value, str):
                 raise UsageError(f"{name}.{key} must be a text, not {value!r}", where=str(path))
+    if not isinstance(table.get("channels", {}), dict):
+        raise UsageError("channels must be a table", where=str(path), hint="write [channels]")
     for name in ("cache-dir", "driver-root"):
         if not isinstance(table.get(name, ""), str):
             raise UsageError(f"{name} must be a text", where=str(path))

@@ -49,14 +49,20 @@ class Http:
     """Reads ``http``, ``https`` and ``file`` URLs; safe to share between threads.
 
     logins: returns URLs whose userinfo is sent to their hosts, also where an index names its files
-    without it.
+    without it; headers: what is sent with requests for URLs that begin with a key, and not to
+    where these redirect to.
     """
 
     def __init__(
-        self, *, offline: bool = False, logins: Callable[[], Iterable[str]] = tuple
+        self,
+        *,
+        offline: bool = False,
+        logins: Callable[[], Iterable[str]] = tuple,
+        headers: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._offline = offline
         self._logins = logins
+        self._headers = {} if headers is None else headers
         self._local = threading.local()
 
     @property
@@ -71,7 +77,8 @@ class Http:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = _new_session(
-                {origin: login for origin, login in map(_login, self._logins()) if any(login)}
+                {origin: login for origin, login in map(_login, self._logins()) if any(login)},
+                self._headers,
             )
         return session
 
@@ -197,13 +204,43 @@ def _retry_class() -> type[Retry]:
     return Impatient
 
 
-def _new_session(logins: Mapping[_Origin, _Login]) -> requests.Session:
+@functools.cache
+def _session_class() -> type[requests.Session]:
+    import requests
+
+    class Discreet(requests.Session):
+        shown: Mapping[str, Mapping[str, str]]
+
+        def rebuild_auth(self, prepared_request: Any, response: Any) -> None:
+            for name in {name for headers in self.shown.values() for name in headers}:
+                prepared_request.headers.pop(name, None)
+            super().rebuild_auth(  # type: ignore[no-untyped-call]
+                prepared_request, response
+            )
+            prepared_request.headers.update(_shown(prepared_request.url or "", self.shown))
+
+    return Discreet
+
+
+def _shown(url: str, headers: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+    """Return the headers of the longest key that a URL lies below."""
+    fitting = [base for base in headers if url.startswith(f"{base.rstrip('/')}/")]
+    return headers[max(fitting, key=len)] if fitting else {}
+
+
+def _new_session(
+    logins: Mapping[_Origin, _Login], headers: Mapping[str, Mapping[str, str]]
+) -> requests.Session:
     import requests
     from requests.utils import get_netrc_auth
 
     from envlock import __version__
 
     def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        shown = _shown(request.url or "", headers)
+        if shown:
+            request.headers.update(shown)
+            return request
         origin, own = _login(request.url or "")
         login = own if any(own) else logins.get(origin) or get_netrc_auth(request.url or "")
         return requests.auth.HTTPBasicAuth(*login)(request) if login else request
@@ -215,12 +252,13 @@ def _new_session(logins: Mapping[_Origin, _Login]) -> requests.Session:
         allowed_methods=("GET", "HEAD"),
         raise_on_status=False,
     )
-    session = requests.Session()
+    session: Any = _session_class()()
+    session.shown = headers
     session.auth = authorize
     session.headers["User-Agent"] = f"envlock/{__version__}"
     for scheme in ("http://", "https://"):
         session.mount(scheme, _adapter_class()(max_retries=retry, pool_maxsize=4))
-    return session
+    return session  # type: ignore[no-any-return]
 
 
 def _pieces(url: str, response: requests.Response) -> Pieces:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from envlock.channels import ChannelAccess
 from envlock.debian_archive import snapshot_urls
 from envlock.errors import FetchError, UsageError
 from envlock.urls import redact
@@ -80,6 +81,17 @@ class SimpleIndex:
                 "or [indexes] in config.toml",
             )
         return PyPISimple(url, session=self._http.session())
+
+
+class CondaChannels:
+    """The places of each channel, in the order that the machine's configuration has them in."""
+
+    def __init__(self, access: Mapping[str, ChannelAccess]) -> None:
+        self._access = access
+
+    def urls(self, artifact: Artifact) -> Iterator[str]:
+        for url in self._access.get(artifact.source, ChannelAccess()).urls:
+            yield f"{url}/{artifact.path}"
 
 
 class DebianMirrors:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     """Tells where a value stands."""
 
 _CHANNEL = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._/+-]*)::?(?=[^:])(.*)$", re.DOTALL)
+_CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(?:/[A-Za-z0-9][A-Za-z0-9._+-]*)*")
 _NAME = re.compile(r"[a-z0-9_][a-z0-9._+-]*")
-_GLIBC_AND_FRIENDS = "virtual packages stand under platforms: glibc, cuda, linux, archspec"
+_VIRTUAL = "virtual packages stand under platforms: glibc, cuda, linux, archspec"
 
 
 def parse_conda(table: dict[str, Any] | None, at: Where) -> Conda | None:
@@ -97,7 +98,7 @@ def _name(bare: str, location: Location) -> str:
             hint='write it as conda does: "numpy", "numpy>=1.26,<3", "pytorch=2.4.*=*cuda*"',
         )
     if name.startswith("__"):
-        raise SpecError(f"{name} is a virtual package", location=location, hint=_GLIBC_AND_FRIENDS)
+        raise SpecError(f"{name} is a virtual package", location=location, hint=_VIRTUAL)
     return name
 
 
@@ -145,6 +146,12 @@ def _channels(items: list[Any], at: Where) -> tuple[CondaChannel, ...]:
                 f"{name} is a URL, not a name",
                 location=here,
                 hint="a lock holds channels' names: write {name: internal, url: ...}",
+            )
+        if not _CHANNEL_NAME.fullmatch(name):
+            raise SpecError(
+                f"{name!r} cannot be the name of a channel",
+                location=here,
+                hint="a name has letters, digits, '.', '_', '+' and '-', and parts between slashes",
             )
         if url is not None and not _is_url(url):
             raise SpecError(f"{url!r} is not a URL", location=here)
