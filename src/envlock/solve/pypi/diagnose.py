@@ -15,6 +15,7 @@ from envlock.solve.pypi.uv import ScopedOverride
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from envlock.solve.provided import Provided
     from envlock.solve.pypi.metadata import Described
     from envlock.solve.pypi.uv import Chosen, Question, Uv
     from envlock.spec.model import Asked, Spec
@@ -42,7 +43,8 @@ class Diagnosis:
     def explain(self, question: Question, failure: UnsatisfiableError) -> EnvlockError:
         """Return a better error than ``failure`` if a reason can be found, else ``failure``."""
         return (
-            self._untrue_override(question)
+            self._owned_elsewhere(question)
+            or self._untrue_override(question)
             or self._unlisted_pin(question)
             or self._own_requirement(question, failure)
             or failure
@@ -53,6 +55,31 @@ class Diagnosis:
             return self.describe(self.uv.ask(question))
         except EnvlockError:
             return None
+
+    def _owned_elsewhere(self, question: Question) -> EnvlockError | None:
+        """Ask without what conda provides: who then wants another version of it than is there?"""
+        if not question.stubs:
+            return None
+        by_name = {stub.name: stub for stub in question.stubs}
+        for asked in (*self.spec.pypi.dependencies, *self.spec.pypi.constraints):
+            stub = by_name.get(canonicalize_name(asked.requirement.name))
+            if stub and not asked.requirement.specifier.contains(stub.version, prereleases=True):
+                return _asked_otherwise(asked, stub)
+        solved = self._solved(dataclasses.replace(question, stubs=()))
+        for item in solved or ():
+            for stub in question.stubs:
+                for pin in requirements_on(item, stub.name, self.environment):
+                    if not pin.specifier.contains(stub.version, prereleases=True):
+                        who = f"{item.name} {item.version}"
+                        return owned_elsewhere(self._place(item.name), who, pin, stub)
+        return None
+
+    def _place(self, name: str) -> str:
+        """Return where the spec asks for a distribution, or its name."""
+        for asked in self.spec.pypi.dependencies:
+            if canonicalize_name(asked.requirement.name) == name:
+                return str(asked.location)
+        return self.spec.file
 
     def _untrue_override(self, question: Question) -> EnvlockError | None:
         """Look at the packages without the overrides: does each one say what is true?"""
@@ -176,6 +203,32 @@ class Diagnosis:
         )
         error.package, error.asked = name, asked
         return error
+
+
+def _asked_otherwise(asked: Asked, stub: Provided) -> UnsatisfiableError:
+    """Return the error for a line of the spec that conda's version does not meet."""
+    return UnsatisfiableError(
+        f"the spec asks for {bare(asked.requirement)}, and the conda package {stub.package} "
+        f"provides {stub.name} {stub.version}",
+        where=str(asked.location),
+        hint=f"change this line, or ask for another {stub.package} in conda.dependencies",
+    )
+
+
+def owned_elsewhere(where: str, who: str, pin: Requirement, stub: Provided) -> UnsatisfiableError:
+    """Return the error for a requirement that conda's version of a distribution does not meet."""
+    return UnsatisfiableError(
+        f"{who} requires {bare(pin)}, and the conda package {stub.package} provides "
+        f"{stub.name} {stub.version}",
+        where=where,
+        hint=f"ask for another {stub.package} in conda.dependencies, for another version of "
+        "what requires it, or put a wheel in its place and say whose pins that voids:\n"
+        "overrides:\n"
+        f"  - package: {stub.name}\n"
+        f'    version: "==<one of {bare(pin)}>"\n'
+        f"    against: {{<conda package that requires {stub.package}>: <what it says>}}\n"
+        f"    because: {who} needs it",
+    )
 
 
 def _without(requirements: Sequence[str], asked: Asked, here: bool) -> list[str]:

@@ -23,14 +23,18 @@ if TYPE_CHECKING:
 
 
 def check_override(
-    override: Override, described: Mapping[str, Described], environment: Mapping[str, str]
+    override: Override,
+    described: Mapping[str, Described],
+    environment: Mapping[str, str],
+    provided: Mapping[str, str] | None = None,
 ) -> tuple[Requirement, ...]:
     """Return the upstream requirements that the override sets aside, markers included.
 
-    Raises OverrideError if a dependent is not there, requires something else than
-    ``against`` says or nothing at all, or would take the forced version anyway.
+    provided: versions of distributions that are there besides, by name.  Raises OverrideError
+    if a dependent is not there, requires something else than ``against`` says or nothing at
+    all, or would take the forced version anyway.
     """
-    _check_until(override, described)
+    _check_until(override, {**(provided or {}), **{n: d.version for n, d in described.items()}})
     voided: list[Requirement] = []
     for dependent, claimed in override.against.items():
         found = described.get(dependent)
@@ -65,21 +69,21 @@ def check_override(
     return tuple(voided)
 
 
-def _check_until(override: Override, described: Mapping[str, Described]) -> None:
+def _check_until(override: Override, versions: Mapping[str, str]) -> None:
     if override.until is None:
         return
-    found = described.get(canonicalize_name(override.until.name))
-    if found is None:
+    name = canonicalize_name(override.until.name)
+    version = versions.get(name)
+    if version is None:
         raise _error(
             override,
             f"until: waits for {override.until.name}, which is not among the packages",
             "name a distribution that is locked, or leave until: out",
         )
-    if override.until.specifier.contains(found.version, prereleases=True):
+    if override.until.specifier.contains(version, prereleases=True):
         raise _error(
             override,
-            f"it is stale: {found.name} {found.version} is here, and it was to last until "
-            f"{override.until}",
+            f"it is stale: {name} {version} is here, and it was to last until {override.until}",
             "remove the override and solve again; if it is still needed, move until:",
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from envlock.errors import UnsatisfiableError
@@ -15,12 +16,14 @@ from envlock.platforms import PLATFORMS
 from envlock.requirements import Installed, applying, check_requirements
 from envlock.solve.pypi.diagnose import Diagnosis
 from envlock.solve.pypi.overrides import check_override, forced, locked_overrides, requirements_on
+from envlock.solve.pypi.stubs import extra_requirements, usable
 from envlock.solve.pypi.uv import Question, ScopedOverride
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from envlock.progress import Reporter
+    from envlock.solve.provided import Provided
     from envlock.solve.pypi.metadata import Described, MetadataReader
     from envlock.solve.pypi.uv import Chosen, Uv
     from envlock.spec.model import Spec, Target
@@ -48,16 +51,21 @@ def solve_pypi(
     *,
     preferred: Mapping[str, str] | None = None,
     explained: bool = True,
+    provided: Sequence[Provided] = (),
+    forced: Sequence[str] = (),
+    read: Callable[[frozenset[str]], Sequence[Provided]] | None = None,
 ) -> PypiSolution:
     """Return the exact wheels for one target; ``preferred`` versions are kept where they fit.
 
-    explained: whether a failure is looked into, which costs more solves.
-    Raises UnsatisfiableError, OverrideError, FetchError.
+    explained: whether a failure is looked into, which costs more solves; provided:
+    distributions that are there already; forced: requirements that hold whoever asks; read:
+    returns those of the ``provided`` that are named with their METADATA.  Raises
+    UnsatisfiableError, OverrideError, FetchError.
     """
     if not spec.pypi.dependencies and not spec.overrides:
         return PypiSolution(artifacts=(), overrides=(), excludes=())
     environment = PLATFORMS[target.name].marker_environment(spec.python)
-    question = _question(spec, target, preferred or {})
+    question = _question(spec, target, preferred or {}, provided, forced)
 
     def describe(chosen: Sequence[Chosen]) -> tuple[Described, ...]:
         return metadata.describe(chosen, reporter)
@@ -67,6 +75,7 @@ def solve_pypi(
             chosen = uv.ask(question)
         described = describe(chosen)
         exact = _with_markers(spec, question, described, environment)
+        exact = _with_extras(exact, described, read)
         if exact != question:
             described = describe(uv.ask(exact))
     except UnsatisfiableError as failure:
@@ -74,13 +83,56 @@ def solve_pypi(
             raise
         diagnosis = Diagnosis(uv=uv, describe=describe, spec=spec, environment=environment)
         raise diagnosis.explain(question, failure) from None
-    _warn_of_extras(spec, described, reporter)
-    return _solution(spec, described, environment)
+    _check_owners(described, exact)
+    _warn_of_extras(spec, described, exact.stubs, reporter)
+    return _solution(spec, described, environment, exact.stubs)
 
 
-def _warn_of_extras(spec: Spec, described: Sequence[Described], reporter: Reporter) -> None:
+def _with_extras(
+    question: Question,
+    described: Sequence[Described],
+    read: Callable[[frozenset[str]], Sequence[Provided]] | None,
+) -> Question:
+    """Return the question with the METADATA of those distributions whose extras are wanted."""
+    unread = {stub.name for stub in question.stubs if stub.requires is None}
+    asked = [Requirement(text) for text in question.requirements]
+    asked += [requirement for item in described for requirement in item.requires]
+    wanted = {canonicalize_name(r.name) for r in asked if r.extras} & unread
+    if not wanted or read is None:
+        return question
+    known = {item.name: item for item in read(frozenset(wanted))}
+    for name in sorted(wanted):
+        if name not in known or known[name].requires is None:
+            package = next(stub.package for stub in question.stubs if stub.name == name)
+            raise UnsatisfiableError(
+                f"an extra of {name} is asked for, which the conda package {package} provides, "
+                "and its METADATA is not in the package",
+                hint=f"ask for {name} without the extra, and for what the extra needs by name",
+            )
+    stubs = tuple(known.get(stub.name, stub) for stub in question.stubs)
+    return dataclasses.replace(question, stubs=stubs)
+
+
+def _check_owners(described: Sequence[Described], question: Question) -> None:
+    """Refuse a wheel of a distribution that is there already."""
+    owners = {stub.name: stub.package for stub in question.stubs}
+    for item in described:
+        if item.name in owners:
+            raise UnsatisfiableError(
+                f"{item.name} would be there twice: from the conda package {owners[item.name]} "
+                f"and as the wheel {item.version}",
+                hint="a distribution has one owner: exclude one of the two",
+            )
+
+
+def _warn_of_extras(
+    spec: Spec, described: Sequence[Described], stubs: Sequence[Provided], reporter: Reporter
+) -> None:
     """Name the extras that the spec asks for and the distribution does not have."""
-    provided = {item.name: item for item in described}
+    provided: dict[str, Described | Provided] = {
+        **{stub.name: stub for stub in stubs if stub.requires is not None},
+        **{item.name: item for item in described},
+    }
     for asked in spec.pypi.dependencies:
         item = provided.get(canonicalize_name(asked.requirement.name))
         if item is None:
@@ -94,14 +146,22 @@ def _warn_of_extras(spec: Spec, described: Sequence[Described], reporter: Report
             )
 
 
-def _question(spec: Spec, target: Target, preferred: Mapping[str, str]) -> Question:
+def _question(
+    spec: Spec,
+    target: Target,
+    preferred: Mapping[str, str],
+    provided: Sequence[Provided],
+    forced_too: Sequence[str],
+) -> Question:
     adds = [asked for override in spec.overrides for asked in override.adds]
     moment = spec.exclude_newer
     return Question(
         name=spec.name,
         python=spec.python,
         target=target,
-        requirements=sorted({str(a.requirement) for a in (*spec.pypi.dependencies, *adds)}),
+        requirements=sorted(
+            {*(str(a.requirement) for a in (*spec.pypi.dependencies, *adds)), *forced_too}
+        ),
         constraints=[str(asked.requirement) for asked in spec.pypi.constraints],
         exclude=spec.pypi.exclude,
         overrides=[
@@ -112,6 +172,7 @@ def _question(spec: Spec, target: Target, preferred: Mapping[str, str]) -> Quest
         exclude_newer=moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None,
         indexes=spec.indexes,
         preferred=preferred,
+        stubs=tuple(item for item in provided if usable(item)),
     )
 
 
@@ -123,9 +184,10 @@ def _with_markers(
 ) -> Question:
     """Return the question with each forced version under the marker of the pin it replaces."""
     by_name = {item.name: item for item in described}
+    versions = {stub.name: stub.version for stub in question.stubs}
     scoped = []
     for override in spec.overrides:
-        check_override(override, by_name, environment)
+        check_override(override, by_name, environment, versions)
         for dependent in override.against:
             pins = requirements_on(by_name[dependent], override.package, environment)
             scoped.append(ScopedOverride(package=dependent, requirement=forced(override, pins[0])))
@@ -133,11 +195,18 @@ def _with_markers(
 
 
 def _solution(
-    spec: Spec, described: Sequence[Described], environment: Mapping[str, str]
+    spec: Spec,
+    described: Sequence[Described],
+    environment: Mapping[str, str],
+    stubs: Sequence[Provided],
 ) -> PypiSolution:
     installed = [
         Installed(name=d.name, version=d.version, requires=tuple(str(r) for r in d.requires))
         for d in described
+    ]
+    installed += [
+        Installed(name=s.name, version=s.version, requires=tuple(extra_requirements(s)))
+        for s in stubs
     ]
     adds = [asked for override in spec.overrides for asked in override.adds]
     roots = [str(asked.requirement) for asked in (*spec.pypi.dependencies, *adds)]

@@ -23,6 +23,8 @@ from packaging.utils import canonicalize_name
 
 from envlock.errors import DiskError, EnvlockError, FetchError, UnsatisfiableError
 from envlock.platforms import PLATFORMS
+from envlock.solve.pypi.stubs import NAME as STUBS
+from envlock.solve.pypi.stubs import write_stub_index
 from envlock.urls import redact
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from packaging.pylock import PackageWheel
     from packaging.tags import Tag
 
+    from envlock.solve.provided import Provided
     from envlock.spec.model import Index, Target
 
 _NETWORK = re.compile(
@@ -42,6 +45,7 @@ _DISK = re.compile(
     r"Failed to initialize cache|No space left on device|Read-only file system|Disk quota|"
     r"Permission denied \(os error",
 )
+_OF_STUBS = re.compile(r"was found on file://\S*/envlock-uv-")
 _ANNOTATED = re.compile(
     r"^([A-Za-z0-9][A-Za-z0-9._-]*)==\S+.*?\n(?:\s+#.*\n)*?\s+# from (\S+)", re.MULTILINE
 )
@@ -70,6 +74,8 @@ class Question:
     indexes: Sequence[Index] = ()
     preferred: Mapping[str, str] = field(default_factory=dict)
     """Versions that are kept where they fit, by name."""
+    stubs: Sequence[Provided] = ()
+    """Distributions that are there already and are never chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +125,7 @@ class Uv:
         are left out again.  Raises UnsatisfiableError with uv's explanation, or FetchError.
         """
         direct = {canonicalize_name(Requirement(text).name) for text in question.requirements}
-        bound = {package for index in question.indexes for package in index.packages}
+        bound = {*_bound(question)}
         hidden = bound - direct - set(question.exclude)
         chosen, needless = self._first(question, hidden)
         while True:
@@ -150,7 +156,8 @@ class Uv:
         )
         with tempfile.TemporaryDirectory(prefix="envlock-uv-") as folder:
             here = Path(folder)
-            project = self._project(asked)
+            stubs = write_stub_index(here, asked.stubs) if asked.stubs else None
+            project = self._project(asked, stubs)
             self._write(here / "pyproject.toml", project)
             if question.preferred:
                 self._write(here / "pylock.toml", _preferences(question.preferred))
@@ -158,7 +165,7 @@ class Uv:
             locked = tomllib.loads((here / "pylock.toml").read_text())
             places = self._places(here, question) if _ambiguous(question.indexes) else {}
             needless = hidden & self._wanted_by_nobody(here, question) if hidden else set()
-        pinned = {package: index.name for index in question.indexes for package in index.packages}
+        pinned = _bound(question)
         chosen = tuple(
             _chosen(name, version, wheel, pinned.get(name) or places.get(name, "pypi"))
             for name, version, wheel in _select(locked, question)
@@ -170,14 +177,15 @@ class Uv:
 
         path.write_text(tomli_w.dumps(table))
 
-    def _project(self, question: Question) -> dict[str, Any]:
+    def _project(self, question: Question, stubs: str | None) -> dict[str, Any]:
         """Return the pyproject.toml that puts the question (uv's settings reference)."""
-        indexes = [
+        indexes: list[dict[str, Any]] = [{"name": STUBS, "url": stubs}] if stubs else []
+        indexes += [
             {"name": index.name, "url": self._url(index), "explicit": bool(index.packages)}
             for index in question.indexes
         ]
         indexes.append({"name": "pypi", "url": self._index_urls["pypi"], "default": True})
-        pins = {package: index.name for index in question.indexes for package in index.packages}
+        pins = _bound(question)
         return {
             "project": {
                 "name": _project_name(question),
@@ -216,6 +224,8 @@ class Uv:
             command += ["--exclude-newer", question.exclude_newer]
         if self._offline:
             command.append("--offline")
+        for stub in question.stubs:
+            command += ["--no-emit-package", stub.name]
         # an empty XDG folder keeps the user's own uv.toml out of the question
         environ = {**self._environ, "XDG_CONFIG_HOME": str(here), "XDG_CONFIG_DIRS": str(here)}
         done = subprocess.run(
@@ -251,6 +261,17 @@ def wheel_tags(python: str, target: Target) -> list[Tag]:
         *cpython_tags(version, platforms=platforms, abis=[interpreter, "abi3", "none"]),
         *compatible_tags(version, interpreter=interpreter, platforms=platforms),
     ]
+
+
+def _bound(question: Question) -> dict[str, str]:
+    """Return the index of each distribution that is taken from it and from no other."""
+    stubs = {stub.name for stub in question.stubs}
+    return {
+        package: index.name
+        for index in question.indexes
+        for package in index.packages
+        if package not in stubs
+    }
 
 
 def _ambiguous(indexes: Sequence[Index]) -> bool:
@@ -328,7 +349,7 @@ def _complaint(stderr: str, question: Question) -> EnvlockError:
             details=[f"  {line.strip()}" for line in lines[:6]],
             hint="check the network and the index's URL, then run the command again",
         )
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.splitlines() if line.strip() and not _OF_STUBS.search(line)]
     if lines and lines[0].startswith("error: No solution found"):
         lines = lines[1:]
         lines[0] = lines[0].replace("cause: ", "", 1)
