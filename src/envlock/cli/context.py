@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from envlock.project import find_project
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from envlock.channels import ChannelAccess
     from envlock.cli.output import Output
     from envlock.config import Config
     from envlock.debian_archive import Archive
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from envlock.lock.model import Lock
     from envlock.project import Project
     from envlock.solve import Solvers
+    from envlock.solve.conda import CondaMeans
     from envlock.solve.pypi.metadata import MetadataReader
     from envlock.solve.pypi.uv import Uv
     from envlock.spec.model import Spec
@@ -42,6 +44,8 @@ class Context:
     output: Output
     folder: Path = field(default_factory=Path)
     offline: bool = False
+    headers: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """What is shown to the servers of channels, by URL; filled as channels are named."""
 
     def apply(self, *, project: Path | None, json: bool, quiet: bool, verbose: bool) -> None:
         """Take over the shared options; what was asked for once stays asked for."""
@@ -64,7 +68,11 @@ class Context:
     def http(self) -> Http:
         from envlock.fetch.http import Http
 
-        return Http(offline=self.offline, logins=lambda: self.config.index_urls().values())
+        return Http(
+            offline=self.offline,
+            logins=lambda: self.config.index_urls().values(),
+            headers=self.headers,
+        )
 
     @cached_property
     def fetcher(self) -> Fetcher:
@@ -77,6 +85,22 @@ class Context:
         """Return the URL of each index: the machine's where it has one, else the spec's."""
         named = {index.name: index.url for index in spec.indexes} if spec else {}
         return {**named, **self.config.index_urls()}
+
+    def channels(self, names: Iterable[str], spec: Spec | None) -> dict[str, ChannelAccess]:
+        """Return how each channel is reached: the machine's way where it has one, else the spec's.
+
+        A channel that neither knows is where conda's tools look for its name.
+        """
+        from envlock.solve.conda.channels import usual_place
+
+        conda = spec.conda if spec else None
+        urls = {channel.name: channel.url for channel in conda.channels} if conda else {}
+        settings = self.config.channels
+        found = {n: settings.access(n, urls.get(n), usual_place) for n in dict.fromkeys(names)}
+        for one in found.values():
+            if one.headers:
+                self.headers.update(dict.fromkeys(one.urls, one.headers))
+        return found
 
     def archives(self, suite: str) -> list[Archive]:
         """Return where Debian's archives are: configured mirrors, else the apt sources."""
@@ -96,10 +120,12 @@ class Context:
 
     def locators(self, lock: Lock, spec: Spec | None) -> dict[str, Locator]:
         """Return how to find the artifacts of each kind on this machine."""
-        from envlock.fetch.indexes import DebianMirrors, SimpleIndex
+        from envlock.fetch.indexes import CondaChannels, DebianMirrors, SimpleIndex
 
         section = lock.debian
+        sources = [artifact.source for artifact in lock.of_kind("conda")]
         return {
+            "conda": CondaChannels(self.channels(sources, spec) if sources else {}),
             "pypi": SimpleIndex(self.index_urls(spec), self.http),
             "debian": DebianMirrors(
                 self.archives(section.suite) if section else [],
@@ -133,9 +159,23 @@ class Context:
         return Solvers(
             uv=self.uv(spec),
             metadata=self.metadata,
+            conda=self._conda(spec),
             archives=self.archives(spec.debian.suite) if spec.debian else [],
             transport=NetworkTransport(self.http, self.fetcher),
             snapshot=self.config.snapshots.get("debian"),
+        )
+
+    def _conda(self, spec: Spec) -> CondaMeans | None:
+        if spec.conda is None:
+            return None
+        from envlock.solve.conda import CondaMeans
+
+        return CondaMeans(
+            access=self.channels([channel.name for channel in spec.conda.channels], spec),
+            http=self.http,
+            fetcher=self.fetcher,
+            cache=self.config.cache_dir / "conda",
+            offline=self.offline,
         )
 
     def spec(self, name: str) -> Spec:

@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING
 from envlock.errors import SpecError, UnsatisfiableError
 from envlock.lock.model import Lock
 from envlock.platforms import PLATFORMS
+from envlock.solve.conda import CondaSolution, solve_conda
 from envlock.solve.debian import DebianRequest, solve_debian
 from envlock.solve.pypi.solve import solve_pypi
+from envlock.solve.replace import joined, sides
 from envlock.spec.projection import project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from envlock.debian_archive import Archive
-    from envlock.lock.model import Artifact, DebianSection
+    from envlock.lock.model import Artifact, DebianSection, LockedOverride
     from envlock.progress import Reporter
+    from envlock.solve.conda import CondaMeans
     from envlock.solve.debian import Transport
+    from envlock.solve.provided import Provided
     from envlock.solve.pypi.metadata import MetadataReader
+    from envlock.solve.pypi.solve import PypiSolution
     from envlock.solve.pypi.uv import Uv
     from envlock.spec.model import Spec, Target
 
@@ -34,6 +39,7 @@ class Solvers:
     archives: Sequence[Archive]
     transport: Transport
     snapshot: str | None = None
+    conda: CondaMeans | None = None
 
 
 def solve(
@@ -52,22 +58,20 @@ def solve(
     ``upgrade_packages``, and not at all with ``upgrade``.  Raises UnsatisfiableError,
     OverrideError, FetchError, UsageError.
     """
-    if spec.debian is None and not spec.pypi.dependencies:
+    if spec.debian is None and not spec.pypi.dependencies and not _wants_conda(spec):
         raise SpecError(
             f"{spec.file} asks for nothing",
-            hint="list packages in debian.packages and pypi.dependencies",
+            hint="list packages in debian.packages, conda.dependencies and pypi.dependencies",
         )
     old = None if upgrade else previous
-    preferred = {
-        artifact.name: artifact.version
-        for artifact in (old.of_kind("pypi") if old else ())
-        if artifact.name not in upgrade_packages
-    }
-    pypi = solve_pypi(spec, target, solvers.uv, solvers.metadata, reporter, preferred=preferred)
+    conda = _conda(spec, target, solvers, reporter, old, upgrade_packages)
+    pypi, overrides = _pypi(spec, target, solvers, reporter, conda, old, upgrade_packages)
     debs, section = _debian(spec, target, solvers, reporter, old, upgrade_packages)
-    _check_python(spec, debs, bool(pypi.artifacts))
+    _check_python(spec, debs, bool(pypi.artifacts) and not conda.has_python)
     _check_glibc(spec, target, debs)
-    artifacts = sorted((*debs, *pypi.artifacts), key=lambda a: (a.kind, a.name, a.file))
+    artifacts = sorted(
+        (*conda.artifacts, *debs, *pypi.artifacts), key=lambda a: (a.kind, a.name, a.file)
+    )
     _warn_of_missing(artifacts, reporter)
     return Lock(
         name=spec.name,
@@ -75,9 +79,73 @@ def solve(
         spec=project(spec, target.name),
         artifacts=tuple(artifacts),
         debian=section,
-        overrides=pypi.overrides,
+        overrides=overrides,
         excludes=pypi.excludes,
     )
+
+
+def _wants_conda(spec: Spec) -> bool:
+    return spec.conda is not None and bool(spec.conda.dependencies)
+
+
+def _conda(
+    spec: Spec,
+    target: Target,
+    solvers: Solvers,
+    reporter: Reporter,
+    old: Lock | None,
+    upgrade_packages: frozenset[str],
+) -> CondaSolution:
+    """Return the conda packages: the old lock's where they still fit."""
+    if solvers.conda is None or not _wants_conda(spec):
+        return CondaSolution()
+    kept = [
+        artifact
+        for artifact in (old.of_kind("conda") if old else ())
+        if artifact.name not in upgrade_packages
+    ]
+    return solve_conda(spec, target, solvers.conda, reporter, kept=kept)
+
+
+def _pypi(
+    spec: Spec,
+    target: Target,
+    solvers: Solvers,
+    reporter: Reporter,
+    conda: CondaSolution,
+    old: Lock | None,
+    upgrade_packages: frozenset[str],
+) -> tuple[PypiSolution, tuple[LockedOverride, ...]]:
+    """Return the wheels, which go on top of what conda brings, and all locked overrides."""
+    preferred = {
+        artifact.name: artifact.version
+        for artifact in (old.of_kind("pypi") if old else ())
+        if artifact.name not in upgrade_packages
+    }
+
+    def describe(names: frozenset[str] | None = None) -> Sequence[Provided]:
+        assert solvers.conda is not None
+        bringing = [
+            one
+            for one in conda.artifacts
+            if one.conda and (names is None or names & {name for name, _ in one.conda.provides})
+        ]
+        return solvers.conda.reader().described(bringing, reporter)
+
+    environment = PLATFORMS[target.name].marker_environment(spec.python)
+    both = sides(spec, conda, describe, environment)
+    pypi = solve_pypi(
+        both.spec,
+        target,
+        solvers.uv,
+        solvers.metadata,
+        reporter,
+        preferred=preferred,
+        provided=both.provided,
+        forced=both.forced,
+        read=describe,
+    )
+    return pypi, joined(both, spec, conda, pypi.overrides)
 
 
 def _debian(
@@ -152,7 +220,7 @@ def _warn_of_missing(artifacts: Sequence[Artifact], reporter: Reporter) -> None:
     """
     names = {artifact.name for artifact in artifacts}
     compiled = [a.name for a in artifacts if a.kind == "pypi" and "-any.whl" not in a.file]
-    if compiled and "libstdc++6" not in names:
+    if compiled and not names & {"libstdc++6", "libstdcxx", "libstdcxx-ng"}:
         reporter.warn(
             f"compiled code (in {', '.join(compiled[:3])}{', …' if len(compiled) > 3 else ''}) "
             "often needs the C++ library: add libstdc++6 to debian.packages"

@@ -125,7 +125,7 @@ def _check(state: Context, spec: Spec, target: Target) -> Lock:
             details=[f"  {line}" for line in idle],
             hint=f"run envlock solve {spec.name} and check the lock in",
         )
-    broken = _unmet(lock)
+    broken = [*_unmet(lock), *_unmet_conda(lock)]
     if broken:
         raise StaleLockError(
             "the locked packages do not fit together",
@@ -175,9 +175,23 @@ def _unmet(lock: Lock) -> list[str]:
     locked = [
         Installed(name=a.name, version=a.version, requires=a.depends) for a in lock.of_kind("pypi")
     ]
+    locked += [  # after the wheels, which may replace them
+        Installed(name=name, version=version)
+        for artifact in lock.of_kind("conda")
+        for name, version in (artifact.conda.provides if artifact.conda else ())
+    ]
     environment = PLATFORMS[lock.platform].marker_environment(lock.python)
     verdict = check_requirements(locked, environment, voided=lock.voided, roots=lock.roots)
     return [*map(str, verdict.violations), *verdict.malformed]
+
+
+def _unmet_conda(lock: Lock) -> list[str]:
+    """Return the entries of locked conda packages that do not hold and are not voided."""
+    if not lock.of_kind("conda"):
+        return []
+    from envlock.solve.conda.check import unmet_entries
+
+    return unmet_entries(lock)
 
 
 def _names(written: Sequence[str]) -> frozenset[str]:
@@ -227,7 +241,7 @@ def _solve(state: Context, spec: Spec, target: Target, wish: _Wish) -> dict[str,
         "bytes": sum(artifact.size for artifact in lock.artifacts),
         "voided": [
             {"dependent": void.dependent, "version": void.version, "requirement": void.requirement}
-            for void in lock.voided
+            for void in (*lock.voided, *lock.voided_conda)
         ],
     }
 
@@ -283,6 +297,11 @@ def _tell(state: Context, lock: Lock, found: Review | None) -> None:
                 f"  override {override.package} {override.version}: "
                 f"voids {void.dependent} {void.version} -> {void.requirement}"
             )
+        if override.replaces:
+            state.output.message(
+                f"  override {override.package} {override.version}: in place of the conda "
+                f"package {override.replaces}'s"
+            )
         if found is not None and override.package in reviews:
             for line in lines_of(found, reviews[override.package]):
                 state.output.message(f"    {line}")
@@ -304,7 +323,9 @@ def _summarise(
         )
     size = megabytes(sum(artifact.size for artifact in lock.artifacts))
     path = state.project.shown(state.project.lock(lock.name, lock.platform))
-    count = f"{len(lock.of_kind('pypi'))} wheels, {len(lock.of_kind('debian'))} Debian packages"
+    conda = lock.of_kind("conda")
+    count = f"{len(conda)} conda packages, " if conda else ""
+    count += f"{len(lock.of_kind('pypi'))} wheels, {len(lock.of_kind('debian'))} Debian packages"
     say(
         f"{lock.name} {lock.platform}: {count}, {size} {'->' if changed else 'unchanged in'} {path}"
     )

@@ -1,0 +1,5 @@
+"""The conda packages of an environment, chosen by rattler."""
+
+from envlock.solve.conda.solve import CondaMeans, CondaSolution, solve_conda
+
+__all__ = ["CondaMeans", "CondaSolution", "solve_conda"]

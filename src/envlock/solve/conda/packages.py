@@ -1,0 +1,200 @@
+"""What conda packages say inside: which PyPI distributions they bring, and their METADATA.
+
+The names come from the list of paths in the package's info part, which is small and read by
+HTTP range; METADATA lies in the other part, and needs the whole package.  What was read once
+is kept by the package's sha256.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from packaging.metadata import parse_email
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from envlock.errors import FetchError, SpecError
+from envlock.files import write_atomically
+from envlock.solve.conda.archive import has_ranges, read_info, read_members
+from envlock.solve.conda.records import entry_name
+from envlock.solve.provided import Provided
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from envlock.channels import ChannelAccess
+    from envlock.fetch.artifacts import Fetcher
+    from envlock.fetch.http import Http
+    from envlock.lock.model import Artifact
+    from envlock.progress import Reporter
+    from envlock.spec.model import Spec
+
+_DISTRIBUTION = re.compile(
+    r"(?:lib/python3\.[0-9]+t?/)?site-packages/"
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)-(?P<version>[0-9][^-/]*)"
+    r"(?:\.dist-info/METADATA|(?:-py3[0-9.]*)?\.egg-info(?:/PKG-INFO)?)"
+)
+_PYTHONS = {"python", "python_abi"}
+_WORKERS = 8
+
+
+class PackageReader:
+    """Reads packages of the channels of one solve; safe to use from several threads."""
+
+    def __init__(
+        self, access: Mapping[str, ChannelAccess], http: Http, fetcher: Fetcher, cache: Path
+    ) -> None:
+        self._access = access
+        self._http = http
+        self._fetcher = fetcher
+        self._cache = cache
+        self._unhelpful: set[str] = set()  # places that gave no parts in this run
+
+    def with_provides(
+        self, artifacts: Sequence[Artifact], spec: Spec, reporter: Reporter
+    ) -> tuple[Artifact, ...]:
+        """Return the packages, each with the distributions that it brings.
+
+        They are named by the package itself, and by the spec's ``conda.map`` where it does
+        not.  Raises FetchError, ArtifactError, SpecError.
+        """
+        readable = [one for one in artifacts if _may_bring_distributions(one)]
+        with (
+            reporter.task("looking into conda packages", len(readable)) as task,
+            ThreadPoolExecutor(_WORKERS) as pool,
+        ):
+
+            def one(artifact: Artifact) -> tuple[str, tuple[tuple[str, str], ...]]:
+                found = self._provides(artifact)
+                task.advance(1)
+                return artifact.name, found
+
+            provides = dict(pool.map(one, readable))
+        return tuple(
+            _with(artifact, {*provides.get(artifact.name, ()), *_mapped(artifact, spec)})
+            for artifact in artifacts
+        )
+
+    def described(self, artifacts: Sequence[Artifact], reporter: Reporter) -> tuple[Provided, ...]:
+        """Return the distributions that packages bring with what their METADATA says.
+
+        Fetches the packages whole.  Raises FetchError, ArtifactError.
+        """
+        bringing = [one for one in artifacts if one.conda and one.conda.provides]
+        with (
+            reporter.task("reading conda packages", len(bringing)) as task,
+            ThreadPoolExecutor(_WORKERS) as pool,
+        ):
+
+            def one(artifact: Artifact) -> list[Provided]:
+                found = self._described(artifact)
+                task.advance(1)
+                return found
+
+            return tuple(item for items in pool.map(one, bringing) for item in items)
+
+    def _provides(self, artifact: Artifact) -> tuple[tuple[str, str], ...]:
+        known = self._cache / f"{artifact.sha256}.provides.json"
+        if not known.is_file():
+            found = sorted({(n, v) for n, v, _ in _distributions(self._paths(artifact))})
+            write_atomically(known, json.dumps(found).encode())
+        return tuple((name, version) for name, version in json.loads(known.read_bytes()))
+
+    def _paths(self, artifact: Artifact) -> list[str]:
+        stored = self._fetcher.store.get(artifact.sha256, artifact.size)
+        for base in self._access[artifact.source].urls if stored is None else ():
+            if base in self._unhelpful or not has_ranges(artifact, base):
+                continue
+            try:
+                return read_info(artifact, f"{base}/{artifact.path}", self._http.session())
+            except FetchError:  # the next place, or at last the whole package
+                self._unhelpful.add(base)
+        return read_info(artifact, stored or self._fetch(artifact), None)
+
+    def _urls(self, artifact: Artifact) -> list[str]:
+        return [f"{url}/{artifact.path}" for url in self._access[artifact.source].urls]
+
+    def _fetch(self, artifact: Artifact) -> Path:
+        return self._fetcher.one(
+            self._urls(artifact), name=artifact.file, sha256=artifact.sha256, size=artifact.size
+        )
+
+    def _described(self, artifact: Artifact) -> list[Provided]:
+        known = self._cache / f"{artifact.sha256}.metadata.json"
+        if not known.is_file():
+            texts = self._metadata(artifact)
+            found = {name: _parsed(text) for name, text in sorted(texts.items())}
+            write_atomically(known, json.dumps(found).encode())
+        said: dict[str, dict[str, Any]] = json.loads(known.read_bytes())
+        assert artifact.conda is not None
+        return [
+            Provided(
+                name=name,
+                version=version,
+                package=artifact.name,
+                requires=tuple(said[name]["requires"]) if name in said else None,
+                extras=frozenset(said[name]["extras"]) if name in said else frozenset(),
+            )
+            for name, version in artifact.conda.provides
+        ]
+
+    def _metadata(self, artifact: Artifact) -> dict[str, bytes]:
+        stored = self._fetcher.store.get(artifact.sha256, artifact.size) or self._fetch(artifact)
+        wanted = {path: name for name, _, path in _distributions(self._paths(artifact))}
+        found = read_members(artifact, stored, wanted)
+        return {wanted[path]: text for path, text in found.items()}
+
+
+def _may_bring_distributions(artifact: Artifact) -> bool:
+    """Tell whether a package is worth a look: Python's packages depend on Python."""
+    assert artifact.conda is not None
+    if artifact.conda.noarch == "python":
+        return True
+    return any(entry_name(entry) in _PYTHONS for entry in artifact.depends)
+
+
+def _distributions(paths: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return (normalized name, version, path of the metadata) of the distributions in paths."""
+    found: list[tuple[str, str, str]] = []
+    for path in paths:
+        match = _DISTRIBUTION.fullmatch(path)
+        if match is not None:
+            found.append((canonicalize_name(match["name"]), match["version"], path))
+    return found
+
+
+def _mapped(artifact: Artifact, spec: Spec) -> list[tuple[str, str]]:
+    """Return what the spec says that a package provides; its version is the package's."""
+    name = spec.conda.map.get(artifact.name) if spec.conda else None
+    if name is None or spec.conda is None:
+        return []
+    try:
+        Version(artifact.version)
+    except InvalidVersion:
+        raise SpecError(
+            f"conda.map: {artifact.name} has the version {artifact.version}, which no PyPI "
+            "distribution can have",
+            location=spec.conda.location,
+            hint="remove it from the map",
+        ) from None
+    return [(name, artifact.version)]
+
+
+def _with(artifact: Artifact, provides: set[tuple[str, str]]) -> Artifact:
+    assert artifact.conda is not None
+    names: dict[str, str] = {}
+    for name, version in sorted(provides):
+        names.setdefault(name, version)
+    record = dataclasses.replace(artifact.conda, provides=tuple(sorted(names.items())))
+    return dataclasses.replace(artifact, conda=record)
+
+
+def _parsed(text: bytes) -> dict[str, list[str]]:
+    raw, _ = parse_email(text)
+    extras = sorted({canonicalize_name(extra) for extra in raw.get("provides_extra", [])})
+    return {"requires": raw.get("requires_dist", []), "extras": list(extras)}

@@ -1,0 +1,219 @@
+"""The conda solve, step by step: ask rattler, look into the packages, look at the overrides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from envlock.errors import SpecError, UnsatisfiableError
+from envlock.lock.model import LockedOverride
+from envlock.platforms import PLATFORMS
+from envlock.solve.conda.channels import Channels
+from envlock.solve.conda.explain import explain
+from envlock.solve.conda.overrides import check_until, effect, error, forced_conda
+from envlock.solve.conda.packages import PackageReader
+from envlock.solve.conda.records import artifact, virtual_packages
+from envlock.solve.conda.solver import Question, Rattler
+from envlock.solve.provided import Provided
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from envlock.channels import ChannelAccess
+    from envlock.fetch.artifacts import Fetcher
+    from envlock.fetch.http import Http
+    from envlock.lock.model import Artifact
+    from envlock.progress import Reporter
+    from envlock.spec.model import Conda, Override, Spec, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaMeans:
+    """The machine's means: where the spec's channels are, and how they are read."""
+
+    access: Mapping[str, ChannelAccess]
+    http: Http
+    fetcher: Fetcher
+    cache: Path
+    offline: bool = False
+
+    def reader(self) -> PackageReader:
+        """Return what looks into packages."""
+        return PackageReader(self.access, self.http, self.fetcher, self.cache / "packages")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaSolution:
+    """The conda packages of an environment.
+
+    overrides: those of conda packages, with what they void; open: of each, by its place in
+    ``overrides``, the dependents that are no conda packages and so must be wheels.
+    """
+
+    artifacts: tuple[Artifact, ...] = ()
+    overrides: tuple[LockedOverride, ...] = ()
+    open: tuple[frozenset[str], ...] = ()
+
+    def provided(self) -> tuple[Provided, ...]:
+        """Return the distributions that the packages bring, METADATA unread."""
+        return tuple(
+            Provided(name=name, version=version, package=one.name)
+            for one in self.artifacts
+            if one.conda is not None
+            for name, version in one.conda.provides
+        )
+
+    def owner(self, distribution: str) -> Artifact | None:
+        """Return the package that brings a distribution."""
+        for one in self.artifacts:
+            if one.conda is not None and distribution in dict(one.conda.provides):
+                return one
+        return None
+
+    @property
+    def has_python(self) -> bool:
+        return any(one.name == "python" for one in self.artifacts)
+
+
+def solve_conda(
+    spec: Spec,
+    target: Target,
+    means: CondaMeans,
+    reporter: Reporter,
+    *,
+    kept: Sequence[Artifact] = (),
+) -> CondaSolution:
+    """Return the exact conda packages for one target; ``kept`` ones stay where they fit.
+
+    Raises UnsatisfiableError, OverrideError, FetchError, ArtifactError, SpecError.
+    """
+    conda = spec.conda
+    if conda is None or not (conda.dependencies or conda.constraints):
+        return CondaSolution()
+    names = [channel.name for channel in conda.channels]
+    channels = Channels(names, means.access, means.cache / "repodata", offline=means.offline)
+    rattler = Rattler(channels)
+    question = _question(spec, conda, target, [one for one in kept if one.source in names])
+    with reporter.task(f"solving conda packages of {spec.name} for {target.name}"):
+        try:
+            records = rattler.ask(question)
+        except UnsatisfiableError as failure:
+            raise explain(failure, spec, target, rattler, question) from None
+    chosen = [artifact(record, channels.name(record.channel)) for record in records]
+    _check_python(spec, conda, chosen)
+    reader = means.reader()
+    artifacts = reader.with_provides(chosen, spec, reporter)
+    _check_owners(artifacts, conda)
+    locked, still_open = _overrides(spec, target, artifacts, reader, reporter)
+    return CondaSolution(artifacts=artifacts, overrides=locked, open=still_open)
+
+
+def target_packages(target: Target) -> tuple[tuple[str, str, str], ...]:
+    """Return the virtual packages of a target."""
+    return virtual_packages(
+        machine=PLATFORMS[target.name].machine,
+        glibc=target.glibc,
+        cuda=target.cuda,
+        linux=target.linux,
+        archspec=target.archspec,
+    )
+
+
+def _question(spec: Spec, conda: Conda, target: Target, kept: Sequence[Artifact]) -> Question:
+    ours = [override for override in spec.overrides if override.kind == "conda"]
+    adds = [asked for override in ours for asked in override.conda_adds]
+    python = [] if _names_python(conda) else [f"python {spec.python}.*"]
+    return Question(
+        platform=target.name,
+        priority=conda.priority,
+        dependencies=[*conda.dependencies, *adds],
+        constraints=conda.constraints,
+        more_constraints=python,
+        virtual=target_packages(target),
+        forced={o.package: f"{o.package} =={o.version}" for o in ours},
+        dependents={o.package: frozenset(o.claims) for o in ours},
+        kept=kept,
+        exclude_newer=spec.exclude_newer,
+    )
+
+
+def _names_python(conda: Conda) -> bool:
+    return any(asked.name == "python" for asked in conda.dependencies)
+
+
+def _check_python(spec: Spec, conda: Conda, chosen: Sequence[Artifact]) -> None:
+    """Refuse a Python of conda's that is not the spec's."""
+    python = next((one for one in chosen if one.name == "python"), None)
+    if python is None or python.version.startswith(f"{spec.python}."):
+        return
+    asked = next((a for a in conda.dependencies if a.name == "python"), None)
+    raise SpecError(
+        f"python: says {spec.python}, and conda brings python {python.version}",
+        location=asked.location if asked else conda.location,
+        hint=f'write python: "{".".join(python.version.split(".")[:2])}", or ask for '
+        f"python={spec.python}",
+    )
+
+
+def _check_owners(artifacts: Sequence[Artifact], conda: Conda) -> None:
+    """Refuse two conda packages that bring the same distribution."""
+    owners: dict[str, str] = {}
+    for one in artifacts:
+        for name, _ in one.conda.provides if one.conda else ():
+            if owners.setdefault(name, one.name) != one.name:
+                raise UnsatisfiableError(
+                    f"two conda packages bring the distribution {name}: {owners[name]} and "
+                    f"{one.name}",
+                    where=str(conda.location),
+                    hint="a distribution has one owner: ask for one of the two, or correct "
+                    "conda.map",
+                )
+
+
+def _overrides(
+    spec: Spec,
+    target: Target,
+    artifacts: Sequence[Artifact],
+    reader: PackageReader,
+    reporter: Reporter,
+) -> tuple[tuple[LockedOverride, ...], tuple[frozenset[str], ...]]:
+    ours = sorted((o for o in spec.overrides if o.kind == "conda"), key=lambda o: o.package)
+    if not ours:
+        return (), ()
+    provided = reader.described(artifacts, reporter)
+    environment = PLATFORMS[target.name].marker_environment(spec.python)
+    locked, still_open = [], []
+    for override in ours:
+        check_until(override, artifacts)
+        forced = forced_conda(override, artifacts)
+        if forced is None:
+            raise error(
+                override,
+                "nothing in the environment requires it",
+                "add it to conda.dependencies, or remove the override",
+            )
+        found = effect(override, forced, artifacts, provided, environment)
+        left = frozenset(override.claims) - found.dependents
+        _check_left(override, left, bool(forced.distributions), spec)
+        locked.append(
+            LockedOverride(
+                package=override.package,
+                version=override.version,
+                voids=found.voids,
+                kind="conda",
+            )
+        )
+        still_open.append(left)
+    return tuple(locked), tuple(still_open)
+
+
+def _check_left(override: Override, left: frozenset[str], python: bool, spec: Spec) -> None:
+    """Refuse dependents that are no conda packages where no wheel can depend on the package."""
+    if left and not (python and spec.pypi.dependencies):
+        name = min(left)
+        raise error(
+            override,
+            f"{name} is not among the packages, so there is no pin of it to override",
+            f"remove {name} from against:, or the override if nothing is left",
+        )

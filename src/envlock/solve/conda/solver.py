@@ -1,0 +1,187 @@
+"""Asking rattler: one solve for one target, with virtual packages from the spec."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from envlock.errors import FetchError, UnsatisfiableError
+from envlock.solve.conda.patched import PatchedChannel, Patches
+from envlock.solve.conda.records import repodata_record
+from envlock.urls import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from rattler import Gateway, MatchSpec, RepoDataRecord
+
+    from envlock.lock.model import Artifact
+    from envlock.solve.conda.channels import Channels
+    from envlock.spec.model import CondaAsked
+
+_SERVER = re.compile(r"\(?https?://[^\s)]+\)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What rattler is asked.
+
+    platform: conda subdir; constraints: match specs; virtual: (name, version, build); forced:
+    the entry that stands in for a package's own, by package; dependents: whose entries are
+    replaced, None for everybody's; kept: artifacts of the previous lock that are preferred.
+    """
+
+    platform: str
+    priority: str
+    dependencies: Sequence[CondaAsked]
+    constraints: Sequence[CondaAsked]
+    more_constraints: Sequence[str]
+    virtual: Sequence[tuple[str, str, str]]
+    forced: Mapping[str, str]
+    dependents: Mapping[str, frozenset[str] | None]
+    kept: Sequence[Artifact] = ()
+    exclude_newer: datetime | None = None
+
+    def without_overrides(self) -> Question:
+        """Return the question as it is without forced versions."""
+        return dataclasses.replace(self, forced={}, dependents={})
+
+    def forced_on_everybody(self) -> Question:
+        """Return the question with forced versions in place of everybody's entries."""
+        return dataclasses.replace(self, dependents=dict.fromkeys(self.forced))
+
+
+class Rattler:
+    """Solves against some channels; repodata that was read once is kept for more questions."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+        self._gateway: Gateway | None = None
+
+    def ask(self, question: Question) -> list[RepoDataRecord]:
+        """Return the chosen records by name, with the entries that upstream gave them.
+
+        Raises UnsatisfiableError with rattler's explanation, or FetchError.
+        """
+        from rattler.exceptions import GatewayError, SolverError
+
+        if self._gateway is None:
+            self._gateway = self._channels.gateway()
+        patches = Patches(question.forced, question.dependents)
+        try:
+            records = asyncio.run(self._solve(self._gateway, question, patches))
+        except SolverError as error:
+            raise UnsatisfiableError(
+                "the conda packages cannot all be had", details=_explanation(str(error))
+            ) from None
+        except GatewayError as error:
+            raise self._unreachable(str(error)) from None
+        return sorted(
+            (patches.restore(record) for record in records), key=lambda r: r.name.normalized
+        )
+
+    async def _solve(
+        self, gateway: Gateway, question: Question, patches: Patches
+    ) -> list[RepoDataRecord]:
+        from rattler import BuildString, GenericVirtualPackage, MatchSpec, PackageName, Version
+        from rattler import solve as rattler_solve
+        from rattler.channel import ChannelPriority
+
+        sources: list[Any] = []
+        for channel in self._channels.sources():
+            if question.forced:
+                sources.append(PatchedChannel(channel, gateway, patches))
+            if patches.names() is not None or not question.forced:
+                sources.append(channel)
+        kept = await self._kept(gateway, question)
+        return await rattler_solve(
+            sources,
+            [self._match_spec(asked) for asked in question.dependencies],
+            gateway=gateway,
+            platforms=[question.platform, "noarch"],  # type: ignore[list-item]
+            locked_packages=[patches.apply(record) for record in kept],
+            virtual_packages=[
+                GenericVirtualPackage(PackageName(name), Version(version), BuildString(build))
+                for name, version, build in question.virtual
+            ],
+            channel_priority=ChannelPriority[question.priority.capitalize()],
+            exclude_newer=question.exclude_newer,
+            constraints=[
+                *(self._match_spec(asked) for asked in question.constraints),
+                *(MatchSpec(text) for text in question.more_constraints),
+                *(MatchSpec(entry) for entry in question.forced.values()),
+            ],
+            channel_relations="disabled",  # the spec says which channels there are
+        )
+
+    async def _kept(self, gateway: Gateway, question: Question) -> list[RepoDataRecord]:
+        """Return the records of the previous lock: as their channels have them, if they do."""
+        from rattler import MatchSpec
+
+        if not question.kept:
+            return []
+        found = await gateway.query(
+            self._channels.sources(),
+            [question.platform, "noarch"],  # type: ignore[list-item]
+            [MatchSpec(artifact.name) for artifact in question.kept],
+            recursive=False,
+            channel_relations="disabled",
+        )
+        present = {
+            (self._channels.name(record.channel), record.subdir, record.file_name): record
+            for records in found
+            for record in records
+        }
+        kept = []
+        for artifact in question.kept:
+            assert artifact.conda is not None
+            place = (artifact.source, artifact.conda.subdir, artifact.file)
+            base = self._channels.base(artifact.source)
+            kept.append(present.get(place) or repodata_record(artifact, base))
+        return kept
+
+    def _match_spec(self, asked: CondaAsked) -> MatchSpec:
+        """Return what the spec asks for; a channel is named by the URL that rattler knows."""
+        from rattler import MatchSpec
+
+        if asked.channel is None:
+            return MatchSpec(asked.bare)
+        base = self._channels.base(asked.channel)
+        head, bracket, rest = asked.bare.partition("[")
+        inner = f",{rest}" if bracket else "]"
+        return MatchSpec(f"{head}[channel='{base}'{inner}")
+
+    def _unreachable(self, text: str) -> FetchError:
+        lines = [redact(line.strip()) for line in text.splitlines() if line.strip()]
+        places = self._channels.urls()
+        guilty = {
+            name
+            for name, url in places
+            if url in text or f"'{self._channels.base(name)}'" in text or f"/{name}/" in text
+        } or {name for name, _ in places}
+        names = ", ".join(sorted(guilty))
+        if any("no usable repodata cache" in line for line in lines):
+            return FetchError(
+                f"the channel {names} is not in the cache, and --offline was given",
+                hint="solve once without --offline",
+            )
+        missing = "could not find subdir" in text
+        tried = [f"  {name}: {redact(url)}" for name, url in places if name in guilty]
+        return FetchError(
+            f"there is no conda channel {names}" if missing
+            else f"the conda channel {names} cannot be read",
+            details=[*tried, *(f"  {_SERVER.sub('', line).strip()}" for line in lines[:4])],
+            hint="check the network and where the channel is: [channels] in config.toml, "
+            "ENVLOCK_CHANNEL_<NAME>, or its url in the spec",
+        )  # fmt: skip
+
+
+def _explanation(text: str) -> list[str]:
+    """Return rattler's words, one line after the other, each once."""
+    body = text.removeprefix("Cannot solve the request because of: ")
+    lines = [line.rstrip() for line in body.splitlines() if line.strip()]
+    return [f"  {line}" for n, line in enumerate(lines) if line not in lines[:n]]

@@ -1,0 +1,156 @@
+"""``envlock solve`` with conda packages, from the command line to the lock on the disk."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from envlock.lock.codec import load_lock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..makers.index import Index
+    from ..makers.machine import Machine
+
+SPEC = """\
+version: 1
+name: one
+platforms:
+  linux-64: {glibc: "2.36"}
+python: "3.12"
+conda:
+  channels: [main]
+  dependencies: [scipy, pandas]
+pypi:
+  dependencies: [app]
+overrides:
+  - package: numpy
+    from: conda
+    version: "==1.24.4"
+    against: {scipy: "numpy >=1.26,<3"}
+    because: an old ABI
+"""
+
+
+@pytest.fixture
+def served(machine: Machine, index: Index, channels: Path) -> Machine:
+    """A machine that reaches the channels over HTTP, and a project with one environment."""
+    index.folders["conda"] = channels
+    index.wheel("app", "1.0", ["numpy>=1.20"], offer={"metadata": True})
+    machine.use(index)
+    machine.environ["ENVLOCK_CHANNELS"] = f"{index.base}/conda"
+    (machine.project / "envs" / "one.yaml").write_text(SPEC)
+    return machine
+
+
+def test_from_the_spec_to_the_lock(served: Machine, index: Index) -> None:
+    done = served.run("solve")
+    assert done.returncode == 0, done.stderr
+    assert "override numpy 1.24.4: voids scipy 1.14.0 -> numpy >=1.26,<3" in done.stderr
+    assert "one linux-64: 4 conda packages, 1 wheels, 0 Debian packages" in done.stderr
+    text = served.lock("one").read_text()
+    assert "://" not in text
+    assert index.host not in text
+    assert str(served.root) not in text
+    assert served.run("solve").returncode == 0
+    assert served.lock("one").read_text() == text
+
+
+def test_check_offline(served: Machine, index: Index) -> None:
+    assert served.run("solve").returncode == 0
+    before = len(index.asked)
+    done = served.run("solve", "--check", ENVLOCK_CHANNELS="http://127.0.0.1:9")
+    assert (done.returncode, len(index.asked)) == (0, before), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda a: a["name"] != "python", "requires python >=3.12,<3.13.0a0, it is not there"),
+        (lambda a: a["name"] != "pandas", "the spec requires pandas, it is not there"),
+        (lambda a: a["name"] != "numpy", "pandas 2.2.0 requires numpy >=1.19, it is not there"),
+    ],
+)
+def test_check_sees_what_does_not_fit(served: Machine, break_it: object, message: str) -> None:
+    from envlock.lock.codec import _seal
+
+    assert callable(break_it)
+    assert served.run("solve").returncode == 0
+    value = json.loads(served.lock("one").read_text())
+    value["artifacts"] = [a for a in value["artifacts"] if break_it(a)]
+    value["seal"] = _seal(value)
+    served.lock("one").write_text(json.dumps(value))
+    done = served.run("solve", "--check")
+    assert done.returncode == 1
+    assert message in done.stderr
+
+
+def test_check_sees_a_pin_that_is_not_voided(served: Machine) -> None:
+    from envlock.lock.codec import _seal
+
+    assert served.run("solve").returncode == 0
+    value = json.loads(served.lock("one").read_text())
+    value["overrides"] = []
+    value["seal"] = _seal(value)
+    served.lock("one").write_text(json.dumps(value))
+    done = served.run("solve", "--check")
+    assert "scipy 1.14.0 requires numpy >=1.26,<3, has 1.24.4" in done.stderr
+
+
+def test_a_token_of_the_machine(served: Machine, index: Index) -> None:
+    (served.project / "envs" / "one.yaml").write_text(SPEC.partition("pypi:")[0])
+    index.token = "s3cret"
+    refused = served.run("solve")
+    assert refused.returncode == 3
+    assert "the conda channel main cannot be read" in refused.stderr
+    done = served.run("solve", ENVLOCK_TOKEN_MAIN="s3cret")
+    assert done.returncode == 0, done.stderr
+    assert "s3cret" not in done.stderr + served.lock("one").read_text()
+
+
+def test_netrc(served: Machine, index: Index) -> None:
+    (served.project / "envs" / "one.yaml").write_text(SPEC.partition("pypi:")[0])
+    index.login = ("user", "s3cret")
+    netrc = served.root / "home" / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login user password s3cret\n")
+    netrc.chmod(0o600)
+    done = served.run("solve")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_secret_in_a_spec_is_refused(served: Machine) -> None:
+    text = SPEC.replace("[main]", '[{name: main, url: "https://e.example.com/t/s3cret/main"}]')
+    (served.project / "envs" / "one.yaml").write_text(text)
+    done = served.run("solve")
+    assert done.returncode == 2
+    assert "s3cret" not in done.stderr
+
+
+def test_json(served: Machine) -> None:
+    done = served.run("solve", "--json")
+    (one,) = json.loads(done.stdout)["environments"]
+    assert one["artifacts"] == 5
+    assert {"dependent": "scipy", "version": "1.14.0", "requirement": "numpy >=1.26,<3"} in one[
+        "voided"
+    ]
+
+
+def test_upgrade_one(served: Machine) -> None:
+    body = SPEC.partition("overrides:")[0]
+    spec = served.project / "envs" / "one.yaml"
+    spec.write_text(body.replace("dependencies: [scipy", 'dependencies: ["numpy<2", scipy'))
+    assert served.run("solve").returncode == 0
+    spec.write_text(body)
+    assert served.run("solve").returncode == 0
+    assert _numpy(served) == "1.26.4"
+    done = served.run("solve", "-P", "numpy")
+    assert "~ numpy 1.26.4 -> 2.0.0" in done.stderr
+    assert _numpy(served) == "2.0.0"
+
+
+def _numpy(machine: Machine) -> str:
+    lock = load_lock(machine.lock("one"))
+    return next(a.version for a in lock.of_kind("conda") if a.name == "numpy")

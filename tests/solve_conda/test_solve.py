@@ -1,0 +1,212 @@
+"""The conda solve: match specs, channels, virtual packages, what is kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from envlock.errors import SpecError, UnsatisfiableError
+from envlock.lock.codec import dump_lock, parse_lock
+
+from .solving import HEAD, CondaSolver, conda
+
+CUDA = HEAD.replace('glibc: "2.36"', 'glibc: "2.36", cuda: "12.4"')
+
+
+def _section(*dependencies: str, channels: str = "[main]", more: str = "") -> str:
+    listed = ", ".join(f'"{item}"' for item in dependencies)
+    return f"conda:\n  channels: {channels}\n  dependencies: [{listed}]\n{more}"
+
+
+def test_a_lock_of_conda_packages(solver: CondaSolver) -> None:
+    lock = solver(_section("scipy", "pandas"))
+    assert conda(lock) == {
+        "numpy": "2.0.0",
+        "pandas": "2.2.0",
+        "python": "3.12.1",
+        "scipy": "1.14.0",
+    }
+    numpy, pandas, *_ = lock.of_kind("conda")
+    assert numpy.path == "linux-64/numpy-2.0.0-py312_0.conda"
+    assert numpy.source == "main"
+    assert numpy.depends == ("python >=3.12,<3.13.0a0", "__glibc >=2.17")
+    assert numpy.conda is not None
+    assert numpy.conda.provides == (("numpy", "2.0.0"),)
+    assert numpy.conda.license == "BSD-3-Clause"
+    assert pandas.conda is not None
+    assert (pandas.conda.noarch, pandas.conda.subdir) == ("python", "noarch")
+    assert pandas.file.endswith(".tar.bz2")
+    text = dump_lock(lock)
+    assert parse_lock(text, "lock") == lock
+    assert "://" not in text
+    assert str(solver.root) not in text
+
+
+@pytest.mark.parametrize(
+    ("spec", "version"),
+    [
+        ("numpy", "2.0.0"),
+        ("numpy 1.26.4", "1.26.4"),
+        ("numpy=1.26", "1.26.4"),
+        ("numpy==1.24.4", "1.24.4"),
+        ("numpy>=1.25,<2", "1.26.4"),
+        ("numpy 1.24.*|1.26.*", "1.26.4"),
+        ("numpy=1.26.*=py312*", "1.26.4"),
+        ("numpy[version='<2', build='py312_0']", "1.26.4"),
+        ("main::numpy", "2.0.0"),
+        ("main::numpy<1.25", "1.24.4"),
+        ("NumPy", "2.0.0"),
+    ],
+)
+def test_match_specs_as_conda_users_write_them(
+    solver: CondaSolver, spec: str, version: str
+) -> None:
+    assert conda(solver(_section(spec)))["numpy"] == version
+
+
+def test_odd_names_and_versions(solver: CondaSolver) -> None:
+    lock = solver(_section("_odd", "numpy"))
+    assert conda(lock)["_odd"] == "1!2.0"
+    assert conda(lock)["numpy"] == "1.26.4"  # _odd constrains it
+    assert parse_lock(dump_lock(lock), "lock") == lock
+
+
+def test_constraints(solver: CondaSolver) -> None:
+    lock = solver(_section("scipy", more='  constraints: ["numpy<2", "accel=1"]\n'))
+    assert conda(lock)["numpy"] == "1.26.4"
+    assert "accel" not in conda(lock)
+
+
+class TestVirtualPackages:
+    def test_the_spec_decides_and_not_the_host(self, solver: CondaSolver) -> None:
+        builds = {}
+        for head in (HEAD, CUDA):
+            (accel,) = solver(_section("accel"), head=head).of_kind("conda")
+            assert accel.conda is not None
+            builds[head] = accel.conda.build
+        assert builds == {HEAD: "cpu_0", CUDA: "cuda_0"}
+
+    @pytest.mark.parametrize(("cuda", "says"), [("11.8", "has cuda 11.8"), (None, "has no cuda")])
+    def test_too_old_or_absent(self, solver: CondaSolver, cuda: str | None, says: str) -> None:
+        head = HEAD.replace('glibc: "2.36"', f'glibc: "2.36", cuda: "{cuda}"') if cuda else HEAD
+        with pytest.raises(UnsatisfiableError) as caught:
+            solver(_section("bare", "needs-accel"), head=head)
+        error = caught.value
+        assert error.message == (f"accel 2.4.0 wants __cuda >=12.4, and platforms.linux-64 {says}")
+        assert error.where == "envs/one.yaml:8:26"
+        assert error.hint is not None
+        assert "cuda" in error.hint
+
+    def test_a_constraint_on_one(self, solver: CondaSolver) -> None:
+        assert conda(solver(_section("accel-version"))) == {"accel-version": "12.4"}
+        assert "accel-version" in conda(solver(_section("accel-version"), head=CUDA))
+        with pytest.raises(UnsatisfiableError) as caught:
+            solver(_section("accel-version"), head=CUDA.replace("12.4", "11.8"))
+        assert caught.value.message == (
+            "accel-version 12.4 wants __cuda >=12, and platforms.linux-64 has cuda 11.8"
+        )
+
+    def test_linux_and_archspec(self, solver: CondaSolver) -> None:
+        lock = solver(
+            _section("bare"),
+            head=HEAD.replace(
+                'glibc: "2.36"', 'glibc: "2.36", linux: "6.1", archspec: "x86_64_v3"'
+            ),
+        )
+        assert lock.spec["platform"]["linux"] == "6.1"
+
+
+class TestChannels:
+    def test_the_first_channel_has_a_package_alone(self, solver: CondaSolver) -> None:
+        both = "[main, other]"
+        assert conda(solver(_section("only-here", channels=both)))["numpy"] == "2.0.0"
+        turned = solver(_section("only-here", channels="[other, main]"))
+        assert conda(turned)["numpy"] == "9.0"
+        assert {a.name: a.source for a in turned.of_kind("conda")}["python"] == "main"
+        free = solver(_section("only-here", channels=both, more="  channel-priority: disabled\n"))
+        assert conda(free)["numpy"] == "9.0"
+
+    def test_a_channel_by_name(self, solver: CondaSolver) -> None:
+        lock = solver(_section("other::numpy", channels="[main, other]"))
+        assert conda(lock)["numpy"] == "9.0"
+
+    def test_a_channel_of_the_spec(self, solver: CondaSolver) -> None:
+        url = solver.access.pop("main").urls[0]
+        lock = solver(_section("numpy", channels=f'[{{name: main, url: "{url}/"}}]'))
+        assert conda(lock)["numpy"] == "2.0.0"
+        assert lock.spec["conda"]["channels"] == ["main"]
+
+
+class TestPython:
+    def test_the_spec_decides(self, solver: CondaSolver) -> None:
+        head = HEAD.replace("3.12", "3.11")
+        assert conda(solver(_section("fancy"), head=head))["python"] == "3.11.9"
+
+    def test_both_must_agree(self, solver: CondaSolver) -> None:
+        with pytest.raises(SpecError, match="and conda brings python 3"):
+            solver(_section("bare", "python=3.11"))
+
+
+class TestFailures:
+    def test_no_such_package(self, solver: CondaSolver) -> None:
+        with pytest.raises(UnsatisfiableError) as caught:
+            solver(_section("numpy", "nothing-like-it >=3", channels="[main, other]"))
+        assert caught.value.where == "envs/one.yaml:8:27"
+        assert caught.value.message == (
+            "no channel (main, other) has nothing-like-it >=3 for this platform"
+        )
+
+    def test_two_lines_that_contradict(self, solver: CondaSolver) -> None:
+        with pytest.raises(UnsatisfiableError) as caught:
+            solver(_section("bare", "numpy <1.25", "scipy"))
+        assert caught.value.where is not None
+        assert caught.value.where.startswith("envs/one.yaml:8:")
+        text = "\n".join(caught.value.details)
+        assert "numpy >=1.26,<3" in text
+
+    def test_constrains(self, solver: CondaSolver) -> None:
+        with pytest.raises(UnsatisfiableError, match="cannot be had together") as caught:
+            solver(_section("old-numpy-please", "numpy=2"))
+        assert "numpy" in "\n".join(caught.value.details)
+
+    def test_nothing_is_asked_for(self, solver: CondaSolver) -> None:
+        with pytest.raises(SpecError, match="asks for nothing"):
+            solver(_section())
+
+
+class TestKept:
+    def test_versions_stay_until_they_are_upgraded(self, solver: CondaSolver) -> None:
+        old = solver(_section("scipy", "pandas", more='  constraints: ["numpy<2"]\n'))
+        body = _section("scipy", "pandas")
+        assert conda(solver(body, previous=old))["numpy"] == "1.26.4"
+        assert conda(solver(body, previous=old, upgrade=True))["numpy"] == "2.0.0"
+        one = frozenset({"numpy"})
+        assert conda(solver(body, previous=old, upgrade_packages=one))["numpy"] == "2.0.0"
+        other = frozenset({"pandas"})
+        assert conda(solver(body, previous=old, upgrade_packages=other))["numpy"] == "1.26.4"
+
+    def test_what_does_not_fit_any_more_moves(self, solver: CondaSolver) -> None:
+        old = solver(_section("numpy=1.24"))
+        assert conda(solver(_section("numpy", "scipy"), previous=old))["numpy"] == "2.0.0"
+
+    def test_the_same_lock_again(self, solver: CondaSolver) -> None:
+        body = _section("scipy", "pandas", "accel")
+        first = solver(body)
+        assert dump_lock(solver(body, previous=first)) == dump_lock(first)
+        assert dump_lock(solver(body)) == dump_lock(first)
+
+    def test_a_channel_that_is_gone(self, solver: CondaSolver) -> None:
+        old = solver(_section("numpy", channels="[other, main]"))
+        assert conda(old)["numpy"] == "9.0"
+        assert conda(solver(_section("numpy"), previous=old))["numpy"] == "2.0.0"
+
+
+def test_another_platform(solver: CondaSolver) -> None:
+    head = HEAD + '  linux-aarch64: {glibc: "2.36"}\n'
+    head = HEAD.replace("python:", '  linux-aarch64: {glibc: "2.36"}\npython:')
+    lock = solver(_section("numpy", "bare"), head=head, platform="linux-aarch64")
+    assert {a.path for a in lock.of_kind("conda")} == {
+        "linux-aarch64/numpy-2.0.0-py312_0.conda",
+        "linux-aarch64/python-3.12.1-h0_0.conda",
+        "noarch/bare-3.0-h0_0.conda",
+    }
+    assert parse_lock(dump_lock(lock), "lock") == lock
