@@ -88,6 +88,32 @@ def test_check_sees_what_does_not_fit(served: Machine, break_it: object, message
     assert message in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"depends": ["!!"]}, "requires '!!', which is no match spec"),
+        ({"version": "a b"}, "has the version 'a b', which conda does not know"),
+    ],
+)
+def test_check_of_nonsense(served: Machine, change: dict[str, object], message: str) -> None:
+    from envlock.lock.codec import _seal
+
+    assert served.run("solve").returncode == 0
+    value = json.loads(served.lock("one").read_text())
+    artifact = value["artifacts"][0] | change
+    build = artifact["conda"]["build"]
+    artifact["file"] = f"{artifact['name']}-{artifact['version']}-{build}.conda"
+    artifact["path"] = f"linux-64/{artifact['file']}"
+    artifact["seal"] = _seal(artifact)
+    value["artifacts"][0] = artifact
+    value["seal"] = _seal(value)
+    served.lock("one").write_text(json.dumps(value))
+    done = served.run("solve", "--check")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_check_sees_a_pin_that_is_not_voided(served: Machine) -> None:
     from envlock.lock.codec import _seal
 

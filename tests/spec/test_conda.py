@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from envlock.errors import SpecError
 from envlock.spec.projection import project
@@ -132,6 +136,24 @@ def test_errors_name_the_place(one: str, other: str, message: str, place: str) -
     assert caught.value.where == f"envs/a.yaml:{place}"
     assert "pass" not in str(caught.value)
     assert "tk-123" not in str(caught.value)
+
+
+_specs = st.text(max_size=30) | st.text("abn_-.:=<>!*|,[]'\"() 0123456789/^$", max_size=30)
+
+
+@given(_specs)
+def test_any_text_is_a_match_spec_or_an_error(text: str) -> None:
+    item = json.dumps(text)
+    body = f"conda:\n  channels: [a]\n  dependencies:\n    - {item}\n"
+    try:
+        conda = read(HEAD + body).conda
+    except SpecError:
+        return
+    assert conda is not None
+    (asked,) = conda.dependencies
+    assert asked.name
+    assert not asked.name.startswith("__")
+    assert asked.channel in (None, "a")
 
 
 def test_channels_are_needed() -> None:

@@ -12,7 +12,7 @@ from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.output import error_document, megabytes
-from envlock.errors import EnvlockError, LockError, StaleLockError
+from envlock.errors import EnvlockError, LockError, StaleLockError, UnsatisfiableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,7 +191,10 @@ def _unmet_conda(lock: Lock) -> list[str]:
         return []
     from envlock.solve.conda.check import unmet_entries
 
-    return unmet_entries(lock)
+    try:
+        return unmet_entries(lock)
+    except UnsatisfiableError as error:  # an entry or a version that nothing can be made of
+        return [error.message]
 
 
 def _names(written: Sequence[str]) -> frozenset[str]:

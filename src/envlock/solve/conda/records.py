@@ -89,11 +89,22 @@ def repodata_record(artifact: Artifact, base: str) -> RepoDataRecord:
 
 
 def package_record(artifact: Artifact, version: str | None = None) -> PackageRecord:
-    """Return an artifact as rattler's record, with another ``version`` if one is given."""
-    from rattler import BuildString, PackageRecord
+    """Return an artifact as rattler's record, with another ``version`` if one is given.
+
+    Raises UnsatisfiableError for a version that conda does not know.
+    """
+    from rattler import BuildString, PackageRecord, VersionWithSource
+    from rattler.exceptions import InvalidVersionError
 
     record = artifact.conda
     assert record is not None
+    try:
+        VersionWithSource(version or artifact.version)
+    except InvalidVersionError as error:
+        raise UnsatisfiableError(
+            f"{artifact.name} has the version {artifact.version!r}, which conda does not know",
+            details=(f"  {str(error).splitlines()[0]}",),
+        ) from None
     made = PackageRecord(
         name=artifact.name,
         version=version or artifact.version,
@@ -115,10 +126,20 @@ def package_record(artifact: Artifact, version: str | None = None) -> PackageRec
 
 @functools.lru_cache(maxsize=20_000)
 def match_spec(text: str) -> MatchSpec:
-    """Parse an entry of ``depends``; repodata is read as leniently as conda reads it."""
-    from rattler import MatchSpec
+    """Parse an entry of ``depends``; repodata is read as leniently as conda reads it.
 
-    return MatchSpec(text)
+    Raises UnsatisfiableError for a text that nothing can meet, as it is none.
+    """
+    from rattler import MatchSpec
+    from rattler.exceptions import InvalidMatchSpecError
+
+    try:
+        return MatchSpec(text)
+    except InvalidMatchSpecError as error:
+        raise UnsatisfiableError(
+            f"a conda package requires {text!r}, which is no match spec",
+            details=(f"  {str(error).splitlines()[0]}",),
+        ) from None
 
 
 @functools.lru_cache(maxsize=20_000)
