@@ -101,10 +101,11 @@ def _from_spec(lock: Lock) -> Iterator[Edge]:
     for name in (lock.spec.get("debian") or {}).get("packages", ()):
         yield Edge(dependent=None, needed=("debian", name), requirement=name, via="debian.packages")
     for override in lock.spec.get("overrides") or ():
+        kind: Kind = override.get("from", "pypi")
         for text in override.get("adds") or ():
             yield Edge(
                 dependent=None,
-                needed=("pypi", _named(text, "pypi")),
+                needed=(kind, _named(text, kind)),
                 requirement=text,
                 via=f"the override of {override['package']} adds",
             )
@@ -136,12 +137,14 @@ def _pypi(lock: Lock) -> Iterator[Edge]:
 
 
 def _forced(lock: Lock) -> dict[Node, str]:
-    names = {name: (kind, name) for kind, name in ((a.kind, a.name) for a in lock.artifacts)}
+    nodes: dict[tuple[str, str], Node] = {
+        (a.kind, a.name): (a.kind, a.name) for a in lock.artifacts
+    }
     overrides = lock.spec.get("overrides") or ()
     return {
-        names[override["package"]]: str(override.get("because", ""))
+        nodes[key]: str(override.get("because", ""))
         for override in overrides
-        if override["package"] in names
+        if (key := (override.get("from", "pypi"), override["package"])) in nodes
     }
 
 
@@ -152,6 +155,8 @@ def _voided(lock: Lock) -> dict[tuple[str, str, str], str]:
     for what, items in kinds:
         for item in items:
             for void in item.voids:
+                if void.kind == "conda":  # a match spec; its edge is not a distribution's
+                    continue
                 requirement = Requirement(void.requirement)
                 name = canonicalize_name(requirement.name)
                 key = (canonicalize_name(void.dependent), name, str(requirement.specifier))

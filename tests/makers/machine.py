@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from .index import Index
 
-CODE = Path(envlock.__file__).parents[1]
 NOWHERE = "http://127.0.0.1:9/simple/"
 """An index where nobody listens."""
 
@@ -54,7 +53,6 @@ class Machine:
             "XDG_CACHE_HOME": str(home / ".cache"),
             "XDG_DATA_HOME": str(home / ".local"),
             "TMPDIR": str(self.temporary),
-            "PYTHONPATH": str(CODE),  # the code that these tests are of, installed or not
             "NO_PROXY": "127.0.0.1",
             "ENVLOCK_CACHE_DIR": str(self.cache),
             "ENVLOCK_INDEX_PYPI": NOWHERE,
