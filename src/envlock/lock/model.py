@@ -41,6 +41,7 @@ class CondaRecord:
     license: str | None = None
     python_site_packages_path: str | None = None
 
+
 _PROOF = frozenset({"accepts", "checks"})
 """Keys of a spec, and of an override, that ask for proof and not for content."""
 
