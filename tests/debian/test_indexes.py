@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envlock.errors import ArtifactError, FetchError, IntegrityError, UsageError
-from envlock.layers.debar import inflate
+from envlock.layers.unpacked import inflate
 from envlock.solve.debian.packages import parse_package
 from envlock.solve.debian.release import read_release
 

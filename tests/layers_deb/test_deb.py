@@ -18,12 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envlock.errors import ArtifactError
-from envlock.layers import debtar
+from envlock.layers import tarreader
 from envlock.layers.deb import merged_path, read_control, read_entries
-from envlock.layers.debar import Unpacked, read_ar
-from envlock.layers.debtar import Streamed, read_members
+from envlock.layers.debar import read_ar
 from envlock.layers.debtree import Collector
 from envlock.layers.entry import Bytes
+from envlock.layers.tarreader import Streamed, read_members
+from envlock.layers.unpacked import Unpacked
 from envlock.layers.writer import LayerWriter
 
 from .making import COMPRESS, CONTROL, Item, ar, deb, tar, write_deb
@@ -279,8 +280,9 @@ def test_an_xz_stream_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="this Python reads zstd")
 @pytest.mark.parametrize("reader", [read_control, lambda path: list(read_entries(path))])
 def test_zstd_without_a_reader_says_what_to_do(
-    tmp_path: Path, reader: Callable[[Path], object]
+    tmp_path: Path, reader: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "backports.zstd", None)
     names = ("debian-binary", "control.tar.zst", "data.tar.zst")
     path = tmp_path / "demo.deb"
     path.write_bytes(ar([(name, b"2.0\n") for name in names]))
@@ -322,8 +324,8 @@ LARGE = bytes(range(256)) * 256 + b"end"
 
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(debtar, "AT_HAND", len(LARGE) - 1)
-    monkeypatch.setattr(debtar, "PIECE", 5000)
+    monkeypatch.setattr(tarreader, "AT_HAND", len(LARGE) - 1)
+    monkeypatch.setattr(tarreader, "PIECE", 5000)
 
 
 @pytest.mark.usefixtures("small_limits")
@@ -373,7 +375,7 @@ class _Sink:
 
 
 def test_memory_does_not_grow_with_a_file(tmp_path: Path) -> None:
-    path = write_deb(tmp_path, [Item("./large", bytes(4 * debtar.AT_HAND))])
+    path = write_deb(tmp_path, [Item("./large", bytes(4 * tarreader.AT_HAND))])
     sink = _Sink()
     tracemalloc.start()
     try:
@@ -383,8 +385,8 @@ def test_memory_does_not_grow_with_a_file(tmp_path: Path) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert sink.size == 4 * debtar.AT_HAND
-    assert peak < debtar.AT_HAND
+    assert sink.size == 4 * tarreader.AT_HAND
+    assert peak < tarreader.AT_HAND
 
 
 def test_data_after_the_end_of_a_tar_is_refused(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from envlock.errors import ArtifactError
-from envlock.layers.debar import DECODERS, ArMember, Unpacked, read_ar
-from envlock.layers.debtar import Member, Streamed, read_members
+from envlock.layers.debar import ArMember, read_ar
 from envlock.layers.entry import Entry, check_path
+from envlock.layers.tarreader import Member, Streamed, read_members
+from envlock.layers.unpacked import DECODERS, Unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from envlock.errors import ArtifactError, FetchError, IntegrityError
-from envlock.layers.debar import inflate
+from envlock.layers.unpacked import inflate
 from envlock.solve.debian.fields import NAME, parse_clause, parse_fields, split_clauses
 
 if TYPE_CHECKING:

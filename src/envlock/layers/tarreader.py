@@ -1,14 +1,15 @@
-"""A strict reader for the tar subset that a .deb may hold.
+"""A strict reader for the tar archives in packages.
 
 deb(5) allows v7, ustar and GNU archives with long names, and nothing else: PAX headers,
-sparse files and unknown type flags are errors there.  The standard library's tarfile accepts
-far more, stops silently at a truncated header and changes between Python releases; what a
-layer holds must not depend on that.
+sparse files and unknown type flags are errors there.  conda packages come with PAX headers,
+too.  The standard library's tarfile accepts far more, stops silently at a truncated header
+and changes between Python releases; what a layer holds must not depend on that.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -36,6 +37,9 @@ EMPTY = Bytes(b"")
 MOST_MEMBERS = 1_000_000
 
 MemberKind = Literal["dir", "file", "symlink", "hardlink"]
+
+_PAX_SIZE = b"size"
+_PAX_KEYS = {b"path": b"L", b"linkpath": b"K", b"size": _PAX_SIZE}
 
 _KINDS: dict[bytes, MemberKind] = {
     b"0": "file",
@@ -142,11 +146,20 @@ class _Header:
         return self.raw[156:157]
 
 
-def read_members(source: Reader) -> Iterator[Member]:
+MakeContent = Callable[[Reader, int, str], Content]
+"""Takes the content of a file (source, size, name) and its padding from the source."""
+
+
+def read_members(
+    source: Reader, *, pax: bool = False, content: MakeContent | None = None
+) -> Iterator[Member]:
     """Yield the members of a tar in order, and check that it ends as a tar must.
 
-    Raises ArtifactError for everything that deb(5) does not allow.
+    pax: allow PAX headers, of which only path, linkpath and size count; content: makes the
+    content of files, by default in memory or passing by.  Raises ArtifactError for everything
+    else that deb(5) does not allow.
     """
+    make = content or _file
     longs: dict[bytes, str] = {}
     for _ in range(MOST_MEMBERS):
         raw = _exactly(source, BLOCK, "a tar header")
@@ -159,7 +172,10 @@ def read_members(source: Reader) -> Iterator[Member]:
                 raise ArtifactError("two long-name records in a row in a tar")
             longs[header.flag] = _long_name(source, header.size)
             continue
-        member = _member(source, header, longs)
+        if pax and header.flag in {b"x", b"g"}:
+            _read_pax(source, header, longs)
+            continue
+        member = _member(source, _sized(header, longs), longs, make)
         yield member
         if isinstance(member.content, Streamed):
             member.content.skip()
@@ -236,7 +252,34 @@ def _name(raw: bytes) -> str:
     return name
 
 
-def _member(source: Reader, header: _Header, longs: dict[bytes, str]) -> Member:
+def _sized(header: _Header, longs: dict[bytes, str]) -> _Header:
+    size = longs.get(_PAX_SIZE)
+    return header if size is None else _Header(header.raw, int(size))
+
+
+def _read_pax(source: Reader, header: _Header, longs: dict[bytes, str]) -> None:
+    """Take what counts from a PAX header (POSIX.1-2017, pax, "Extended Header")."""
+    if header.size > LONGEST_NAME:
+        raise ArtifactError(f"a PAX header of {header.size} bytes in a tar")
+    data = _content(source, header.size, "a PAX header")
+    while data:
+        digits, _, rest = data.partition(b" ")
+        length = int(digits) if digits.isdigit() and len(digits) < 7 else 0
+        record, data = rest[: length - len(digits) - 1], data[length:]
+        key, equals, value = record.removesuffix(b"\n").partition(b"=")
+        if not equals or not record.endswith(b"\n") or key.startswith(b"GNU.sparse"):
+            raise ArtifactError("a PAX header in a tar cannot be understood")
+        if key not in _PAX_KEYS:
+            continue
+        text = _text(value)
+        if header.flag == b"g" or not text or (key == b"size" and not value.isdigit()):
+            raise ArtifactError(f"a PAX header in a tar sets {key.decode()} to {text!r}")
+        longs[_PAX_KEYS[key]] = text
+
+
+def _member(
+    source: Reader, header: _Header, longs: dict[bytes, str], make: MakeContent
+) -> Member:
     raw, flag = header.raw, header.flag
     name = longs.get(b"L") or _name(raw)
     if flag in _REFUSED:
@@ -257,7 +300,7 @@ def _member(source: Reader, header: _Header, longs: dict[bytes, str]) -> Member:
         uid=_number(raw[108:116], "uid"),
         gid=_number(raw[116:124], "gid"),
         linkname=longs.get(b"K") or _text(raw[157:257]),
-        content=_file(source, header.size, name),
+        content=make(source, header.size, name) if kind == "file" else EMPTY,
     )
 
 
