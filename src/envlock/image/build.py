@@ -5,51 +5,38 @@ Standard library only: the same code runs inside the Nix sandbox.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import shutil
-from concurrent.futures import FIRST_COMPLETED, as_completed, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envlock.errors import ArtifactError, DiskError, LockError
-from envlock.files import disk_errors, verify_file, write_atomically
+from envlock.errors import LockError
+from envlock.files import write_atomically
+from envlock.image.clashes import check_conda, check_wheels
+from envlock.image.packing import SEGMENTS, Packing, conda_items, killed_workers
+from envlock.layers.condapack import known_facts
 from envlock.layers.gzipstream import StreamDigests
-from envlock.layers.pack import (
-    Segment,
-    environment_entries,
-    fingerprint,
-    installed_entries,
-    pack_os,
-    pack_segment,
-    pack_wheels,
-)
-from envlock.layers.plan import PREFIX, LayerPlan, plan_layers
-from envlock.layers.wheel import Scheme
+from envlock.layers.pack import pack_segment
+from envlock.layers.plan import plan_layers
 from envlock.lock.model import PACKER
-from envlock.platforms import PLATFORMS
 from envlock.workers import worker_pool
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping, Sequence
-    from concurrent.futures import Future, ProcessPoolExecutor
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from envlock.image.layout import ImageDigests, Staging
-    from envlock.lock.model import Artifact, Lock
-    from envlock.progress import Reporter, Task
-
-
-SEGMENTS = "segments"
-"""Folder of packed .debs in the cache."""
+    from envlock.layers.condafacts import CondaFacts
+    from envlock.layers.plan import LayerPlan
+    from envlock.lock.model import Lock
+    from envlock.progress import Reporter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """Where layers are made: ``cache`` keeps packed .debs and layer digests between builds.
+    """Where layers are made: ``cache`` keeps packed packages and layer digests between builds.
 
     workers: processes; fresh: make every layer anew instead of taking over known ones.
     """
@@ -78,19 +65,51 @@ def build_image(
             "make another image",
             hint=f"solve again, or build with an envlock that packs by {lock.packer}",
         )
-    _check_clashes(lock, paths)
+    owners = check_wheels(lock, paths)
     plans = plan_layers(lock)
     layers: dict[str, StreamDigests] = {}
+    facts: dict[str, CondaFacts] = {}
     for plan in plans:
         known = None if workshop.fresh else _recall(workshop, plan)
-        if known is not None and staging.reuse(known.digest, known.size):
-            layers[plan.key] = known
+        told = [known_facts(item, workshop.cache / SEGMENTS) for item in conda_items(plan)]
+        if known is None or None in told or not staging.reuse(known.digest, known.size):
+            continue
+        layers[plan.key] = known
+        facts |= {one.name: one for one in told if one is not None}
     missing = [plan for plan in plans if plan.key not in layers]
     if missing:
-        layers |= _Packing(lock, paths, staging.blobs, workshop, reporter).run(missing)
+        packing = Packing(
+            lock,
+            paths,
+            staging.blobs,
+            reporter,
+            cache=workshop.cache,
+            workers=workshop.workers,
+            fresh=workshop.fresh,
+        )
+        layers |= packing.run(missing)
+        facts |= packing.facts
+    packages = [facts[name] for name in sorted(facts)]
+    check_conda(owners, packages)
     for plan in missing:
         _remember(workshop, plan, layers[plan.key])
-    return staging.complete(lock, [(plan.title, layers[plan.key]) for plan in plans], created)
+    _say_what_is_not_run(packages, reporter)
+    described = [(plan.title, layers[plan.key]) for plan in plans]
+    return staging.complete(lock, described, created, package_variables(packages))
+
+
+def package_variables(packages: Sequence[CondaFacts]) -> dict[str, str]:
+    """Return the variables that conda packages set in their environment, by name."""
+    return {name: text for facts in packages for name, text in sorted(facts.env.items())}
+
+
+def _say_what_is_not_run(packages: Sequence[CondaFacts], reporter: Reporter) -> None:
+    for facts in packages:
+        for script in facts.activation:
+            reporter.warn(
+                f"{facts.name}: {script} is not run when a container starts, and does more than "
+                "export variables; what the environment needs of it goes into image.env"
+            )
 
 
 def pack_packages(
@@ -110,7 +129,7 @@ def pack_packages(
     with (
         reporter.task("packing Debian packages", sum(deb.size for deb in debs), "bytes") as task,
         worker_pool(workshop.workers) as pool,
-        _killed_workers(),
+        killed_workers(),
     ):
         futures = {pool.submit(pack_segment, d, paths[d.sha256], folder): d for d in debs}
         pending = set(futures)
@@ -121,151 +140,6 @@ def pack_packages(
             for future in done:
                 future.result()
                 task.advance(futures[future].size)
-
-
-@contextlib.contextmanager
-def _killed_workers() -> Iterator[None]:
-    """Turn the sudden end of a worker process into an error that says so."""
-    try:
-        yield
-    except BrokenProcessPool as error:
-        raise DiskError(
-            "a process that packs layers was killed, perhaps for want of memory",
-            hint="the system's log may say why; run the command again",
-        ) from error
-
-
-class _Packing:
-    """Runs the packing of several layers in worker processes."""
-
-    def __init__(
-        self,
-        lock: Lock,
-        paths: Mapping[str, Path],
-        blobs: Path,
-        workshop: Workshop,
-        reporter: Reporter,
-    ) -> None:
-        self._lock = lock
-        self._paths = paths
-        self._blobs = blobs
-        self._workshop = workshop
-        self._reporter = reporter
-        self._segments = blobs.parent / SEGMENTS if workshop.fresh else workshop.cache / SEGMENTS
-
-    def run(self, plans: Sequence[LayerPlan]) -> dict[str, StreamDigests]:
-        total = sum(artifact.size for plan in plans for artifact in plan.artifacts)
-        with (
-            self._reporter.task(f"packing {len(plans)} layers", total, "bytes") as task,
-            worker_pool(self._workshop.workers) as pool,
-            _killed_workers(),
-        ):
-            try:
-                return self._packed(pool, plans, task)
-            finally:
-                if self._workshop.fresh:
-                    shutil.rmtree(self._segments, ignore_errors=True)
-
-    def _packed(
-        self, pool: ProcessPoolExecutor, plans: Sequence[LayerPlan], task: Task
-    ) -> dict[str, StreamDigests]:
-        """Pack the packages of the OS first: they are many, slow and small."""
-        futures: dict[Future[StreamDigests], LayerPlan] = {}
-        os_plans = [plan for plan in plans if plan.kind == "os"]
-        segments = {
-            plan.key: [
-                (deb, pool.submit(pack_segment, deb, self._paths[deb.sha256], self._segments))
-                for deb in sorted(plan.artifacts, key=lambda deb: -deb.size)
-            ]
-            for plan in os_plans
-        }
-        others = [plan for plan in plans if plan.kind != "os"]
-        for plan in sorted(others, key=lambda plan: -sum(a.size for a in plan.artifacts)):
-            mine = {a.sha256: self._paths[a.sha256] for a in plan.artifacts}
-            futures[pool.submit(pack_wheels, plan, mine, self._blobs)] = plan
-        multiarch = PLATFORMS[self._lock.platform].multiarch
-        for plan in os_plans:
-            done: list[Segment] = []
-            for deb, future in segments[plan.key]:
-                done.append(future.result())
-                task.advance(deb.size)
-            done.sort(key=lambda segment: (segment.facts.package, segment.facts.architecture))
-            packing = pool.submit(pack_os, plan, done, self._blobs, multiarch=multiarch)
-            futures[packing] = plan
-        digests = {}
-        for finished in as_completed(futures):
-            plan = futures[finished]
-            digests[plan.key] = finished.result()
-            task.advance(sum(a.size for a in plan.artifacts) if plan.kind != "os" else 0)
-        return digests
-
-
-def _check_clashes(lock: Lock, paths: Mapping[str, Path]) -> None:
-    """Raise ArtifactError if two wheels install different files at one path."""
-    scheme = Scheme(prefix=PREFIX, python=lock.python)
-    owners: dict[str, tuple[tuple[int, int], str]] = {
-        entry.path: (fingerprint(entry), _ITSELF)
-        for entry in environment_entries(plan_layers(lock)[-1])
-        if entry.kind != "dir"
-    }
-    for wheel in lock.of_kind("pypi"):
-        for file, mark in _marks(wheel, paths[wheel.sha256], scheme):
-            known, owner = owners.setdefault(file, (mark, wheel.name))
-            if known != mark:
-                raise _same_path(owner, wheel.name, file)
-    for path, (_, name) in owners.items():
-        for parent in _parents(path):
-            if parent in owners:
-                raise _below(owners[parent][1], parent, name, path)
-
-
-_ITSELF = "the environment itself"
-_GO = "one of the two must go: name it in pypi.exclude, or choose other versions"
-
-
-def _same_path(owner: str, other: str, file: str) -> ArtifactError:
-    if owner == _ITSELF:
-        return ArtifactError(f"{other} installs /{file}, a file of {_ITSELF}", hint=_leave(other))
-    return ArtifactError(f"{owner} and {other} both install /{file}, and differently", hint=_GO)
-
-
-def _below(owner: str, parent: str, other: str, path: str) -> ArtifactError:
-    """Return the error for a file of ``other`` at ``path`` below ``owner``'s file ``parent``."""
-    if owner == other:
-        return ArtifactError(
-            f"the wheel of {owner} is malformed: it installs /{parent} as a file, and /{path} "
-            "below it",
-            hint=_leave(owner),
-        )
-    if owner == _ITSELF:
-        message = f"{other} installs /{path}, but /{parent} is no folder in {_ITSELF}"
-        return ArtifactError(message, hint=_leave(other))
-    if other == _ITSELF:
-        message = f"{owner} installs the file /{parent}, which is a folder of {_ITSELF} (/{path})"
-        return ArtifactError(message, hint=_leave(owner))
-    return ArtifactError(
-        f"{owner} installs the file /{parent}, and {other} the file /{path} below it", hint=_GO
-    )
-
-
-def _leave(name: str) -> str:
-    return f"choose another version of {name}, or name it in pypi.exclude"
-
-
-def _marks(wheel: Artifact, path: Path, scheme: Scheme) -> list[tuple[str, tuple[int, int]]]:
-    """Return the path and the fingerprint of each file that a wheel installs."""
-    with disk_errors(path), path.open("rb") as archive:
-        try:
-            entries = installed_entries(path, archive, scheme, wheel)
-            return [(entry.path, fingerprint(entry)) for entry in entries]
-        except ArtifactError:
-            verify_file(path, wheel.sha256, wheel.size)  # damage explains more than its effect
-            raise
-
-
-def _parents(path: str) -> Iterator[str]:
-    while path := path.rpartition("/")[0]:
-        yield path
 
 
 def _record_path(workshop: Workshop, plan: LayerPlan) -> Path:

@@ -6,13 +6,14 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from envlock.layers.plan import PREFIX
 from envlock.platforms import PLATFORMS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from envlock.layers.gzipstream import StreamDigests
     from envlock.lock.model import Lock
@@ -22,6 +23,7 @@ INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -46,13 +48,18 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def environment(lock: Lock) -> dict[str, str]:
-    """Return the image's environment variables: envlock's, then the spec's over them.
+def environment(lock: Lock, packages: Mapping[str, str] = NOTHING) -> dict[str, str]:
+    """Return the image's environment variables: packages', envlock's, then the spec's over them.
+
+    packages: what conda packages set where conda activates their environment, as
+    ``CONDA_PREFIX`` here says it is.
 
     The NVIDIA_* ones are read by the NVIDIA container toolkit; they make a run time bind
     the driver into the container and refuse a driver that is too old for the CUDA wanted.
     """
-    variables = {"PATH": f"/{PREFIX}/bin:{_SYSTEM_PATH}"}
+    variables = {**packages, "PATH": f"/{PREFIX}/bin:{_SYSTEM_PATH}"}
+    if lock.of_kind("conda"):
+        variables["CONDA_PREFIX"] = f"/{PREFIX}"
     cuda = lock.spec["platform"].get("cuda")
     if cuda:
         variables |= {
@@ -64,13 +71,20 @@ def environment(lock: Lock) -> dict[str, str]:
     return variables
 
 
-def config_blob(lock: Lock, layers: Sequence[tuple[str, StreamDigests]], created: int = 0) -> Blob:
+def config_blob(
+    lock: Lock,
+    layers: Sequence[tuple[str, StreamDigests]],
+    created: int = 0,
+    packages: Mapping[str, str] = NOTHING,
+) -> Blob:
     """Return the configuration; ``layers`` are (history line, digests), lowest first.
 
-    ``created`` is in seconds since the epoch (SOURCE_DATE_EPOCH), not the time of the build.
+    ``created`` is in seconds since the epoch (SOURCE_DATE_EPOCH), not the time of the build;
+    ``packages`` are variables as in :func:`environment`.
     """
     image = lock.spec.get("image", {})
-    settings: dict[str, Any] = {"Env": [f"{k}={v}" for k, v in sorted(environment(lock).items())]}
+    variables = environment(lock, packages)
+    settings: dict[str, Any] = {"Env": [f"{k}={v}" for k, v in sorted(variables.items())]}
     for key, field in (("user", "User"), ("workdir", "WorkingDir")):
         if image.get(key):
             settings[field] = image[key]

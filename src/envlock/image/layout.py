@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from envlock.errors import UsageError
@@ -22,7 +23,7 @@ from envlock.files import disk_errors, locked, sync, write_atomically
 from envlock.image.config import Blob, canonical, config_blob, index_blob, manifest_blob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from envlock.layers.gzipstream import StreamDigests
     from envlock.lock.model import Lock
@@ -64,11 +65,18 @@ class Staging:
         return True
 
     def complete(
-        self, lock: Lock, layers: Sequence[tuple[str, StreamDigests]], created: int
+        self,
+        lock: Lock,
+        layers: Sequence[tuple[str, StreamDigests]],
+        created: int,
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> ImageDigests:
-        """Write config, manifest and index; ``layers`` are (history line, digests)."""
+        """Write config, manifest and index; ``layers`` are (history line, digests).
+
+        variables: what packages add to the image's environment.
+        """
         digests = tuple(layer for _, layer in layers)
-        config = config_blob(lock, layers, created)
+        config = config_blob(lock, layers, created, variables)
         manifest = manifest_blob(lock, config, digests)
         for blob in (config, manifest):
             write_atomically(self.blobs / blob.digest.removeprefix("sha256:"), blob.data)

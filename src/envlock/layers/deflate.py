@@ -6,12 +6,16 @@ the same bytes on every Python.  It compresses about as well as zlib's level 1 a
 forty times slower, which is why wheels are never compressed again (see ``gzipstream``) and
 the result for a .deb is cached.
 
+:func:`literals` is some eight times faster and saves a quarter of a program instead of half:
+it gives each byte a code by how often it occurs, and looks for runs of zeros only.
+
 Every function returns whole bytes and no final block: pieces can be joined freely and end
 with :data:`END`.  A change of anything here changes digests: raise ``lock.model.PACKER``.
 """
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
 from functools import cache
@@ -34,6 +38,13 @@ _BLOCK_TOKENS = 32 * 1024
 _SMALL = 2048  # below this a block's own code tables cost more than they save
 _MIN_MATCH, _MAX_MATCH = 4, 258
 _END_OF_BLOCK = 256
+_LONGEST = 285  # the symbol of a match of 258 bytes
+LITERALS_CHUNK = 1024 * 1024
+"""Bytes that share one code in :func:`literals`."""
+
+_SAMPLED = 16  # every which byte is counted
+_WORTH = 0.9  # of the plain size, at most; else a chunk is stored
+_ZEROS = re.compile(rb"\x00{259,}")
 _CODE_LENGTH_ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
 _LENGTH_EXTRA = [0] * 8 + [extra for extra in range(1, 6) for _ in range(4)] + [0]
 _DISTANCE_EXTRA = [0] * 4 + [extra for extra in range(1, 14) for _ in range(2)]
@@ -58,6 +69,45 @@ def compress(data: bytes) -> bytes:
         packed, plain = _compress_chunk(chunk), stored(chunk)
         pieces.append(packed if len(packed) < len(plain) else plain)
     return b"".join(pieces)
+
+
+def literals(data: bytes) -> bytes:
+    """Return ``data`` with an entropy code and no matches but zeros; what gains little is stored.
+
+    For large files, where :func:`compress` would take minutes.
+    """
+    pieces = []
+    for start in range(0, len(data), LITERALS_CHUNK):
+        chunk = data[start : start + LITERALS_CHUNK]
+        packed = _literals_chunk(chunk)
+        pieces.append(stored(chunk) if packed is None else packed)
+    return b"".join(pieces)
+
+
+def _literals_chunk(chunk: bytes) -> bytes | None:
+    """Return one block, or None where it would be larger than ``_WORTH``."""
+    counts = Counter(chunk[::_SAMPLED])
+    frequencies = {byte: 2 * counts[byte] + 1 for byte in range(256)}  # each byte has a code
+    frequencies |= {_END_OF_BLOCK: 1, _LONGEST: 64}
+    lengths = _code_lengths(frequencies, 15)
+    zeros = [match.span() for match in _ZEROS.finditer(chunk)]
+    left = len(chunk) - sum(end - start for start, end in zeros)
+    width = sum(counts[byte] * lengths[byte] for byte in counts if byte or not zeros)
+    sampled = sum(counts[byte] for byte in counts if byte or not zeros)
+    if sampled and left * width / sampled > _WORTH * 8 * len(chunk):
+        return None
+    codes = _canonical(lengths)
+    table = [codes[byte] for byte in range(256)]
+    again = codes[_LONGEST] + "0"  # 258 bytes more of the byte before: distance 1
+    bits, here = ["001", _tables(lengths, {0: 1})], 0
+    for start, end in zeros:
+        bits += map(table.__getitem__, chunk[here : start + 1])
+        repeats = (end - start - 1) // _MAX_MATCH
+        bits.append(again * repeats)
+        here = start + 1 + _MAX_MATCH * repeats
+    bits += map(table.__getitem__, chunk[here:])
+    packed = _pack("".join([*bits, codes[_END_OF_BLOCK], "000"])) + ALIGN
+    return packed if len(packed) < _WORTH * len(chunk) else None
 
 
 def _compress_chunk(chunk: bytes) -> bytes:

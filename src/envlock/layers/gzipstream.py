@@ -113,6 +113,12 @@ class GzipWriter:
         self._account(data)
         self._emit(deflate.stored(data))
 
+    def write_large(self, data: bytes) -> None:
+        """Add bytes of a file that is too large for ``write``'s encoder."""
+        self._flush()
+        self._account(data)
+        self._emit(deflate.literals(data))
+
     def copy_small(self, stream: bytes, plain: bytes) -> None:
         """Add a whole raw DEFLATE stream whose content is at hand."""
         if not plain:

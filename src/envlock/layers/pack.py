@@ -7,35 +7,29 @@ that is not the locked file gets into a layer.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from envlock.errors import ArtifactError, IntegrityError
-from envlock.files import (
-    disk_errors,
-    read_pieces,
-    verify_file,
-    write_atomically,
-    written_beside,
-)
+from envlock.errors import ArtifactError, DiskError, IntegrityError
+from envlock.files import read_pieces, verify_file, write_atomically, written_beside
+from envlock.layers.blobs import layer_blob, verified
 from envlock.layers.deb import merged_path, read_control, read_entries
 from envlock.layers.debtree import Collector, PackageFacts, Tree
 from envlock.layers.entry import Entry, directory, regular, symlink
 from envlock.layers.plan import PREFIX, LayerPlan
 from envlock.layers.system import NONROOT, system_entries
-from envlock.layers.wheel import Scheme, wheel_entries
+from envlock.layers.wheel import wheel_entries
 from envlock.layers.writer import LayerWriter
 from envlock.lock.model import PACKER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from envlock.layers.gzipstream import StreamDigests
+    from envlock.layers.scheme import Scheme
     from envlock.lock.model import Artifact
 
 _USERS = {"root": 0, "nonroot": NONROOT}
@@ -56,44 +50,13 @@ class Segment:
     facts: PackageFacts
 
 
-@contextlib.contextmanager
-def verified(path: Path, artifact: Artifact) -> Iterator[BinaryIO]:
-    """Open an artifact after checking its size and sha256; raises IntegrityError."""
-    with disk_errors(path):
-        stream = path.open("rb")
-    with stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if (found, stream.tell()) != (artifact.sha256, artifact.size):
-            raise IntegrityError(
-                f"{artifact.file} is not the locked file",
-                where=str(path),
-                details=(f"  locked: sha256 {artifact.sha256}", f"  found:  sha256 {found}"),
-                hint="remove it; the next run fetches it anew",
-            )
-        stream.seek(0)
-        yield stream
-
-
-@contextlib.contextmanager
-def _blob(folder: Path) -> Iterator[tuple[BinaryIO, list[StreamDigests]]]:
-    """Yield a file in ``folder`` that gets its digest as its name once it is complete."""
-    done: list[StreamDigests] = []
-    with written_beside(folder, ".layer-") as (out, beside):
-        yield out, done
-        beside.chmod(0o644)
-        out.flush()
-        os.fsync(out.fileno())
-        beside.replace(folder / done[0].digest.removeprefix("sha256:"))
-
-
 def pack_wheels(plan: LayerPlan, paths: Mapping[str, Path], folder: Path) -> StreamDigests:
     """Write a layer of distributions as ``folder/<hex digest>``; ``paths`` by sha256.
 
     Raises IntegrityError, ArtifactError, DiskError.
     """
-    settings = dict(plan.settings)
-    scheme = Scheme(prefix=settings["prefix"], python=settings["python"])
-    with _blob(folder) as (out, done), contextlib.ExitStack() as stack:
+    scheme = plan.scheme
+    with layer_blob(folder) as (out, done), contextlib.ExitStack() as stack:
         writer = LayerWriter(out)
         if plan.kind == "rest":
             writer.add_all(environment_entries(plan))
@@ -136,7 +99,11 @@ def fingerprint(entry: Entry) -> tuple[int, int]:
 
 
 def environment_entries(plan: LayerPlan) -> list[Entry]:
-    """Return the files that make the prefix a virtual environment (PEP 405), and the workdir."""
+    """Return the files that make the prefix an environment, and the working directory.
+
+    A virtual environment (PEP 405) where the interpreter is the system's; where there are
+    conda packages, the file by which conda's tools know an environment.
+    """
     settings = dict(plan.settings)
     entries: list[Entry] = []
     if settings.get("interpreter"):
@@ -149,6 +116,8 @@ def environment_entries(plan: LayerPlan) -> list[Entry]:
             symlink(f"{PREFIX}/bin/python", f"python{version}"),
             symlink(f"{PREFIX}/lib64", "lib"),
         ]
+    if settings.get("conda"):
+        entries.append(regular(f"{PREFIX}/conda-meta/history", b""))
     workdir = merged_path(settings.get("workdir", "").strip("/"))
     if workdir and workdir not in _SYSTEM_FOLDERS:
         user, _, group = settings.get("user", "root").partition(":")
@@ -191,7 +160,7 @@ def _known_segment(target: Path) -> Segment | None:
         record = json.loads(target.with_suffix(".json").read_text())
         facts = PackageFacts.from_json(record["facts"])
         verify_file(target, record["sha256"], record["size"])
-    except (OSError, ValueError, KeyError, IntegrityError):
+    except (OSError, ValueError, KeyError, IntegrityError, DiskError):
         return None
     return Segment(path=target, sha256=record["sha256"], size=record["size"], facts=facts)
 
@@ -201,13 +170,19 @@ def pack_os(
 ) -> StreamDigests:
     """Write the OS layer: directories, links and system files, then each package's files."""
     tree = Tree.of(segment.facts for segment in segments)
+    for path in tree.nodes:
+        if path.startswith(f"{PREFIX}/"):
+            raise ArtifactError(
+                f"{tree.owners[path]} installs /{path}, and /{PREFIX} is the environment's",
+                hint="leave this package out",
+            )
     alternatives = {
         name.removeprefix("alternative /"): target
         for name, target in plan.settings
         if name.startswith("alternative ")
     }
     system = system_entries(tree, multiarch=multiarch, alternatives=alternatives)
-    with _blob(folder) as (out, done):
+    with layer_blob(folder) as (out, done):
         writer = LayerWriter(out, parents=False)
         writer.add_all(_skeleton(tree, system))
         for segment in segments:

@@ -2,17 +2,19 @@
 
 A change to one package should change one layer, images should share layers, and overlayfs
 and containerd stop near 127 layers.  So: one layer for the OS, one for each large
-distribution, and one for all small ones with the environment's own files.
+conda package, one for all small ones, one for each large distribution, and one for all small
+ones with the environment's own files.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from envlock.errors import UsageError
+from envlock.errors import ArtifactError, UsageError
+from envlock.layers.scheme import Scheme
 from envlock.lock.model import PACKER, Artifact
 
 if TYPE_CHECKING:
@@ -21,13 +23,13 @@ if TYPE_CHECKING:
     from envlock.lock.model import Lock
 
 LARGE = 8 * 1024 * 1024
-"""Distributions from this many bytes on have a layer of their own."""
+"""Distributions and conda packages from this many bytes on have a layer of their own."""
 
 DEFAULT_BUDGET = 40
 PREFIX = "opt/env"
 """Where the environment lies in the image, relative to its root."""
 
-LayerKind = Literal["os", "distribution", "rest"]
+LayerKind = Literal["os", "conda", "distribution", "rest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +43,55 @@ class LayerPlan:
     """What else decides the layer's bytes, by name."""
 
     @property
+    def scheme(self) -> Scheme:
+        """Where the layer's artifacts are installed."""
+        settings = dict(self.settings)
+        return Scheme(
+            prefix=settings["prefix"], python=settings["python"], site=settings.get("site", "")
+        )
+
+    @property
     def key(self) -> str:
         """A digest of all that the layer's bytes are a function of."""
-        inputs = {
+        inputs: dict[str, Any] = {
             "packer": PACKER,
             "kind": self.kind,
             "artifacts": [[a.kind, a.name, a.version, a.sha256] for a in self.artifacts],
             "settings": list(self.settings),
         }
+        if self.kind == "conda":  # all that conda-meta tells
+            inputs["records"] = [asdict(artifact) for artifact in self.artifacts]
         text = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def conda_python(lock: Lock) -> Artifact | None:
+    """Return the conda package that is the environment's interpreter, if it has one."""
+    return next((item for item in lock.of_kind("conda") if item.name == "python"), None)
+
+
+def scheme_of(lock: Lock, prefix: str = PREFIX) -> Scheme:
+    """Return where the environment of a lock keeps things.
+
+    Raises ArtifactError for an interpreter of another version than the lock says.
+    """
+    python = conda_python(lock)
+    site = ""
+    if python is not None:
+        if not f"{python.version}.".startswith(f"{lock.python}."):
+            raise ArtifactError(
+                f"the environment is for Python {lock.python}, and conda's is {python.version}",
+                hint="say the same in python: and in conda.dependencies, then solve again",
+            )
+        assert python.conda is not None
+        site = python.conda.python_site_packages_path or ""
+    usual = f"lib/python{lock.python}/site-packages"
+    return Scheme(prefix=prefix, python=lock.python, site=site if site != usual else "")
+
+
+def replaced_copies(lock: Lock) -> dict[str, str]:
+    """Return which conda packages' copy of a distribution a forced wheel replaces."""
+    return {item.replaces: item.package for item in lock.overrides if item.replaces is not None}
 
 
 def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
@@ -60,17 +101,25 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     """
     image = lock.spec.get("image", {})
     budget = image.get("layers", {}).get("budget", DEFAULT_BUDGET)
-    debs, wheels = lock.of_kind("debian"), lock.of_kind("pypi")
-    room = budget - bool(debs) - 1
+    debs, packages, wheels = (lock.of_kind(kind) for kind in ("debian", "conda", "pypi"))
+    room = budget - bool(debs) - bool(packages) - 1
     if room < 0:
         raise UsageError(
             f"image.layers.budget: {budget} is too small",
-            hint="this image needs a layer for the OS and one for the environment: at least 2",
+            hint="this image needs a layer for the OS and one for the environment: at least "
+            f"{2 + bool(packages)}",
         )
-    large = _largest([wheel for wheel in wheels if wheel.size >= LARGE], room)
+    large = _largest([item for item in (*packages, *wheels) if item.size >= LARGE], room)
     small = tuple(wheel for wheel in wheels if wheel not in large)
-    environment = (("prefix", PREFIX), ("python", lock.python))
-    layers = [
+    scheme = scheme_of(lock)
+    environment: tuple[tuple[str, str], ...] = (
+        ("prefix", scheme.prefix),
+        ("python", scheme.python),
+    )
+    environment += (("site", scheme.site),) if scheme.site else ()
+    layers = [_os_layer(lock, debs)] if debs else []
+    layers += _conda_layers(lock, packages, large, environment)
+    layers += [
         LayerPlan(
             kind="distribution",
             artifacts=(wheel,),
@@ -78,12 +127,13 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
             settings=environment,
         )
         for wheel in large
+        if wheel.kind == "pypi"
     ]
-    if debs:
-        layers.insert(0, _os_layer(lock, debs))
     own = [(key, str(image[key])) for key in ("user", "workdir") if image.get(key)]
-    if wheels:
-        own.append(("interpreter", "/usr/bin"))
+    if conda_python(lock) is None:
+        own += [("interpreter", "/usr/bin")] if wheels else []
+    if packages:
+        own.append(("conda", "history"))
     title = f"{len(small)} small distributions and the environment at /{PREFIX}"
     layers.append(
         LayerPlan(kind="rest", artifacts=small, title=title, settings=(*environment, *own))
@@ -91,9 +141,32 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     return tuple(layers)
 
 
-def _largest(wheels: Sequence[Artifact], room: int) -> tuple[Artifact, ...]:
-    chosen = sorted(wheels, key=lambda wheel: (-wheel.size, wheel.name))[:room]
-    return tuple(sorted(chosen, key=lambda wheel: wheel.name))
+def _conda_layers(
+    lock: Lock,
+    packages: tuple[Artifact, ...],
+    large: tuple[Artifact, ...],
+    environment: tuple[tuple[str, str], ...],
+) -> list[LayerPlan]:
+    """Return the layers of conda packages: the small ones together, then each large one."""
+    without = replaced_copies(lock)
+
+    def plan(artifacts: tuple[Artifact, ...], title: str) -> LayerPlan:
+        gone = [(f"without {item.name}", without[item.name]) for item in artifacts
+                if item.name in without]  # fmt: skip
+        return LayerPlan(
+            kind="conda", artifacts=artifacts, title=title, settings=(*environment, *gone)
+        )
+
+    small = tuple(item for item in packages if item not in large)
+    layers = [plan(small, f"conda: {len(small)} small packages")] if small else []
+    return layers + [
+        plan((item,), f"conda: {item.name} {item.version}") for item in packages if item in large
+    ]
+
+
+def _largest(items: Sequence[Artifact], room: int) -> tuple[Artifact, ...]:
+    chosen = sorted(items, key=lambda item: (-item.size, item.name, item.kind))[:room]
+    return tuple(sorted(chosen, key=lambda item: (item.name, item.kind)))
 
 
 def _os_layer(lock: Lock, debs: tuple[Artifact, ...]) -> LayerPlan:

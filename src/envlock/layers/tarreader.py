@@ -26,7 +26,7 @@ LONGEST_NAME = 65536
 """Bytes that a GNU long name may have; Linux's own limit for a path is 4096."""
 
 LARGEST_FILE = 2 << 30
-"""Bytes of one file."""
+"""Bytes of one file, where the reader makes its content."""
 
 AT_HAND = 16 << 20
 """Files of more bytes than this are not held in memory: they are read while they pass."""
@@ -277,9 +277,7 @@ def _read_pax(source: Reader, header: _Header, longs: dict[bytes, str]) -> None:
         longs[_PAX_KEYS[key]] = text
 
 
-def _member(
-    source: Reader, header: _Header, longs: dict[bytes, str], make: MakeContent
-) -> Member:
+def _member(source: Reader, header: _Header, longs: dict[bytes, str], make: MakeContent) -> Member:
     raw, flag = header.raw, header.flag
     name = longs.get(b"L") or _name(raw)
     if flag in _REFUSED:
@@ -291,7 +289,7 @@ def _member(
         kind = "dir"  # v7 had no type for it
     if kind != "file" and header.size:
         raise ArtifactError(f"{name!r} is not a file, but has {header.size} bytes in its tar")
-    if header.size > LARGEST_FILE:
+    if header.size > LARGEST_FILE and make is _file:
         raise ArtifactError(f"{name!r} has {header.size} bytes, more than {LARGEST_FILE}")
     return Member(
         name=name,

@@ -17,7 +17,7 @@ import subprocess
 import threading
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from envlock.errors import ArtifactError
 
@@ -211,7 +211,7 @@ class Unpacked:
 class _Program:
     """The plain bytes of a zstd part, as the program ``zstd`` gives them."""
 
-    def __init__(self, output: BinaryIO, limit: int) -> None:
+    def __init__(self, output: IO[bytes], limit: int) -> None:
         self._output, self._limit, self._seen = output, limit, 0
 
     def read(self, size: int, /) -> bytes:

@@ -15,16 +15,18 @@ import hashlib
 import io
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envlock.errors import ArtifactError
 from envlock.layers.entry import Bytes, Content, Entry, check_path, regular
+from envlock.layers.scheme import Scheme, normalized
 from envlock.layers.zipcontent import Joined, ZipFileInfo, ZipMember, read_zip
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
+
+__all__ = ["Scheme", "normalized", "normalized_version", "wheel_entries"]
 
 INSTALLER = b"envlock\n"
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
@@ -42,40 +44,6 @@ _VERSION = re.compile(  # the version scheme of PEP 440, appendix B, and "_" as 
     r"(?:[+](?P<local>[a-z0-9]+(?:[-_.][a-z0-9]+)*))?"
 )
 _PRE = {"alpha": "a", "beta": "b", "c": "rc", "pre": "rc", "preview": "rc"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scheme:
-    """Where an environment keeps things; paths relative to the image's root.
-
-    prefix: ``opt/env``; python: feature version, ``3.11``.
-    """
-
-    prefix: str
-    python: str
-
-    @property
-    def site_packages(self) -> str:
-        return f"{self.prefix}/lib/python{self.python}/site-packages"
-
-    @property
-    def scripts(self) -> str:
-        return f"{self.prefix}/bin"
-
-    def data(self, name: str) -> dict[str, str]:
-        """Return the folder of each ``.data`` key for the distribution ``name``."""
-        return {
-            "purelib": self.site_packages,
-            "platlib": self.site_packages,
-            "scripts": self.scripts,
-            "headers": f"{self.prefix}/include/site/python{self.python}/{name}",
-            "data": self.prefix,
-        }
-
-
-def normalized(name: str) -> str:
-    """Return a distribution's normalized name (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def normalized_version(version: str) -> str:
@@ -217,11 +185,7 @@ class _Wheel:
             return info.member
         self._bounded(info)
         _, newline, rest = info.member.read().partition(b"\n")
-        return Bytes(self._shebang.encode() + newline + rest)
-
-    @property
-    def _shebang(self) -> str:
-        return f"#!/{self._scheme.scripts}/python3"
+        return Bytes(self._scheme.shebang.encode().removesuffix(b"\n") + newline + rest)
 
     def _scripts(self) -> list[Entry]:
         """Return the console and GUI scripts ("Entry points specification")."""
@@ -245,7 +209,7 @@ class _Wheel:
             raise ArtifactError(f"{self._file}: the entry point {name!r} = {value!r} is malformed")
         module, attribute = match.groups()
         text = (
-            f"{self._shebang}\n"
+            f"{self._scheme.shebang}"
             "import sys\n"
             f"from {module} import {attribute.split('.')[0]}\n"
             'if __name__ == "__main__":\n'

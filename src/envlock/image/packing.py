@@ -1,0 +1,189 @@
+"""The packing of several layers in worker processes."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING
+
+from envlock.errors import DiskError
+from envlock.layers.condapack import (
+    CondaItem,
+    join_conda,
+    pack_conda_layer,
+    pack_conda_segment,
+)
+from envlock.layers.pack import pack_os, pack_segment, pack_wheels
+from envlock.platforms import PLATFORMS
+from envlock.workers import worker_pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future, ProcessPoolExecutor
+    from pathlib import Path
+
+    from envlock.layers.condafacts import CondaFacts
+    from envlock.layers.condapack import CondaSegment
+    from envlock.layers.gzipstream import StreamDigests
+    from envlock.layers.pack import Segment
+    from envlock.layers.plan import LayerPlan
+    from envlock.lock.model import Artifact, Lock
+    from envlock.progress import Reporter, Task
+
+    Joining = Callable[[], Future[StreamDigests]]
+
+SEGMENTS = "segments"
+"""Folder of packed .debs and conda packages in the cache."""
+
+
+@contextlib.contextmanager
+def killed_workers() -> Iterator[None]:
+    """Turn the sudden end of a worker process into an error that says so."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise DiskError(
+            "a process that packs layers was killed, perhaps for want of memory",
+            hint="the system's log may say why; run the command again",
+        ) from error
+
+
+def conda_items(plan: LayerPlan) -> list[CondaItem]:
+    """Return the conda packages of a layer, as they are to be installed."""
+    if plan.kind != "conda":
+        return []
+    settings = dict(plan.settings)
+    return [
+        CondaItem(
+            artifact=artifact, scheme=plan.scheme, without=settings.get(f"without {artifact.name}")
+        )
+        for artifact in plan.artifacts
+    ]
+
+
+class Packing:
+    """Packs layers; ``facts`` has what was found out about their conda packages, by name.
+
+    cache and fresh: packed packages are taken from the cache and kept there, or, with
+    ``fresh``, made anew beside the blobs.
+    """
+
+    def __init__(
+        self,
+        lock: Lock,
+        paths: Mapping[str, Path],
+        blobs: Path,
+        reporter: Reporter,
+        *,
+        cache: Path,
+        workers: int,
+        fresh: bool,
+    ) -> None:
+        self.facts: dict[str, CondaFacts] = {}
+        self._lock = lock
+        self._paths = paths
+        self._blobs = blobs
+        self._reporter = reporter
+        self._workers = workers
+        self._fresh = fresh
+        self._segments = blobs.parent / SEGMENTS if fresh else cache / SEGMENTS
+
+    def run(self, plans: Sequence[LayerPlan]) -> dict[str, StreamDigests]:
+        """Return the digests of each layer by its plan's key."""
+        total = sum(artifact.size for plan in plans for artifact in plan.artifacts)
+        with (
+            self._reporter.task(f"packing {len(plans)} layers", total, "bytes") as task,
+            worker_pool(self._workers) as pool,
+            killed_workers(),
+        ):
+            try:
+                return self._packed(pool, plans, task)
+            finally:
+                if self._fresh:
+                    shutil.rmtree(self._segments, ignore_errors=True)
+
+    def _packed(
+        self, pool: ProcessPoolExecutor, plans: Sequence[LayerPlan], task: Task
+    ) -> dict[str, StreamDigests]:
+        """Pack the packages that are many, slow and small first."""
+        joinings: list[tuple[LayerPlan, Joining]]
+        joinings = [(plan, self._os(pool, plan, task)) for plan in plans if plan.kind == "os"]
+        largest_first = sorted(plans, key=lambda plan: -sum(a.size for a in plan.artifacts))
+        single: dict[Future[tuple[StreamDigests, CondaFacts]], LayerPlan] = {}
+        for plan in largest_first:
+            if plan.kind == "conda" and len(plan.artifacts) == 1:
+                (item,) = conda_items(plan)
+                path = self._paths[item.artifact.sha256]
+                packing = pool.submit(pack_conda_layer, item, path, self._blobs, self._segments)
+                single[packing] = plan
+            elif plan.kind == "conda":
+                joinings.append((plan, self._conda(pool, plan, task)))
+        futures: dict[Future[StreamDigests], LayerPlan] = {}
+        for plan in largest_first:
+            if plan.kind in {"distribution", "rest"}:
+                mine = {a.sha256: self._paths[a.sha256] for a in plan.artifacts}
+                futures[pool.submit(pack_wheels, plan, mine, self._blobs)] = plan
+        sizes = {plan.key: sum(a.size for a in plan.artifacts) for plan in futures.values()}
+        futures |= {join(): plan for plan, join in joinings}
+        digests = {}
+        for finished in as_completed(futures):
+            plan = futures[finished]
+            digests[plan.key] = finished.result()
+            task.advance(sizes.get(plan.key, 0))
+        for done in as_completed(single):
+            plan = single[done]
+            digests[plan.key], facts = done.result()
+            self.facts[facts.name] = facts
+            task.advance(plan.artifacts[0].size)
+        return digests
+
+    def _os(self, pool: ProcessPoolExecutor, plan: LayerPlan, task: Task) -> Joining:
+        """Pack the .debs of a layer; what is returned waits for them and joins them."""
+        packing = [
+            (deb, pool.submit(pack_segment, deb, self._paths[deb.sha256], self._segments))
+            for deb in _largest_first(plan.artifacts)
+        ]
+        multiarch = PLATFORMS[self._lock.platform].multiarch
+
+        def join() -> Future[StreamDigests]:
+            done: list[Segment] = []
+            for deb, future in packing:
+                done.append(future.result())
+                task.advance(deb.size)
+            done.sort(key=lambda segment: (segment.facts.package, segment.facts.architecture))
+            return pool.submit(pack_os, plan, done, self._blobs, multiarch=multiarch)
+
+        return join
+
+    def _conda(self, pool: ProcessPoolExecutor, plan: LayerPlan, task: Task) -> Joining:
+        """Pack the conda packages of a layer; what is returned waits for them and joins them."""
+        items = {item.artifact.sha256: item for item in conda_items(plan)}
+        packing = [
+            (
+                artifact,
+                pool.submit(
+                    pack_conda_segment,
+                    items[artifact.sha256],
+                    self._paths[artifact.sha256],
+                    self._segments,
+                ),
+            )
+            for artifact in _largest_first(plan.artifacts)
+        ]
+
+        def join() -> Future[StreamDigests]:
+            done: list[CondaSegment] = []
+            for artifact, future in packing:
+                done.append(future.result())
+                task.advance(artifact.size)
+            done.sort(key=lambda segment: segment.facts.name)
+            self.facts |= {segment.facts.name: segment.facts for segment in done}
+            return pool.submit(join_conda, done, self._blobs)
+
+        return join
+
+
+def _largest_first(artifacts: Sequence[Artifact]) -> list[Artifact]:
+    return sorted(artifacts, key=lambda artifact: -artifact.size)

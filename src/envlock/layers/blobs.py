@@ -1,0 +1,48 @@
+"""Artifacts that are read and layers that are written, each under its own digest."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from typing import TYPE_CHECKING, BinaryIO
+
+from envlock.errors import IntegrityError
+from envlock.files import disk_errors, written_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from envlock.layers.gzipstream import StreamDigests
+    from envlock.lock.model import Artifact
+
+
+@contextlib.contextmanager
+def verified(path: Path, artifact: Artifact) -> Iterator[BinaryIO]:
+    """Open an artifact after checking its size and sha256; raises IntegrityError."""
+    with disk_errors(path):
+        stream = path.open("rb")
+    with stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if (found, stream.tell()) != (artifact.sha256, artifact.size):
+            raise IntegrityError(
+                f"{artifact.file} is not the locked file",
+                where=str(path),
+                details=(f"  locked: sha256 {artifact.sha256}", f"  found:  sha256 {found}"),
+                hint="remove it; the next run fetches it anew",
+            )
+        stream.seek(0)
+        yield stream
+
+
+@contextlib.contextmanager
+def layer_blob(folder: Path) -> Iterator[tuple[BinaryIO, list[StreamDigests]]]:
+    """Yield a file in ``folder`` that gets its digest as its name once it is complete."""
+    done: list[StreamDigests] = []
+    with written_beside(folder, ".layer-") as (out, beside):
+        yield out, done
+        beside.chmod(0o644)
+        out.flush()
+        os.fsync(out.fileno())
+        beside.replace(folder / done[0].digest.removeprefix("sha256:"))
