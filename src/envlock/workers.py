@@ -13,9 +13,10 @@ import os
 import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
-from envlock.errors import EnvlockError
+from envlock.errors import DiskError, EnvlockError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,18 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
+
+
+@contextlib.contextmanager
+def killed_workers() -> Iterator[None]:
+    """Turn the sudden end of a worker process into an error that says so."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise DiskError(
+            "a worker process was killed, perhaps for want of memory",
+            hint="the system's log may say why; run the command again",
+        ) from error
 
 
 def _start(pool: ProcessPoolExecutor, workers: int) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from envlock.cli.context import Context
+    from envlock.install.prefix import Marker
     from envlock.lock.model import Lock
     from envlock.validate.gpu.driver import Gpu
     from envlock.validate.results import Report
@@ -75,6 +76,33 @@ def prover(
         if shown is None:
             remember(cache, report, lock)
         return report
+
+    return prove
+
+
+def prefix_prover(
+    state: Context, prefix: Path, *, gpu: bool = False
+) -> Callable[[Marker, Path], Report]:
+    """Return what proves an environment that will lie at ``prefix``, by where it lies now."""
+    from pathlib import Path
+
+    from envlock.validate.prefix import validate_prefix
+
+    inside = sandbox()
+    shown = this_gpu(state) if gpu else None
+
+    def prove(marker: Marker, content: Path) -> Report:
+        return validate_prefix(
+            prefix,
+            marker.lock,
+            content=content,
+            python=marker.python,
+            env=marker.env,
+            home=Path.home(),
+            sandbox=inside,
+            reporter=state.output,
+            gpu=shown,
+        )
 
     return prove
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from envlock.errors import LockError
 from envlock.files import write_atomically
-from envlock.image.clashes import check_conda, check_wheels
-from envlock.image.packing import SEGMENTS, Packing, conda_items, killed_workers
+from envlock.image.packing import SEGMENTS, Packing, conda_items
+from envlock.layers.clashes import check_conda, check_wheels
 from envlock.layers.condapack import known_facts
 from envlock.layers.gzipstream import StreamDigests
 from envlock.layers.pack import pack_segment
 from envlock.layers.plan import plan_layers
 from envlock.lock.model import PACKER
-from envlock.workers import worker_pool
+from envlock.workers import killed_workers, worker_pool
 
 if TYPE_CHECKING:
     import threading

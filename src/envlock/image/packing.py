@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
-from envlock.errors import DiskError
 from envlock.layers.condapack import (
     CondaItem,
     join_conda,
@@ -17,10 +14,10 @@ from envlock.layers.condapack import (
 )
 from envlock.layers.pack import pack_os, pack_segment, pack_wheels
 from envlock.platforms import PLATFORMS
-from envlock.workers import worker_pool
+from envlock.workers import killed_workers, worker_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future, ProcessPoolExecutor
     from pathlib import Path
 
@@ -36,18 +33,6 @@ if TYPE_CHECKING:
 
 SEGMENTS = "segments"
 """Folder of packed .debs and conda packages in the cache."""
-
-
-@contextlib.contextmanager
-def killed_workers() -> Iterator[None]:
-    """Turn the sudden end of a worker process into an error that says so."""
-    try:
-        yield
-    except BrokenProcessPool as error:
-        raise DiskError(
-            "a process that packs layers was killed, perhaps for want of memory",
-            hint="the system's log may say why; run the command again",
-        ) from error
 
 
 def conda_items(plan: LayerPlan) -> list[CondaItem]:

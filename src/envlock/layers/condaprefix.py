@@ -8,7 +8,6 @@ goes through ``env``, Python's through ``sh``.
 
 from __future__ import annotations
 
-import os
 import re
 
 from envlock.errors import ArtifactError
@@ -45,8 +44,8 @@ def _shebang(line: bytes, old: bytes, new: bytes) -> bytes:
     options = match["options"].replace(old, new)
     if b"python" in name:
         program = match["program"].replace(old, new)
-        made = shebang(os.fsdecode(program), os.fsdecode(options))
-        return os.fsencode(made).removesuffix(b"\n")
+        words = (part.decode("utf-8", "surrogateescape") for part in (program, options))
+        return shebang(*words).encode("utf-8", "surrogateescape").removesuffix(b"\n")
     return b"#!/usr/bin/env " + name + options
 
 

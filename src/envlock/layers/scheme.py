@@ -57,6 +57,6 @@ def shebang(program: str, arguments: str = "") -> str:
     /bin/sh runs the second line, which is a text to Python.
     """
     line = f"#!{program}{arguments}"
-    if len(line.encode()) <= LONGEST_SHEBANG and " " not in program:
+    if len(line.encode("utf-8", "surrogateescape")) <= LONGEST_SHEBANG and " " not in program:
         return f"{line}\n"
     return f"#!/bin/sh\n'''exec' \"{program}\"{arguments} \"$0\" \"$@\" #'''\n"

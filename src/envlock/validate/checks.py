@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from envlock.layers.plan import conda_python
 from envlock.platforms import PLATFORMS
 from envlock.requirements import check_requirements
 from envlock.validate.acceptance import with_acceptance
@@ -98,9 +99,16 @@ def validate_rootfs(
     As :func:`validate_image`; the report names no image.
     """
     started = time.monotonic()
-    python = f"python{lock.python}"
     inside = enter(rootfs, config, sandbox, timeout=timeout)
-    require_runnable(inside, config.architecture, python, hint=_FOREIGN)
+    require_runnable(inside, config.architecture, f"python{lock.python}", hint=_FOREIGN)
+    report = run_checks(inside, lock, reporter, gpu=gpu)
+    results = (*report.results, *_notes(config.workdir, inside.workdir))
+    return replace(report, results=results, seconds=time.monotonic() - started)
+
+
+def run_checks(inside: Inside, lock: Lock, reporter: Reporter, *, gpu: Gpu | None = None) -> Report:
+    """Run the checks of a lock and of its overrides; the report names no image and no time."""
+    python = f"python{lock.python}"
     overrides = list(_overrides(lock))
     planned: list[tuple[str | None, Any]]
     planned = [(facts.package, check) for facts, checks in overrides for check in checks]
@@ -109,8 +117,8 @@ def validate_rootfs(
     with reporter.task("run the checks", len(planned) + 1, "items") as task:
         inventory: Inventory | Completed | None = None
         results: list[Result] = []
-        if lock.of_kind("pypi"):  # else the image need not have a Python
-            reporter.note("ask the image's Python what is installed")
+        if lock.of_kind("pypi") or conda_python(lock):  # else there need not be a Python
+            reporter.note("ask the environment's Python what is installed")
             inventory = take_inventory(inside, python)
             environment = PLATFORMS[lock.platform].marker_environment(lock.python)
             results += _facts(inventory, lock, environment)
@@ -124,14 +132,13 @@ def validate_rootfs(
             reporter.note(f"check {number} of {len(planned)}: {described(check, package)}")
             results.append(runner.check(check, package))
             task.advance(1)
-    results = with_acceptance(results, lock.spec) + _notes(config.workdir, inside.workdir)
     return Report(
         name=lock.name,
         platform=lock.platform,
         image="",
         overrides=tuple(facts for facts, _ in overrides),
-        results=tuple(results),
-        seconds=time.monotonic() - started,
+        results=tuple(with_acceptance(results, lock.spec)),
+        seconds=0,
         gpu=seen,
     )
 
@@ -155,7 +162,7 @@ def _notes(workdir: str, used: str) -> list[Result]:
 
 def compare_distributions(installed: Sequence[Installed], lock: Lock) -> Result:
     """Compare what is installed with the lock's distributions, both ways."""
-    locked = {canonicalize_name(item.name): item.version for item in lock.of_kind("pypi")}
+    locked = _locked_distributions(lock)
     ours = [item for item in installed if not f"{item.location}/".startswith(_SYSTEM)]
     found = {canonicalize_name(item.name): item.version for item in reversed(ours)}
     detail = [
@@ -178,6 +185,18 @@ def compare_distributions(installed: Sequence[Installed], lock: Lock) -> Result:
         return Result(kind="distributions", subject=subject, status="failed", detail=tuple(detail))
     subject = f"{len(locked)} distributions are the locked ones"
     return Result(kind="distributions", subject=subject, status="passed")
+
+
+def _locked_distributions(lock: Lock) -> dict[str, str]:
+    """Return the version of each distribution: wheels', and those that conda packages bring."""
+    brought = {
+        canonicalize_name(name): version
+        for item in lock.of_kind("conda")
+        if item.conda is not None
+        for name, version in item.conda.provides
+    }
+    wheels = {canonicalize_name(item.name): item.version for item in lock.of_kind("pypi")}
+    return {str(name): version for name, version in (brought | wheels).items()}
 
 
 def judge_requirements(

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inside:
-    """Where and as whom commands run; home: a directory to be made writable, or None."""
+    """Where and as whom commands run.
+
+    home: a directory to be made writable, or None; binds: what every command sees besides the
+    root; hidden: directories of the root whose content no command sees.
+    """
 
     sandbox: Sandbox
     rootfs: Path
@@ -36,6 +40,8 @@ class Inside:
     home: str | None
     timeout: float | None
     memory: int | None = None
+    binds: tuple[Bind, ...] = ()
+    hidden: tuple[str, ...] = ()
 
     def with_env(self, more: Mapping[str, str]) -> Inside:
         """Return this with more variables."""
@@ -61,8 +67,8 @@ class Inside:
             workdir=self.workdir,
             timeout=self.timeout,
             memory=self.memory,
-            binds=binds,
-            tmpfs=(self.home,) if self.home else (),
+            binds=(*self.binds, *binds),
+            tmpfs=(*self.hidden, *((self.home,) if self.home else ())),
             stdin=stdin,
             network=network,
             interactive=interactive,

@@ -11,7 +11,7 @@ from envlock.cli.app import command
 from envlock.cli.commands.build import load_named
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
-from envlock.cli.proof import prover, sandbox, this_gpu, unprotected
+from envlock.cli.proof import prefix_prover, prover, sandbox, this_gpu, unprotected
 from envlock.errors import CheckFailedError, UsageError
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def validate_command(
     image: Annotated[
         str | None,
         typer.Argument(
-            metavar="[IMAGE]",
-            help="An environment's name, an OCI layout, or a tar of one.",
+            metavar="[IMAGE|PREFIX]",
+            help="An environment's name, an OCI layout, a tar of one, or an installed prefix.",
             autocompletion=environments,
         ),
     ] = None,
@@ -57,8 +57,6 @@ def validate_command(
     ] = False,
 ) -> None:
     """Run an image's checks in a sandbox and compare it with its lock."""
-    from envlock.validate.report import as_data, as_lines
-
     state: Context = context.obj
     if image is None and rootfs is None:
         context.fail("Missing argument 'IMAGE'.")
@@ -67,6 +65,12 @@ def validate_command(
             "--record keeps an image's digest, and an unpacked one has none",
             hint="give the image itself: a name, an OCI layout, or a tar of it",
         )
+    prefix = _given_prefix(image) if image is not None and rootfs is None else None
+    if prefix is not None:
+        if record or no_sandbox:
+            raise UsageError("--record and --no-sandbox are for images", where=image)
+        _judge(_installed(state, prefix, lock, gpu=gpu), strict=strict)
+        return
     chosen, layout = _chosen(state, image, lock, platform, unpacked=rootfs is not None)
     proof = _proof_path(state, chosen, lock) if record else None  # known before any work
     inside = unprotected(state) if no_sandbox else None
@@ -75,8 +79,7 @@ def validate_command(
     else:
         layout = layout or built_image(state, chosen.name)
         report = prover(state, chosen, gpu=gpu, inside=inside)(layout)
-    for line in as_lines(report, verbose=state.output.verbose):
-        state.output.result(line)
+    _tell(state, report)
     if chosen.built is not None and report.image and chosen.built.manifest != report.image:
         state.output.warn(
             f"this is not the recorded image: {chosen.built.manifest} is recorded, "
@@ -84,8 +87,15 @@ def validate_command(
         )
     if proof is not None:
         _record(state, chosen, report, proof, lock)
-    state.output.document({"report": as_data(report)})
     _judge(report, strict=strict)
+
+
+def _tell(state: Context, report: Report) -> None:
+    from envlock.validate.report import as_data, as_lines
+
+    for line in as_lines(report, verbose=state.output.verbose):
+        state.output.result(line)
+    state.output.document({"report": as_data(report)})
 
 
 def _chosen(
@@ -153,6 +163,29 @@ def _judge(report: Report, *, strict: bool) -> None:
             + ("s" if recovered == 1 else ""),
             hint="remove the lines from accepts; without --strict this is only told",
         )
+
+
+def _given_prefix(image: str) -> Path | None:
+    """Return the environment that ``envlock install`` made at ``image``, if there is one."""
+    from envlock.install.prefix import MARKER
+
+    path = Path(image)
+    return path.resolve() if (path / MARKER).is_file() else None
+
+
+def _installed(state: Context, prefix: Path, lock: Path | None, *, gpu: bool) -> Report:
+    """Check an installed environment against its lock, or against another one."""
+    import dataclasses
+
+    from envlock.install.prefix import read_marker
+    from envlock.lock.codec import load_lock
+
+    marker = read_marker(prefix)
+    if lock is not None:
+        marker = dataclasses.replace(marker, lock=load_lock(lock))
+    report = prefix_prover(state, prefix, gpu=gpu)(marker, prefix)
+    _tell(state, report)
+    return report
 
 
 def _given_layout(image: str) -> Path | None:

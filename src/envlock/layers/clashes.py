@@ -1,6 +1,6 @@
 """One owner for every path: artifacts may share a file only if it is the same one.
 
-Within the OS layer ``layers.debtree`` sees to that; here it is wheels, conda packages and the
+Within the OS layer ``layers.debtree`` sees to that; here it is about wheels, conda packages and the
 environment's own files.
 """
 
@@ -36,33 +36,38 @@ def check_wheels(lock: Lock, paths: Mapping[str, Path]) -> Owners:
     }
     for wheel in lock.of_kind("pypi"):
         for file, mark in _marks(wheel, paths[wheel.sha256], scheme):
-            known, owner = owners.setdefault(file, (mark, wheel.name))
-            if known != mark:
-                raise _same_path(owner, wheel.name, file)
-    _check_parents(owners)
+            claim(owners, file, mark, wheel.name)
+    check_parents(owners)
     return owners
 
 
 def check_conda(owners: Owners, packages: Sequence[CondaFacts]) -> None:
     """Raise ArtifactError if a conda package differs from another artifact at one path."""
     for facts in packages:
-        for path, node in facts.nodes.items():
-            if node.kind == "dir":
-                if path in owners:
-                    raise _below(owners[path][1], path, facts.name, path)
-                continue
-            if node.kind == "symlink":
-                mark = (zlib.crc32(node.target.encode()), -2)
-            else:
-                file = facts.nodes[node.target] if node.kind == "hardlink" else node
-                mark = (file.crc, file.size)
-            known, owner = owners.setdefault(path, (mark, facts.name))
-            if known != mark:
-                raise _same_path(owner, facts.name, path)
-    _check_parents(owners)
+        for path, mark in conda_marks(facts):
+            claim(owners, path, mark, facts.name)
+    check_parents(owners)
 
 
-def _check_parents(owners: Owners) -> None:
+def conda_marks(facts: CondaFacts) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield path and mark of each file and link of a conda package."""
+    for path, node in facts.nodes.items():
+        if node.kind == "symlink":
+            yield path, (zlib.crc32(node.target.encode()), -2)
+        elif node.kind != "dir":
+            file = facts.nodes[node.target] if node.kind == "hardlink" else node
+            yield path, (file.crc, file.size)
+
+
+def claim(owners: Owners, path: str, mark: tuple[int, int], name: str) -> None:
+    """Note that ``name`` installs ``path``; raises ArtifactError where another differs there."""
+    known, owner = owners.setdefault(path, (mark, name))
+    if known != mark:
+        raise _same_path(owner, name, path)
+
+
+def check_parents(owners: Owners) -> None:
+    """Raise ArtifactError where one artifact's file is a folder of another."""
     for path, (_, name) in owners.items():
         for parent in _parents(path):
             if parent in owners:
