@@ -128,7 +128,7 @@ def test_as_nobody(environment: Environment, tmp_path: Path) -> None:
     assert check_layout(work / "out" / "image") == GOLDEN
 
 
-def _other_pythons() -> list[Path]:
+def other_pythons() -> list[Path]:
     """Return interpreters of other feature versions that envlock supports."""
     folders = (Path.home() / ".pyenv" / "versions", Path("/usr"), Path("/usr/local"))
     found: dict[str, Path] = {}
@@ -140,8 +140,8 @@ def _other_pythons() -> list[Path]:
     return [found[version] for version in sorted(found)]
 
 
-@pytest.mark.parametrize("python", _other_pythons() or [None], ids=str)
-def test_other_pythons(python: Path | None, job: Path) -> None:
+@pytest.mark.parametrize("python", other_pythons() or [None], ids=str)
+def testother_pythons(python: Path | None, job: Path) -> None:
     if python is None:
         pytest.skip("no other Python here")
     assert drive(job, python=python, LARGE=LARGE, STDLIB_ONLY="1") == GOLDEN

@@ -111,6 +111,25 @@ def repacked(path: Path, change: Mapping[str, bytes | None]) -> Path:
     return path
 
 
+def raw_frame(data: bytes) -> bytes:
+    """Return ``data`` as a zstd frame of raw blocks (RFC 8878, 3.1.1): no library's choice."""
+    pieces = [data[at : at + 100_000] for at in range(0, len(data), 100_000)] or [b""]
+    frame = b"\x28\xb5\x2f\xfd\xa0" + len(data).to_bytes(4, "little")
+    for number, piece in enumerate(pieces):
+        last = number == len(pieces) - 1
+        frame += (len(piece) << 3 | last).to_bytes(3, "little") + piece
+    return frame
+
+
+def uncompressed(path: Path) -> Path:
+    """Write a ``.conda`` anew so that its bytes do not depend on the installed zstd."""
+    if path.suffix != ".conda":
+        return path
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".zst")]
+        return repacked(path, {n: raw_frame(zstd.decompress(archive.read(n))) for n in names})
+
+
 def with_payload(path: Path, members: list[tarfile.TarInfo], data: Mapping[str, bytes]) -> Path:
     """Replace the files of a ``.conda`` by these members, whatever its info says."""
     out = io.BytesIO()

@@ -34,11 +34,12 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Prefixed:
-    """A file with :data:`PLACEHOLDER` in it; binary: it is replaced in place, keeping lengths."""
+    """A file with a placeholder in it; binary: it is replaced in place, keeping lengths."""
 
     content: bytes | str
     binary: bool = False
     executable: bool = False
+    placeholder: str = PLACEHOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ def _path(path: str, content: Content) -> dict[str, Any]:
     }
     if isinstance(content, Prefixed):
         entry["file_mode"] = "binary" if content.binary else "text"
-        entry["prefix_placeholder"] = PLACEHOLDER
+        entry["prefix_placeholder"] = content.placeholder
     return entry
 
 

@@ -1,0 +1,152 @@
+"""This machine's CPython as a conda package: images and prefixes of it run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from envlock.image.build import Workshop
+from envlock.install.environment import install
+from envlock.install.prefix import MARKER, read_marker
+from envlock.lock.model import LockedOverride
+from envlock.pipeline import build
+from envlock.progress import SILENT
+from envlock.validate.checks import validate_image
+from envlock.validate.prefix import validate_prefix
+from envlock.validate.sandbox import Bubblewrap, find_bwrap
+
+from ..container.judges import need
+from ..image.making import Environment, artifact, check_layout
+from ..makers.cpython import FEATURE
+from ..makers.wheels import make_wheel
+from .building import whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.container
+CHECKS: list[dict[str, object]] = [
+    {"import": "pure"},
+    {"run": ["one"]},
+    {"run": ["sh", "-c", "pure; test $? = 3"]},
+    {"run": ["python", "-c", "import ssl, ctypes, zlib, sqlite3, decimal, multiprocessing"]},
+    {"run": ["python", "-c", "import sys; assert sys.prefix == PREFIX, sys.prefix"]},
+    {"run": ["sh", "-c", "test $NATIVE = yes && test $CONDA_PREFIX = PREFIX"]},
+]
+
+
+def checks(prefix: str) -> list[dict[str, object]]:
+    """Return the checks with the prefix that they look for."""
+
+    def filled(word: str) -> str:
+        return word.replace("== PREFIX", f"== {prefix!r}").replace("PREFIX", prefix)
+
+    return [
+        {key: [filled(word) for word in value] if isinstance(value, list) else value}
+        for check in CHECKS
+        for key, value in check.items()
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    need("bwrap")
+    image = {"user": "nonroot", "workdir": "/app"}
+    return whole(tmp_path_factory.mktemp("artifacts"), image=image, checks=checks("/opt/env"))
+
+
+def bwrap() -> Bubblewrap:
+    return Bubblewrap(find_bwrap(os.environ["PATH"]))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where images are built one after the other: what did not change is packed once."""
+    return tmp_path_factory.mktemp("place")
+
+
+def test_an_image(environment: Environment, place: Path) -> None:
+    built = environment.build(place / "image", place / "cache", workers=2)
+    assert check_layout(place / "image") == built.digests.manifest
+    report = validate_image(
+        place / "image", environment.lock, cache=place / "cache", sandbox=bwrap(),
+        reporter=SILENT,
+    )  # fmt: skip
+    assert report.ok, [result for result in report.results if result.status != "passed"]
+    assert [r.subject for r in report.results][:2] == [
+        "3 distributions are the locked ones", "1 requirements hold",
+    ]  # fmt: skip
+
+
+def test_a_forced_wheel_replaces_condas_copy(
+    environment: Environment, place: Path, tmp_path: Path
+) -> None:
+    wheel = make_wheel(tmp_path, "native", "2.0", files={"native.py": "VALUE = 2\n"})
+    forced = artifact(wheel)
+    lock = replace(
+        environment.lock,
+        artifacts=(*environment.lock.artifacts, forced),
+        overrides=(LockedOverride(package="native", version="2.0", voids=(), replaces="native"),),
+        spec={
+            **environment.lock.spec,
+            "overrides": [{"package": "native", "checks": [{"version": "2.0"}]}],
+            "checks": [
+                {"run": ["python", "-c", "import native; assert native.VALUE == 2"]},
+                {"run": ["sh", "-c", "test -f /opt/env/share/native/data"]},
+            ],
+        },
+    )
+    paths = {**environment.paths, forced.sha256: wheel}
+    built = build(
+        lock, paths, place / "image", Workshop(cache=place / "cache", workers=1), SILENT,
+        prove=lambda layout: validate_image(
+            layout, lock, cache=place / "cache", sandbox=bwrap(), reporter=SILENT
+        ),
+    )  # fmt: skip
+    assert built.report is not None
+    assert built.report.count("passed") == 5
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a short name: the machine's Python leaves little room for its prefix."""
+    folder = Path(tempfile.mkdtemp(prefix="e", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_prefix(environment: Environment, short: Path) -> None:
+    prefix = short / "v"
+    lock = replace(environment.lock, spec={**environment.lock.spec, "checks": checks(str(prefix))})
+
+    def prove(content: Path, marker: object) -> None:
+        report = validate_prefix(
+            prefix, lock, content=content, env={"NATIVE": "yes"}, home=Path.home(),
+            sandbox=bwrap(), reporter=SILENT,
+        )  # fmt: skip
+        assert report.ok, report
+
+    for _ in range(2):  # the second time over the first
+        done = install(lock, environment.paths, prefix, None, SILENT, workers=2, prove=prove)
+        assert done.env == {"NATIVE": "yes"}
+        assert sorted(path.name for path in short.iterdir()) == ["v"]
+        (prefix / "lib" / "left-over").touch()
+    assert read_marker(prefix).lock == lock
+    said = subprocess.run(
+        [prefix / "bin" / "one"], capture_output=True, text=True, check=True, env={}
+    )
+    assert said.stdout == "3\n"
+    smaller = replace(
+        lock, artifacts=tuple(item for item in lock.artifacts if item.name != "native")
+    )
+    install(smaller, environment.paths, prefix, None, SILENT, workers=1, prove=None)
+    assert not (prefix / f"lib/python{FEATURE}/site-packages/native.py").exists()
+    assert not (prefix / "lib" / "left-over").exists()
+    assert (prefix / MARKER).is_file()
