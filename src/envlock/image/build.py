@@ -105,6 +105,8 @@ def package_variables(packages: Sequence[CondaFacts]) -> dict[str, str]:
 
 def _say_what_is_not_run(packages: Sequence[CondaFacts], reporter: Reporter) -> None:
     for facts in packages:
+        for script in facts.scripts:
+            reporter.warn(f"{facts.name}: {script} is in the image, and envlock did not run it")
         for script in facts.activation:
             reporter.warn(
                 f"{facts.name}: {script} is not run when a container starts, and does more than "
