@@ -65,3 +65,39 @@ def test_golden_bytes() -> None:
     noise = random.Random(3).randbytes(70_000)
     digest = hashlib.sha256(deflate.compress(text + noise + bytes(100_000))).hexdigest()
     assert digest == "2a6d2f70a8051fb71630cb2cb85493a4e77ab1e7b9a2b6db30b5a7a881acea91"
+
+
+def test_literals_are_the_same_everywhere() -> None:
+    """Written down: a change here is a change of every image with large files from conda."""
+    text = bytes(range(97, 107)) * 300 + bytes(1200) + b"end"
+    packed = deflate.literals(text)
+    assert inflate(packed) == text
+    assert hashlib.sha256(packed).hexdigest() == LITERALS
+
+
+LITERALS = "8d8930c9157c8fef16c95aa0d4d3645fe2554482ceb7810a2b0876ab27858b4c"
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=400),
+            st.integers(0, 2000).map(bytes),
+            st.sampled_from([b"a" * 5000, b"\x00", bytes(range(256)) * 3]),
+        ),
+        max_size=8,
+    ).map(b"".join)
+)
+def test_literals_round_trip(data: bytes) -> None:
+    packed = deflate.literals(data)
+    assert inflate(packed) == data
+    assert len(packed) <= len(deflate.stored(data))
+
+
+def test_literals_of_several_chunks_and_of_noise() -> None:
+    noise = random.Random(3).randbytes(100_000)
+    data = b"some text, " * 200_000 + bytes(3_000_000) + noise
+    packed = deflate.literals(data)
+    assert inflate(packed) == data
+    assert len(packed) < len(data) / 2
+    assert deflate.literals(noise) == deflate.stored(noise)
