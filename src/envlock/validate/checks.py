@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
-    from envlock.requirements import Installed
+    from envlock.requirements import Installed, Violation
     from envlock.validate.gpu.driver import Gpu
     from envlock.validate.inside import Inside
     from envlock.validate.layout import Config
@@ -209,6 +210,10 @@ def judge_requirements(
         voided=lock.voided,
         roots=lock.roots,
     )
+    condas = [one for one in verdict.violations if _is_condas_own(one, lock)]
+    verdict = replace(
+        verdict, violations=tuple(one for one in verdict.violations if one not in condas)
+    )
     voided = [str(violation) for violation in verdict.voided]
     if verdict.ok:
         subject = f"{verdict.held} requirements hold"
@@ -224,7 +229,27 @@ def judge_requirements(
     for void in verdict.unused:
         subject = f"{void.dependent} {void.version}: {void.requirement} need not be voided"
         results.append(Result(kind="void", subject=subject, status="noted"))
+    for violation in condas:
+        subject = f"{violation}; both are conda's, whose own pins allow it"
+        results.append(Result(kind="requirements", subject=subject, status="noted"))
     return results
+
+
+def _is_condas_own(violation: Violation, lock: Lock) -> bool:
+    """Tell whether METADATA of a conda package asks for what no wheel is about.
+
+    conda-forge corrects pins in its own metadata and not in METADATA, and names what it needs
+    by its own names; what conda's solve accepted stays accepted.
+    """
+    brought = {
+        canonicalize_name(name)
+        for item in lock.of_kind("conda")
+        if item.conda is not None
+        for name, _ in item.conda.provides
+    }
+    wheels = {canonicalize_name(item.name) for item in lock.of_kind("pypi")}
+    wanted = canonicalize_name(Requirement(violation.requirement).name)
+    return canonicalize_name(violation.dependent) in brought - wheels and wanted not in wheels
 
 
 def _facts(
