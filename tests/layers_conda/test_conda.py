@@ -165,7 +165,7 @@ HOSTILE: list[tuple[list[tarfile.TarInfo], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("members", "message"), HOSTILE, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("members", "message"), HOSTILE, ids=[str(n) for n in range(len(HOSTILE))])
 def test_hostile_archives(tmp_path: Path, members: list[tarfile.TarInfo], message: str) -> None:
     path = make_conda(tmp_path, "evil", "1", files={"lib/f": b"expected"})
     with pytest.raises(ArtifactError, match=message) as caught:
@@ -199,7 +199,7 @@ PATHS: list[tuple[Any, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("paths", "message"), PATHS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("paths", "message"), PATHS)
 def test_paths_that_cannot_be(tmp_path: Path, paths: Any, message: str) -> None:
     path = with_paths(make_conda(tmp_path, "evil", "1", files={"x": b"x"}), paths)
     with pytest.raises(ArtifactError, match=message):
