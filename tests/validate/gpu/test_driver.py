@@ -28,7 +28,7 @@ def machine(tmp_path: Path) -> Machine:
 def test_by_names(machine: Machine) -> None:
     machine.driver().devices().module().cache(LIB)
     (machine.root / "usr/bin").mkdir()
-    (machine.root / "usr/bin/nvidia-smi").write_text("#!/bin/sh\n")
+    (machine.root / "usr/bin/nvidia-smi").write_bytes(b"\x7fELF")
     driver = find_driver(machine.root)
     assert driver.version == VERSION
     assert [one.names for one in driver.libraries] == [
@@ -183,7 +183,7 @@ def write_cdi(machine: Machine, value: Any, name: str = "nvidia.json", folder: s
 def test_by_cdi(machine: Machine, name: str) -> None:
     machine.driver().devices()
     (machine.root / "usr/bin").mkdir()
-    (machine.root / "usr/bin/nvidia-smi").write_text("#!/bin/sh\n")
+    (machine.root / "usr/bin/nvidia-smi").write_bytes(b"\x7fELF")
     write_cdi(machine, {"cdiVersion": "0.5.0", "kind": "example.com/nic"}, "a.json")
     place = write_cdi(machine, cdi(), name)
     driver = find_driver(machine.root, yaml.safe_load)
@@ -244,3 +244,15 @@ def test_a_cdi_file_that_cannot_be_parsed(machine: Machine, name: str, text: str
     write_cdi(machine, {}, name).write_text(text)
     with pytest.raises(GpuError, match="cannot be read"):
         find_driver(machine.root, yaml.safe_load)
+
+
+def test_a_wrapper_in_shell_is_no_program_for_an_image(machine: Machine) -> None:
+    machine.driver().devices().module().cache(LIB)
+    wrapper = machine.root / "usr/bin/nvidia-smi"
+    wrapper.parent.mkdir(parents=True, exist_ok=True)
+    wrapper.write_text("#!/bin/sh\n")
+    assert find_driver(machine.root).programs == ()
+    real = machine.root / "usr/local/nvidia/bin/nvidia-smi"
+    real.parent.mkdir(parents=True)
+    real.write_bytes(b"\x7fELF")
+    assert find_driver(machine.root).programs == (real,)

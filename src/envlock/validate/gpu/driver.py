@@ -141,7 +141,7 @@ def _by_names(root: Path, notes: list[str]) -> Driver:
         source="the toolkit's list of names",
         libraries=libraries,
         devices=tuple((path, f"/{path.relative_to(root)}") for path in _nodes(root)),
-        programs=tuple(root / name for name in _PROGRAMS if (root / name).is_file())[:1],
+        programs=tuple(root / name for name in _PROGRAMS if _is_binary(root / name))[:1],
         notes=tuple(notes),
     )
 
@@ -158,7 +158,7 @@ def _by_edits(edits: Edits, root: Path, notes: list[str]) -> Driver:
                     if target.rpartition("/")[2] in {*found.names, name}}  # fmt: skip
             names = tuple(sorted({*found.names, name, *more}))
             libraries.append(Library(path=found.path, names=names))
-        elif name == "nvidia-smi" and path.is_file():
+        elif name == "nvidia-smi" and _is_binary(path):
             programs.append(path)
         elif not path.exists():
             notes.append(f"{path} is listed and not there")
@@ -175,6 +175,15 @@ def _by_edits(edits: Edits, root: Path, notes: list[str]) -> Driver:
         programs=tuple(programs[:1]),
         notes=tuple(notes),
     )
+
+
+def _is_binary(path: Path) -> bool:
+    """Tell whether a program can start inside: a wrapper in shell would look for its own there."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4) == b"\x7fELF"
+    except OSError:
+        return False
 
 
 def _nodes(root: Path) -> list[Path]:
