@@ -100,7 +100,7 @@ def _check_output(output: Path) -> None:
         )
 
 
-def load_named(state: Context, name: str, platform: str | None) -> Lock:
+def load_named(state: Context, name: str, platform: str | None, *, verb: str = "builds") -> Lock:
     """Return the lock of an environment; warns where its spec has moved on."""
     from envlock.lock.check import differences
     from envlock.lock.codec import load_lock
@@ -124,7 +124,7 @@ def load_named(state: Context, name: str, platform: str | None) -> Lock:
         if found:
             state.output.warn(
                 f"{spec.file} has changed since it was locked ({len(found)} differences, the "
-                f"first: {found[0]}); this builds the lock. envlock solve {name} renews it"
+                f"first: {found[0]}); this {verb} the lock. envlock solve {name} renews it"
             )
     return lock
 

@@ -1,0 +1,1 @@
+"""Other tools' files: locks written as theirs, and specs begun from theirs."""
