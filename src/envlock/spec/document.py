@@ -29,6 +29,18 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is taken for a document of its kind, which ``what`` names."""
+
+    what: str = "spec"
+    size: int = MAX_BYTES
+    values: int = _MAX_VALUES
+
+
+SPEC = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
     """Where a value (and its key, in a mapping) stands; ``raw`` is a scalar as written."""
 
@@ -51,30 +63,33 @@ class Document:
         return self.marks[place]
 
 
-def read_document(path: Path, shown: str) -> Document:
+def read_document(path: Path, shown: str, limits: Limits = SPEC) -> Document:
     """Read a YAML file; ``shown`` is its name in errors.  Raises SpecError."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise SpecError(f"{shown} cannot be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise SpecError(f"{shown} is larger than {MAX_BYTES // 1024} KiB; that is no spec")
+    if len(data) > limits.size:
+        raise SpecError(
+            f"{shown} is larger than {limits.size // 1024} KiB; that is no {limits.what}"
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         where = Location(file=shown, line=line, column=1)
         raise SpecError("this is not UTF-8", location=where) from error
-    return parse_document(text, shown)
+    return parse_document(text, shown, limits)
 
 
-def parse_document(text: str, shown: str) -> Document:
+def parse_document(text: str, shown: str, limits: Limits = SPEC) -> Document:
     """Parse YAML text; ``shown`` is its name in errors.  Raises SpecError."""
-    return _Builder(text, shown).document()
+    return _Builder(text, shown, limits).document()
 
 
 class _Builder:
-    def __init__(self, text: str, shown: str) -> None:
+    def __init__(self, text: str, shown: str, limits: Limits) -> None:
+        self._limits = limits
         self._text = text
         self._lines = text.splitlines()
         self._shown = shown
@@ -83,7 +98,7 @@ class _Builder:
 
     def document(self) -> Document:
         try:
-            node = yaml.compose(self._text, Loader=yaml.SafeLoader)
+            node = yaml.compose(self._text, Loader=self._loader())
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             raise SpecError(
@@ -95,8 +110,14 @@ class _Builder:
         except (yaml.YAMLError, RecursionError, ValueError) as error:
             raise SpecError(f"{self._shown} is not valid YAML: {error}") from None
         if node is None:
-            raise SpecError(f"{self._shown} is empty", hint="envlock schema prints what a spec has")
+            hint = "envlock schema prints what a spec has" if self._limits is SPEC else None
+            raise SpecError(f"{self._shown} is empty", hint=hint)
         return Document(value=self._build(node, (), None), marks=self._marks)
+
+    def _loader(self) -> Any:
+        """Return PyYAML's own loader, or libyaml's for what would take that one minutes."""
+        large = len(self._text) > SPEC.size and hasattr(yaml, "CSafeLoader")
+        return yaml.CSafeLoader if large else yaml.SafeLoader
 
     def _forbidden_character(self, position: int) -> SpecError:
         before = self._text[:position].splitlines(keepends=True) or [""]
@@ -116,9 +137,9 @@ class _Builder:
     def _build(self, node: yaml.Node, place: Place, key: yaml.Node | None) -> Any:
         here = self._location(node.start_mark)
         self._values += 1
-        if self._values > _MAX_VALUES or len(place) > _MAX_DEPTH:
+        if self._values > self._limits.values or len(place) > _MAX_DEPTH:
             raise SpecError(
-                "this grows beyond any spec (aliases or nesting)",
+                f"this grows beyond any {self._limits.what} (aliases or nesting)",
                 location=here,
                 hint="write the values out; anchors may be used, but not to multiply",
             )

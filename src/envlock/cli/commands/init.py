@@ -1,0 +1,147 @@
+"""``envlock init``: a spec begun from other tools' files, or from nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envlock.cli.app import command
+from envlock.cli.context import Context
+from envlock.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from envlock.intake.draft import Draft
+    from envlock.intake.readers import Choices
+    from envlock.project import Project
+
+
+@command("init")
+def init_command(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]", help="The environment's name. [default: the file's]"),
+    ] = None,
+    sources: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            metavar="FILE...",
+            help="environment.yml, conda-lock.yml, pyproject.toml or requirements.txt; several "
+            "are joined.",
+        ),
+    ] = None,
+    platform: Annotated[
+        list[str] | None, typer.Option(help="A platform. [default: the file's, or linux-64]")
+    ] = None,
+    python: Annotated[str | None, typer.Option(help="The Python: 3.12.")] = None,
+    extra: Annotated[
+        list[str] | None, typer.Option(help="An extra of pyproject.toml, besides.")
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(help="A group of pyproject.toml or conda-lock.yml, besides."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the spec if there is one.")
+    ] = False,
+) -> None:
+    """Begin a spec (envs/NAME.yaml), and tell what of the files it does not say."""
+    from envlock.files import write_atomically
+    from envlock.intake.readers import Choices
+    from envlock.intake.render import render
+    from envlock.intake.settle import settle
+    from envlock.spec.document import parse_document
+    from envlock.spec.parse import parse_spec
+
+    state: Context = context.obj
+    named, files = _sort(words or [], sources)
+    choices = Choices(
+        platforms=_platforms(platform or ()), extras=tuple(extra or ()), groups=tuple(group or ())
+    )
+    draft = _read(files, choices)
+    project = _project(state)
+    name = _name(named or draft.name or project.root.name, given=named is not None)
+    path = project.root / "envs" / f"{name}.yaml"
+    if path.exists() and not force:
+        raise UsageError(
+            f"{project.shown(path)} is there already",
+            hint="choose another name, or replace it with --force",
+        )
+    text = render(name, draft, settle(draft, python), [file.name for file in files])
+    parse_spec(parse_document(text, project.shown(path)), project.shown(path))
+    write_atomically(path, text.encode())
+    for note in draft.notes:
+        state.output.message(f"  {note}")
+    state.output.message(f"{name}: written to {project.shown(path)}; next: envlock solve {name}")
+    state.output.document(
+        {
+            "name": name,
+            "spec": project.shown(path),
+            "notes": [{"where": note.where, "text": note.text} for note in draft.notes],
+        }
+    )
+
+
+def _sort(words: Sequence[str], sources: Sequence[Path] | None) -> tuple[str | None, list[Path]]:
+    """Return the name, if one is given, and the files: behind --from there may be several."""
+    files = list(sources or ())
+    more = [word for word in words if files and Path(word).is_file()]
+    names = [word for word in words if word not in more]
+    if len(names) > 1:
+        raise UsageError(
+            f"more than one name: {' and '.join(names)}",
+            hint="a file is read where it stands behind --from and is there",
+        )
+    return (names[0] if names else None), [*files, *map(Path, more)]
+
+
+def _platforms(asked: Sequence[str]) -> tuple[str, ...]:
+    from envlock.platforms import PLATFORMS
+
+    for name in asked:
+        if name not in PLATFORMS:
+            raise UsageError(
+                f"there is no platform {name!r}", hint=f"one of {', '.join(PLATFORMS)}"
+            )
+    return tuple(dict.fromkeys(asked))
+
+
+def _read(files: Sequence[Path], choices: Choices) -> Draft:
+    from envlock.intake.draft import Draft
+    from envlock.intake.readers import read_file
+
+    draft = Draft(platforms=list(choices.platforms))
+    for file in files:
+        draft.add(read_file(file, str(file), choices))
+    draft.check()
+    return draft
+
+
+def _project(state: Context) -> Project:
+    """Return the project, or what will be one once it has a spec."""
+    from envlock.project import Project
+
+    try:
+        return state.project
+    except UsageError:
+        if not state.folder.is_dir():
+            raise
+        return Project(root=state.folder.resolve())
+
+
+def _name(text: str, *, given: bool) -> str:
+    """Return a name as specs have them; one that was given must be one already."""
+    plain = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:64].rstrip("-._")
+    if not plain or (given and plain != text):
+        raise UsageError(
+            f"{text!r} cannot be the name of an environment",
+            hint="a name has lower case letters, digits, '.', '_' and '-'"
+            + (f": {plain}" if plain else ""),
+        )
+    return plain

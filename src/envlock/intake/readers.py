@@ -1,0 +1,68 @@
+"""Which files a spec can begin with.  One module a format, loaded when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+from envlock.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from envlock.intake.draft import Draft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What is taken of a file that has more: platforms (all by default), extras, groups."""
+
+    platforms: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+class Reader(Protocol):
+    """The function ``read`` of a format's module; ``shown`` is the file's name in messages."""
+
+    def __call__(self, path: Path, shown: str, choices: Choices) -> Draft:
+        """Return what the file says; raises SpecError or UsageError with the place."""
+
+
+KNOWN = ("environment.yml", "conda-lock.yml", "pyproject.toml", "requirements.txt")
+_LOCK = re.compile(r"^(?:package|metadata):", re.MULTILINE)
+_HEAD = 1024 * 1024
+
+
+def read_file(path: Path, shown: str, choices: Choices) -> Draft:
+    """Read one file in the format that its name and its first lines tell of.
+
+    Raises SpecError or UsageError.
+    """
+    module = importlib.import_module(f"envlock.intake.{_format(path, shown)}")
+    return cast("Reader", module.read)(path, shown, choices)
+
+
+def _format(path: Path, shown: str) -> str:
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD).decode("utf-8", "replace")
+    except OSError as error:
+        raise UsageError(f"the file cannot be read: {error.strerror}", where=shown) from None
+    if path.name == "pixi.lock":
+        raise UsageError(
+            "pixi.lock is not read",
+            where=shown,
+            hint="pixi workspace export conda-environment writes an environment.yml",
+        )
+    if path.suffix in (".yml", ".yaml"):
+        return "conda_lock" if len(_LOCK.findall(head)) == 2 else "environment"
+    if path.suffix == ".toml":
+        return "pyproject"
+    if path.suffix in (".txt", ".in"):
+        return "requirements"
+    raise UsageError(
+        "this kind of file is not known", where=shown, hint=f"known are: {', '.join(KNOWN)}"
+    )
