@@ -68,7 +68,7 @@ class _Reader:
             return value
         raw = self.document.mark(place).raw
         raise SpecError(
-            f"{raw or value!r} is no text to YAML",
+            f"{raw or 'nothing'} is no text to YAML",
             location=self._at(place),
             hint=f'write it in quotes: "{raw}"' if raw else None,
         )

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from ..exchange.conftest import index, machine, mirror, solved
+
+__all__ = ["index", "machine", "mirror", "solved"]
