@@ -88,7 +88,7 @@ def open_conda(file: BinaryIO, name: str, scratch: Path) -> Iterator[CondaArchiv
         for part, suffix in parts:
             plain = stack.enter_context(_scratch_file(scratch))
             try:
-                with unpacked(file, part, suffix, _limit(part)) as source:
+                with unpacked(file, part, suffix, unpacks_to(part.size)) as source:
                     _spool(source, plain, scratch)
                 _index(plain, info, members)
             except ArtifactError as error:
@@ -123,8 +123,9 @@ def _whole(file: BinaryIO, name: str) -> list[tuple[Span, str]]:
     return [(Span(0, file.seek(0, 2)), ".bz2")]
 
 
-def _limit(part: Span) -> int:
-    return max(SMALLEST_LIMIT, LARGEST_RATIO * part.size)
+def unpacks_to(size: int) -> int:
+    """Return the most bytes that a tar may have which is ``size`` bytes compressed."""
+    return max(SMALLEST_LIMIT, LARGEST_RATIO * size)
 
 
 @contextlib.contextmanager

@@ -108,16 +108,22 @@ def zstd_module() -> Any:
     return None
 
 
+def needed_zstd_module() -> Any:
+    """Return the module of :func:`zstd_module`; raises ArtifactError where there is none."""
+    zstd = zstd_module()
+    if zstd is None:
+        raise ArtifactError(
+            "the package is compressed with zstd, which this Python cannot read",
+            hint="install backports.zstd, or run envlock with Python 3.14 or newer",
+        )
+    return zstd
+
+
 class _Zstd:
     """Python 3.14's decompressor or its backport, whose error class is unknown elsewhere."""
 
     def __init__(self) -> None:
-        zstd = zstd_module()
-        if zstd is None:
-            raise ArtifactError(
-                "the package is compressed with zstd, which this Python cannot read",
-                hint="install backports.zstd, or run envlock with Python 3.14 or newer",
-            )
+        zstd = needed_zstd_module()
         self._error: type[Exception] = zstd.ZstdError
         self._inner: _Inflate = zstd.ZstdDecompressor()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import importlib
 import json
 import tarfile
 import zipfile
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import ArtifactError, FetchError
+from envlock.layers.condaarchive import unpacks_to
+from envlock.layers.unpacked import needed_zstd_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,12 +67,12 @@ def read_members(artifact: Artifact, place: Path, wanted: Iterable[str]) -> dict
 @contextmanager
 def _readable(artifact: Artifact) -> Iterator[None]:
     """Turn what a broken archive makes of its readers into an ArtifactError."""
-    zstd: Any = _zstd()
+    zstd = needed_zstd_module()
     try:
         yield
     except (
         tarfile.TarError, zipfile.BadZipFile, zstd.ZstdError, EOFError, OSError, ValueError,
-        KeyError, TypeError, AttributeError,
+        KeyError, TypeError, AttributeError, RecursionError,
     ) as error:  # fmt: skip
         raise ArtifactError(f"{artifact.file} is no conda package: {error}") from None
 
@@ -83,7 +84,7 @@ def _tar(
     """Yield (name, function that reads it) for the members of a part of a package."""
     if artifact.file.endswith(".tar.bz2"):
         with bz2.open(place) as plain:
-            yield _members(plain)
+            yield _members(_Bounded(plain, artifact))
         return
     with _zip(place, session) as archive:
         name = next(
@@ -92,8 +93,8 @@ def _tar(
         )
         if name is None:
             raise ArtifactError(f"{artifact.file} has no {part} part")
-        with archive.open(name) as raw, _zstd().open(raw) as stream:
-            yield _members(stream)
+        with archive.open(name) as raw, needed_zstd_module().open(raw) as stream:
+            yield _members(_Bounded(stream, artifact))
 
 
 @contextmanager
@@ -112,6 +113,20 @@ def _zip(place: Path | str, session: requests.Session | None) -> Iterator[zipfil
         raise FetchError(f"the server does not give parts of it: {error}", where=place) from None
 
 
+class _Bounded:
+    """A stream that refuses to go on for ever: the bytes of a package, unpacked."""
+
+    def __init__(self, stream: Any, artifact: Artifact) -> None:
+        self._stream, self._left = stream, unpacks_to(artifact.size)
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self._stream.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError("it unpacks to absurdly many bytes")
+        return data
+
+
 def _members(stream: Any) -> Iterator[tuple[str, Any]]:
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
@@ -125,11 +140,3 @@ def _members(stream: Any) -> Iterator[tuple[str, Any]]:
                 return file.read() if file is not None else b""
 
             yield member.name.removeprefix("./"), content
-
-
-def _zstd() -> Any:
-    """Return Python's module for zstd (PEP 784), or its backport."""
-    try:
-        return importlib.import_module("compression.zstd")
-    except ImportError:
-        return importlib.import_module("backports.zstd")
