@@ -104,7 +104,7 @@ def test_the_map_of_the_spec(solver: CondaSolver, index: Index) -> None:
     assert wheels(lock) == {"uses": "1.0"}
     bare = next(a for a in lock.of_kind("conda") if a.name == "bare")
     assert bare.conda is not None
-    assert bare.conda.provides == (("bare-python", "3.0"),)
+    assert (bare.conda.provides, bare.conda.stands_for) == ((), (("bare-python", "3.0"),))
 
 
 def test_two_owners(solver: CondaSolver) -> None:

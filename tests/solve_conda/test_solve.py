@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from envlock.channels import ChannelAccess
 from envlock.errors import SpecError, UnsatisfiableError
 from envlock.lock.codec import dump_lock, parse_lock
 
+from ..makers.conda import Program, index_channel, make_conda
 from .solving import HEAD, CondaSolver, conda
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..makers.conda import Content
+    from ..makers.index import Index
 
 CUDA = HEAD.replace('glibc: "2.36"', 'glibc: "2.36", cuda: "12.4"')
 
@@ -208,5 +218,63 @@ def test_another_platform(solver: CondaSolver) -> None:
         "linux-aarch64/numpy-2.0.0-py312_0.conda",
         "linux-aarch64/python-3.12.1-h0_0.conda",
         "noarch/bare-3.0-h0_0.conda",
+    }
+    assert parse_lock(dump_lock(lock), "lock") == lock
+
+
+def test_flexible_priority_goes_on_where_the_first_channel_does_not_fit(
+    tmp_path: Path, index: Index
+) -> None:
+    for channel, version in (("first", "1.0"), ("second", "2.0")):
+        make_conda(tmp_path / channel, "both", version)
+    access = {
+        name: ChannelAccess(urls=(index_channel(tmp_path / name),)) for name in ("first", "second")
+    }
+    solve = CondaSolver(tmp_path / "solver", index, access)
+    body = "conda:\n  channels: [first, second]\n  channel-priority: {}\n  dependencies: [{}]\n"
+    wanted = {
+        ("strict", "both"): "1.0",
+        ("flexible", "both"): "1.0",
+        ("disabled", "both"): "2.0",
+        ("flexible", "both>=2"): "2.0",
+        ("disabled", "both<2"): "1.0",
+    }
+    for (priority, asked), version in wanted.items():
+        assert conda(solve(body.format(priority, f'"{asked}"'))) == {"both": version}, priority
+    with pytest.raises(UnsatisfiableError) as caught:
+        solve(body.format("strict", '"both>=2"'))
+    assert caught.value.message == (
+        "the channel first has no both>=2 that fits, and both 2.0 is from second, which comes "
+        "after it"
+    )
+    assert caught.value.where == "envs/one.yaml:9:18"
+    assert '"second::both>=2"' in (caught.value.hint or "")
+    assert conda(solve(body.format("strict", '"second::both>=2"'))) == {"both": "2.0"}
+
+
+@pytest.mark.parametrize("over_http", [True, False])
+def test_link_scripts_are_in_the_lock(tmp_path: Path, index: Index, over_http: bool) -> None:
+    folder = tmp_path / "main"
+    files: dict[str, Content] = {
+        "bin/.font-post-link.sh": Program("#!/bin/sh\nfc-cache\n"),
+        "bin/.font-pre-unlink.sh": Program("#!/bin/sh\n"),
+        "bin/.other-post-link.sh": Program("#!/bin/sh\n"),  # of no package here
+        "share/.font-post-link.sh": "",
+    }
+    make_conda(folder, "font", "1.0", noarch="generic", files=files)
+    make_conda(
+        folder, "old-font", "1.0", suffix=".tar.bz2", files={"bin/.old-font-pre-link.sh": ""}
+    )
+    make_conda(folder, "plain", "1.0")
+    url = index_channel(folder)
+    index.folders["conda"] = tmp_path
+    url = f"{index.base}/conda/main" if over_http else url
+    solve = CondaSolver(tmp_path / "solver", index, {"main": ChannelAccess(urls=(url,))})
+    lock = solve("conda:\n  channels: [main]\n  dependencies: [font, old-font, plain]\n")
+    found = {a.name: a.conda.link_scripts for a in lock.of_kind("conda") if a.conda}
+    assert found == {
+        "font": ("bin/.font-post-link.sh", "bin/.font-pre-unlink.sh"),
+        "old-font": ("bin/.old-font-pre-link.sh",),
+        "plain": (),
     }
     assert parse_lock(dump_lock(lock), "lock") == lock

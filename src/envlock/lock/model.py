@@ -26,8 +26,10 @@ class CondaRecord:
     subdir: the platform's, or ``noarch``; noarch: how a package without a platform is
     installed; md5: hex, where the channel tells it; constrains: match specs that hold if
     the named package is there at all; provides: (name, version) of the PyPI distributions
-    whose ``*.dist-info`` it brings, names normalized; python_site_packages_path: where a
-    Python says that its site-packages are, relative to the prefix (CEP 17).
+    whose ``*.dist-info`` it brings, names normalized; stands_for: of those that it is without
+    such a folder; link_scripts: paths of what conda would run when it links or unlinks it;
+    python_site_packages_path: where a Python says that its site-packages are, relative to
+    the prefix (CEP 17).
     """
 
     build: str
@@ -37,6 +39,8 @@ class CondaRecord:
     constrains: tuple[str, ...] = ()
     noarch: Literal["python", "generic"] | None = None
     provides: tuple[tuple[str, str], ...] = ()
+    stands_for: tuple[tuple[str, str], ...] = ()
+    link_scripts: tuple[str, ...] = ()
     track_features: tuple[str, ...] = ()
     license: str | None = None
     python_site_packages_path: str | None = None
@@ -67,6 +71,11 @@ class Artifact:
     size: int
     depends: tuple[str, ...] = ()
     conda: CondaRecord | None = None
+
+    @property
+    def distributions(self) -> tuple[tuple[str, str], ...]:
+        """(name, version) of the PyPI distributions that a conda package is, told or not."""
+        return (*self.conda.provides, *self.conda.stands_for) if self.conda else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

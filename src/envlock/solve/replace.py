@@ -14,7 +14,7 @@ from envlock.solve.conda.overrides import effect, error, forced_distribution
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from envlock.lock.model import LockedOverride, VoidedRequirement
+    from envlock.lock.model import Artifact, LockedOverride, VoidedRequirement
     from envlock.solve.conda import CondaSolution
     from envlock.solve.provided import Provided
     from envlock.spec.model import Override, Spec
@@ -59,6 +59,7 @@ def sides(
         if owner is None:
             ours.append(_of_wheels(override, frozenset()))
             continue
+        _check_replaceable(override, owner)
         put = forced_distribution(override, owner)
         found = effect(override, put, conda.artifacts, describe(), environment)
         ours.append(_of_wheels(override, found.dependents))
@@ -72,6 +73,18 @@ def sides(
         replaces=replaces,
         voids=voids,
     )
+
+
+def _check_replaceable(override: Override, owner: Artifact) -> None:
+    """Refuse a wheel in place of what no list of files tells from the rest of its package."""
+    if owner.conda is not None and override.package in dict(owner.conda.stands_for):
+        raise error(
+            override,
+            f"the conda package {owner.name} stands for {override.package} and has no list of its "
+            "files, so that a wheel cannot take their place",
+            f"leave {owner.name} out, or write from: conda and force another version of it; if it "
+            f'is no {override.package} at all: conda.map: {{{owner.name}: ""}}',
+        )
 
 
 def _of_wheels(override: Override, accounted: frozenset[str]) -> Override:
@@ -96,7 +109,6 @@ def _against_wheels(override: Override, conda: CondaSolution) -> list[Override]:
     if not left:
         return []
     owner = next(one for one in conda.artifacts if one.name == override.package)
-    assert owner.conda is not None
     against: dict[str, Requirement] = {}
     for name in left:
         try:
@@ -109,7 +121,7 @@ def _against_wheels(override: Override, conda: CondaSolution) -> list[Override]:
                 f"remove {name} from against:, or write what the wheel requires",
             ) from None
     wanted = {canonicalize_name(pin.name) for pin in against.values()}
-    brought = dict(owner.conda.provides)
+    brought = dict(owner.distributions)
     if not wanted <= brought.keys():
         name = min(wanted - brought.keys())
         raise error(
@@ -133,7 +145,7 @@ def _against_wheels(override: Override, conda: CondaSolution) -> list[Override]:
             conda_adds=(),
             conda_until=None,
         )
-        for distribution, version in owner.conda.provides
+        for distribution, version in owner.distributions
         if distribution in wanted
     ]
 

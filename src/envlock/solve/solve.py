@@ -128,7 +128,7 @@ def _pypi(
         bringing = [
             one
             for one in conda.artifacts
-            if one.conda and (names is None or names & {name for name, _ in one.conda.provides})
+            if names is None or names & {name for name, _ in one.distributions}
         ]
         return solvers.conda.reader().described(bringing, reporter)
 

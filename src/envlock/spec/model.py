@@ -115,7 +115,7 @@ class CondaAsked:
 class Conda:
     """What is wanted from conda channels, which come in order of priority.
 
-    map: the PyPI distribution that a conda package provides without saying so.
+    map: the PyPI distribution that a conda package provides without saying so, empty for none.
     """
 
     channels: tuple[CondaChannel, ...]

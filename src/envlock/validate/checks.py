@@ -19,7 +19,7 @@ from packaging.version import InvalidVersion, Version
 
 from envlock.layers.plan import conda_python
 from envlock.platforms import PLATFORMS
-from envlock.requirements import check_requirements
+from envlock.requirements import Installed, check_requirements
 from envlock.validate.acceptance import with_acceptance
 from envlock.validate.gpu.driver import is_visible
 from envlock.validate.gpu.run import GpuRunner
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
-    from envlock.requirements import Installed, Violation
+    from envlock.requirements import Violation
     from envlock.validate.gpu.driver import Gpu
     from envlock.validate.inside import Inside
     from envlock.validate.layout import Config
@@ -204,8 +204,14 @@ def judge_requirements(
     installed: Sequence[Installed], lock: Lock, environment: Mapping[str, str]
 ) -> list[Result]:
     """Check that all requirements hold but for those that the lock's overrides void."""
+    silent = [
+        Installed(name=name, version=version)
+        for item in lock.of_kind("conda")
+        if item.conda is not None
+        for name, version in item.conda.stands_for
+    ]
     verdict = check_requirements(
-        installed,
+        [*installed, *silent],  # what tells of itself comes first
         environment,
         voided=lock.voided,
         roots=lock.roots,

@@ -178,7 +178,7 @@ def _unmet(lock: Lock) -> list[str]:
     locked += [  # after the wheels, which may replace them
         Installed(name=name, version=version)
         for artifact in lock.of_kind("conda")
-        for name, version in (artifact.conda.provides if artifact.conda else ())
+        for name, version in artifact.distributions
     ]
     environment = PLATFORMS[lock.platform].marker_environment(lock.python)
     verdict = check_requirements(locked, environment, voided=lock.voided, roots=lock.roots)
@@ -323,6 +323,15 @@ def _summarise(
         state.output.warn(
             f"{len(packages)} Debian packages have maintainer scripts whose effects the image "
             f"will lack: {', '.join(packages)} (see debian.scripts in the lock)"
+        )
+    linking = [a.name for a in lock.of_kind("conda") if a.conda and a.conda.link_scripts]
+    if linking and changed:
+        say_of = (
+            f"{len(linking)} conda packages have" if len(linking) > 1 else "a conda package has"
+        )
+        state.output.warn(
+            f"{say_of} link scripts, which are never run: {', '.join(linking)} "
+            "(see link_scripts in the lock)"
         )
     size = megabytes(sum(artifact.size for artifact in lock.artifacts))
     path = state.project.shown(state.project.lock(lock.name, lock.platform))

@@ -48,6 +48,11 @@ class Channels:
         self._cache = cache
         self._offline = offline
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The channels' names, first come first."""
+        return tuple(self._bases)
+
     def base(self, name: str) -> str:
         """Return the URL under which rattler knows a channel, with a slash at the end."""
         return f"{self._bases[name]}/"

@@ -73,7 +73,7 @@ def forced_conda(override: Override, artifacts: Sequence[Artifact]) -> Forced | 
     return Forced(
         package=found.name,
         record=package_record(found),
-        distributions=dict(found.conda.provides),
+        distributions=dict(found.distributions),
     )
 
 

@@ -1,8 +1,8 @@
 """What conda packages say inside: which PyPI distributions they bring, and their METADATA.
 
 The names come from the list of paths in the package's info part, which is small and read by
-HTTP range; METADATA lies in the other part, and needs the whole package.  What was read once
-is kept by the package's sha256.
+HTTP range, and so do link scripts; METADATA lies in the other part, and needs the whole
+package.  What was read once is kept by the package's sha256.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
-from envlock.errors import FetchError, SpecError
+from envlock.errors import FetchError
 from envlock.files import write_atomically
+from envlock.layers.condapaths import link_scripts
 from envlock.solve.conda.archive import has_ranges, read_info, read_members
 from envlock.solve.conda.records import entry_name
 from envlock.solve.provided import Provided
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from envlock.fetch.http import Http
     from envlock.lock.model import Artifact
     from envlock.progress import Reporter
-    from envlock.spec.model import Spec
 
 _DISTRIBUTION = re.compile(
     r"(?:lib/python3\.[0-9]+t?/)?site-packages/"
@@ -55,30 +54,24 @@ class PackageReader:
         self._cache = cache
         self._unhelpful: set[str] = set()  # places that gave no parts in this run
 
-    def with_provides(
-        self, artifacts: Sequence[Artifact], spec: Spec, reporter: Reporter
+    def with_contents(
+        self, artifacts: Sequence[Artifact], reporter: Reporter
     ) -> tuple[Artifact, ...]:
-        """Return the packages, each with the distributions that it brings.
+        """Return the packages, each with the distributions and the link scripts in it.
 
-        They are named by the package itself, and by the spec's ``conda.map`` where it does
-        not.  Raises FetchError, ArtifactError, SpecError.
+        Raises FetchError, ArtifactError.
         """
-        readable = [one for one in artifacts if _may_bring_distributions(one)]
         with (
-            reporter.task("looking into conda packages", len(readable)) as task,
+            reporter.task("looking into conda packages", len(artifacts)) as task,
             ThreadPoolExecutor(_WORKERS) as pool,
         ):
 
-            def one(artifact: Artifact) -> tuple[str, tuple[tuple[str, str], ...]]:
-                found = self._provides(artifact)
+            def one(artifact: Artifact) -> Artifact:
+                found = self._looked_into(artifact)
                 task.advance(1)
-                return artifact.name, found
+                return found
 
-            provides = dict(pool.map(one, readable))
-        return tuple(
-            _with(artifact, {*provides.get(artifact.name, ()), *_mapped(artifact, spec)})
-            for artifact in artifacts
-        )
+            return tuple(pool.map(one, artifacts))
 
     def described(self, artifacts: Sequence[Artifact], reporter: Reporter) -> tuple[Provided, ...]:
         """Return the distributions that packages bring with what their METADATA says.
@@ -98,12 +91,26 @@ class PackageReader:
 
             return tuple(item for items in pool.map(one, bringing) for item in items)
 
-    def _provides(self, artifact: Artifact) -> tuple[tuple[str, str], ...]:
-        known = self._cache / f"{artifact.sha256}.provides.json"
+    def _looked_into(self, artifact: Artifact) -> Artifact:
+        known = self._cache / f"{artifact.sha256}.contents.json"
         if not known.is_file():
-            found = sorted({(n, v) for n, v, _ in _distributions(self._paths(artifact))})
+            paths = self._paths(artifact)
+            found = {
+                "provides": sorted({(n, v) for n, v, _ in _distributions(paths)}),
+                "link_scripts": link_scripts(artifact.name, paths),
+            }
             write_atomically(known, json.dumps(found).encode())
-        return tuple((name, version) for name, version in json.loads(known.read_bytes()))
+        said = json.loads(known.read_bytes())
+        names: dict[str, str] = {}
+        for name, version in said["provides"]:
+            names.setdefault(name, version)
+        assert artifact.conda is not None
+        record = dataclasses.replace(
+            artifact.conda,
+            provides=tuple(sorted(names.items())),
+            link_scripts=tuple(said["link_scripts"]),
+        )
+        return dataclasses.replace(artifact, conda=record)
 
     def _paths(self, artifact: Artifact) -> list[str]:
         stored = self._fetcher.store.get(artifact.sha256, artifact.size)
@@ -150,8 +157,8 @@ class PackageReader:
         return {wanted[path]: text for path, text in found.items()}
 
 
-def _may_bring_distributions(artifact: Artifact) -> bool:
-    """Tell whether a package is worth a look: Python's packages depend on Python."""
+def may_bring_distributions(artifact: Artifact) -> bool:
+    """Tell whether a package may be a distribution: Python's packages depend on Python."""
     assert artifact.conda is not None
     if artifact.conda.noarch == "python":
         return True
@@ -166,32 +173,6 @@ def _distributions(paths: Sequence[str]) -> list[tuple[str, str, str]]:
         if match is not None:
             found.append((canonicalize_name(match["name"]), match["version"], path))
     return found
-
-
-def _mapped(artifact: Artifact, spec: Spec) -> list[tuple[str, str]]:
-    """Return what the spec says that a package provides; its version is the package's."""
-    name = spec.conda.map.get(artifact.name) if spec.conda else None
-    if name is None or spec.conda is None:
-        return []
-    try:
-        Version(artifact.version)
-    except InvalidVersion:
-        raise SpecError(
-            f"conda.map: {artifact.name} has the version {artifact.version}, which no PyPI "
-            "distribution can have",
-            location=spec.conda.location,
-            hint="remove it from the map",
-        ) from None
-    return [(name, artifact.version)]
-
-
-def _with(artifact: Artifact, provides: set[tuple[str, str]]) -> Artifact:
-    assert artifact.conda is not None
-    names: dict[str, str] = {}
-    for name, version in sorted(provides):
-        names.setdefault(name, version)
-    record = dataclasses.replace(artifact.conda, provides=tuple(sorted(names.items())))
-    return dataclasses.replace(artifact, conda=record)
 
 
 def _parsed(text: bytes) -> dict[str, list[str]]:

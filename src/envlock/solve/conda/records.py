@@ -205,6 +205,5 @@ def unmet(
 
 def keys_of(artifact: Artifact) -> frozenset[str]:
     """Return the names under which an override may name a conda package as a dependent."""
-    assert artifact.conda is not None
-    provided = (name for name, _ in artifact.conda.provides)
+    provided = (name for name, _ in artifact.distributions)
     return frozenset({artifact.name, canonicalize_name(artifact.name), *provided})

@@ -10,8 +10,9 @@ from envlock.lock.model import LockedOverride
 from envlock.platforms import PLATFORMS
 from envlock.solve.conda.channels import Channels
 from envlock.solve.conda.explain import explain
+from envlock.solve.conda.names import purls_of, with_names
 from envlock.solve.conda.overrides import check_until, effect, error, forced_conda
-from envlock.solve.conda.packages import PackageReader
+from envlock.solve.conda.packages import PackageReader, may_bring_distributions
 from envlock.solve.conda.records import artifact, virtual_packages
 from envlock.solve.conda.solver import Question, Rattler
 from envlock.solve.provided import Provided
@@ -60,14 +61,13 @@ class CondaSolution:
         return tuple(
             Provided(name=name, version=version, package=one.name)
             for one in self.artifacts
-            if one.conda is not None
-            for name, version in one.conda.provides
+            for name, version in one.distributions
         )
 
     def owner(self, distribution: str) -> Artifact | None:
         """Return the package that brings a distribution."""
         for one in self.artifacts:
-            if one.conda is not None and distribution in dict(one.conda.provides):
+            if distribution in dict(one.distributions):
                 return one
         return None
 
@@ -102,8 +102,14 @@ def solve_conda(
             raise explain(failure, spec, target, rattler, question) from None
     chosen = [artifact(record, channels.name(record.channel)) for record in records]
     _check_python(spec, conda, chosen)
+    _check_priority(question, rattler, chosen)
     reader = means.reader()
-    artifacts = reader.with_provides(chosen, spec, reporter)
+    artifacts = with_names(
+        reader.with_contents(chosen, reporter),
+        {record.name.normalized: purls_of(record) for record in records},
+        spec,
+        [one.name for one in chosen if may_bring_distributions(one)],
+    )
     _check_owners(artifacts, conda)
     locked, still_open = _overrides(spec, target, artifacts, reader, reporter)
     return CondaSolution(artifacts=artifacts, overrides=locked, open=still_open)
@@ -156,11 +162,36 @@ def _check_python(spec: Spec, conda: Conda, chosen: Sequence[Artifact]) -> None:
     )
 
 
+def _check_priority(question: Question, rattler: Rattler, chosen: Sequence[Artifact]) -> None:
+    """Refuse what comes from behind a channel that has the package, too.
+
+    rattler looks only at those records that meet what the spec asks for: where the first
+    channel has none of them it takes the next channel's, even by strict priority, and an
+    internal package would be taken from where anybody may publish its name.
+    """
+    if question.priority != "strict":
+        return
+    asked = {one.name: one for one in question.dependencies}
+    free = [one for one in chosen if one.name not in asked or asked[one.name].channel is None]
+    firsts = rattler.first_channels(question.platform, [one.name for one in free])
+    for one in free:
+        first = firsts.get(one.name, one.source)
+        if first != one.source:
+            wanted = asked.get(one.name)
+            raise UnsatisfiableError(
+                f"the channel {first} has no {wanted.spec if wanted else one.name} that fits, and "
+                f"{one.name} {one.version} is from {one.source}, which comes after it",
+                where=str(wanted.location) if wanted else None,
+                hint=f'write "{one.source}::{wanted.bare if wanted else one.name}" if that one is '
+                "meant, or channel-priority: flexible",
+            )
+
+
 def _check_owners(artifacts: Sequence[Artifact], conda: Conda) -> None:
     """Refuse two conda packages that bring the same distribution."""
     owners: dict[str, str] = {}
     for one in artifacts:
-        for name, _ in one.conda.provides if one.conda else ():
+        for name, _ in one.distributions:
             if owners.setdefault(name, one.name) != one.name:
                 raise UnsatisfiableError(
                     f"two conda packages bring the distribution {name}: {owners[name]} and "

@@ -84,6 +84,41 @@ class Rattler:
             (patches.restore(record) for record in records), key=lambda r: r.name.normalized
         )
 
+    def first_channels(self, platform: str, packages: Sequence[str]) -> dict[str, str]:
+        """Return the first channel that has each package, in whatever version.
+
+        Raises FetchError.
+        """
+        from rattler.exceptions import GatewayError
+
+        if self._gateway is None:
+            self._gateway = self._channels.gateway()
+        try:
+            found = asyncio.run(self._named(self._gateway, platform, packages))
+        except GatewayError as error:
+            raise self._unreachable(str(error)) from None
+        ranks = {name: rank for rank, name in enumerate(self._channels.names)}
+        firsts: dict[str, str] = {}
+        for record in found:
+            name, channel = record.name.normalized, self._channels.name(record.channel)
+            firsts[name] = min(firsts.get(name, channel), channel, key=ranks.__getitem__)
+        return firsts
+
+    async def _named(
+        self, gateway: Gateway, platform: str, packages: Sequence[str]
+    ) -> list[RepoDataRecord]:
+        """Return every record of these packages."""
+        from rattler import MatchSpec
+
+        found = await gateway.query(
+            self._channels.sources(),
+            [platform, "noarch"],  # type: ignore[list-item]
+            [MatchSpec(name) for name in packages],
+            recursive=False,
+            channel_relations="disabled",
+        )
+        return [record for records in found for record in records]
+
     async def _solve(
         self, gateway: Gateway, question: Question, patches: Patches
     ) -> list[RepoDataRecord]:
@@ -120,21 +155,12 @@ class Rattler:
 
     async def _kept(self, gateway: Gateway, question: Question) -> list[RepoDataRecord]:
         """Return the records of the previous lock: as their channels have them, if they do."""
-        from rattler import MatchSpec
-
         if not question.kept:
             return []
-        found = await gateway.query(
-            self._channels.sources(),
-            [question.platform, "noarch"],  # type: ignore[list-item]
-            [MatchSpec(artifact.name) for artifact in question.kept],
-            recursive=False,
-            channel_relations="disabled",
-        )
+        names = [artifact.name for artifact in question.kept]
         present = {
             (self._channels.name(record.channel), record.subdir, record.file_name): record
-            for records in found
-            for record in records
+            for record in await self._named(gateway, question.platform, names)
         }
         kept = []
         for artifact in question.kept:
