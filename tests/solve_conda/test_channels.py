@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
-from typing import TYPE_CHECKING
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -238,3 +241,33 @@ def _rewrite(subdir: Path, table: object) -> None:
         path.unlink()
     shutil.rmtree(subdir / "shards", ignore_errors=True)
     (subdir / "repodata.json").write_text(json.dumps(table))
+
+
+class _Plain(SimpleHTTPRequestHandler):
+    """Python's own server: its 304 says nothing but that."""
+
+    answers: ClassVar[list[int]] = []
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+    def log_request(self, code: object = "-", size: object = "-") -> None:
+        self.answers.append(code if isinstance(code, int) else 0)
+
+
+def test_a_server_that_says_not_modified_and_no_more(
+    channels: Path, tmp_path: Path, index: Index
+) -> None:
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(_Plain, directory=str(channels))
+    ) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/main"
+        solve = CondaSolver(tmp_path / "solver", index, {"main": ChannelAccess(urls=(url,))})
+        lock = solve(NUMPY)
+        assert 304 not in _Plain.answers
+        assert solve(NUMPY) == lock
+        assert 304 in _Plain.answers
+        server.shutdown()
+        thread.join()

@@ -71,8 +71,11 @@ class Channels:
         """Return (name, URL) of every place that may be asked, for messages."""
         return [(name, url) for name, one in self._access.items() for url in one.urls]
 
-    def gateway(self) -> Gateway:
-        """Return what reads the channels' repodata; caches go to the cache folder."""
+    def gateway(self, *, fresh: bool = False) -> Gateway:
+        """Return what reads the channels' repodata; caches go to the cache folder.
+
+        fresh: nothing that is cached is used.
+        """
         from rattler import Client, Gateway, SourceConfig
         from rattler.networking.middleware import (
             AddHeadersMiddleware,
@@ -88,7 +91,8 @@ class Channels:
         client = Client(
             [RetryMiddleware(2), MirrorMiddleware(mirrors), AddHeadersMiddleware(self._headers)]
         )
-        action = "force-cache-only" if self._offline else "cache-or-fetch"
+        action = "no-cache" if fresh else "cache-or-fetch"
+        action = "force-cache-only" if self._offline else action
         return Gateway(
             cache_dir=self._cache,
             default_config=SourceConfig(cache_action=action),  # type: ignore[arg-type]

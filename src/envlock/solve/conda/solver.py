@@ -14,7 +14,7 @@ from envlock.solve.conda.records import repodata_record
 from envlock.urls import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from datetime import datetime
 
     from rattler import Gateway, MatchSpec, RepoDataRecord
@@ -67,19 +67,15 @@ class Rattler:
 
         Raises UnsatisfiableError with rattler's explanation, or FetchError.
         """
-        from rattler.exceptions import GatewayError, SolverError
+        from rattler.exceptions import SolverError
 
-        if self._gateway is None:
-            self._gateway = self._channels.gateway()
         patches = Patches(question.forced, question.dependents)
         try:
-            records = asyncio.run(self._solve(self._gateway, question, patches))
+            records = self._run(lambda gateway: self._solve(gateway, question, patches))
         except SolverError as error:
             raise UnsatisfiableError(
                 "the conda packages cannot all be had", details=_explanation(str(error))
             ) from None
-        except GatewayError as error:
-            raise self._unreachable(str(error)) from None
         return sorted(
             (patches.restore(record) for record in records), key=lambda r: r.name.normalized
         )
@@ -89,20 +85,33 @@ class Rattler:
 
         Raises FetchError.
         """
-        from rattler.exceptions import GatewayError
-
-        if self._gateway is None:
-            self._gateway = self._channels.gateway()
-        try:
-            found = asyncio.run(self._named(self._gateway, platform, packages))
-        except GatewayError as error:
-            raise self._unreachable(str(error)) from None
+        found = self._run(lambda gateway: self._named(gateway, platform, packages))
         ranks = {name: rank for rank, name in enumerate(self._channels.names)}
         firsts: dict[str, str] = {}
         for record in found:
             name, channel = record.name.normalized, self._channels.name(record.channel)
             firsts[name] = min(firsts.get(name, channel), channel, key=ranks.__getitem__)
         return firsts
+
+    def _run(
+        self, ask: Callable[[Gateway], Coroutine[Any, Any, list[RepoDataRecord]]]
+    ) -> list[RepoDataRecord]:
+        """Return what a gateway says; raises SolverError, FetchError.
+
+        A server need not say again what a page's date was when it has not changed (RFC 9110,
+        15.4.5), and rattler then takes its 304 for a failure: it is asked without the cache.
+        """
+        from rattler.exceptions import GatewayError
+
+        for fresh in (False, True):
+            if self._gateway is None or fresh:
+                self._gateway = self._channels.gateway(fresh=fresh)
+            try:
+                return asyncio.run(ask(self._gateway))
+            except GatewayError as error:
+                if fresh or "304 Not Modified" not in str(error):
+                    raise self._unreachable(str(error)) from None
+        raise AssertionError  # the second try returns or raises
 
     async def _named(
         self, gateway: Gateway, platform: str, packages: Sequence[str]
