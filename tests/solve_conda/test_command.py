@@ -180,3 +180,16 @@ def test_upgrade_one(served: Machine) -> None:
 def _numpy(machine: Machine) -> str:
     lock = load_lock(machine.lock("one"))
     return next(a.version for a in lock.of_kind("conda") if a.name == "numpy")
+
+
+def test_the_exit_code_is_ours_however_soon_it_comes(served: Machine) -> None:
+    """rattler's threads may outlive a solve that fails; they must not abort the process."""
+    (served.project / "envs" / "one.yaml").write_text(
+        SPEC.partition("pypi:")[0].replace("scipy, pandas", "nothing-like-this")
+    )
+    first = served.run("solve")
+    assert "no channel (main) has nothing-like-this" in first.stderr
+    running = [served.start("solve") for _ in range(12)]
+    for one in running:
+        said = one.communicate(timeout=120)[1]
+        assert (one.returncode, "Fatal Python error" in said) == (1, False), said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -84,16 +84,29 @@ def main() -> None:
         app(prog_name="envlock", obj=Context(output=output))
     except EnvlockError as error:
         output.error(error)
-        sys.exit(error.exit_code)
+        _leave(error.exit_code)
     except (_Interrupted, KeyboardInterrupt):
         output.message("stopped; what was fetched so far is kept for the next run")
         sys.stdout.flush()
         os._exit(130)  # a thread may still wait for a server
     except BrokenPipeError:
         os._exit(141)  # whoever read our results has gone; there is nobody to tell
-    except SystemExit:
+    except SystemExit as ending:
         _flush()
-        raise
+        _leave(ending.code)
+
+
+def _leave(code: str | int | None) -> NoReturn:
+    """End with an exit code, at once where rattler was at work.
+
+    Its threads outlive its answers for a moment, and abort a process whose interpreter is being
+    taken down meanwhile: exit code 134 in place of ours.
+    """
+    if "rattler" in sys.modules and isinstance(code, int | None):
+        _flush()
+        sys.stderr.flush()
+        os._exit(code or 0)
+    sys.exit(code)
 
 
 def _flush() -> None:
