@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from envlock.errors import IntegrityError
 from envlock.lock.codec import dump_lock, load_lock
-from envlock.nixstore import store_name
+from envlock.nixstore import seed, store_name
+from envlock.progress import SILENT
 
+from ..container.judges import need
+from ..image.making import environment_of
+from ..layers_conda.building import with_conda
+from ..layers_conda.making import make_zoo
+from ..makers.wheels import make_wheel
 from .conftest import PROJECT, remove
 
 if TYPE_CHECKING:
@@ -186,3 +193,33 @@ def _differences(one: Path, other: Path) -> list[str]:
     plain = [file for file in files if not ((one / file).is_dir() and (other / file).is_dir())]
     _, unequal, missing = filecmp.cmpfiles(one, other, plain, shallow=False)
     return [*unequal, *missing]
+
+
+def test_conda_packages_come_out_as_in_the_plain_build(nix: Nix, tmp_path: Path) -> None:
+    """Nix's Python has no zstd: the program reads what the plain build's module reads."""
+    need("zstd")
+    wheel = make_wheel(tmp_path, "wheel-one", "1.0", requires=["pure>=2"])
+    packages = make_zoo(tmp_path / "channel")
+    assert {path.suffix for path in packages} == {".conda", ".bz2"}
+    environment = with_conda(environment_of(wheel, python="3.12"), packages)
+    lock = nix.flake / "locks" / f"zoo.{environment.lock.platform}.lock.json"
+    lock.write_text(dump_lock(environment.lock))
+    scratch = tmp_path / "scratch"
+    added = seed(
+        environment.lock.artifacts, environment.paths, SILENT, store=str(nix.store),
+        scratch=scratch,
+    )  # fmt: skip
+    assert added == len(packages) + 1
+    image = nix.build("images.zoo")
+    built = environment.build(tmp_path / "plain", tmp_path / "cache")
+    assert _manifest(image) == _manifest(tmp_path / "plain") == built.digests.manifest
+    assert not _differences(image, tmp_path / "plain")
+
+
+def test_a_tampered_conda_package_is_no_artifact(nix: Nix, tmp_path: Path) -> None:
+    environment = with_conda(environment_of(python="3.12"), make_zoo(tmp_path / "channel"))
+    artifact = environment.lock.of_kind("conda")[0]
+    path = environment.paths[artifact.sha256]
+    path.write_bytes(path.read_bytes() + b"more")
+    with pytest.raises(IntegrityError, match="is not the file that the lock names"):
+        seed([artifact], environment.paths, SILENT, store=str(nix.store), scratch=tmp_path / "s")
