@@ -138,6 +138,28 @@ def test_errors_name_the_place(one: str, other: str, message: str, place: str) -
     assert "tk-123" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "hint"),
+    [
+        ("[conda-forge, ", "[1.5, ", 'write it in quotes: "1.5"'),
+        ("name: internal, ", "", "A channel: {name: internal"),
+        ('"https://conda.example.com/internal/"', "ftp://a/b", "https://host/path"),
+        ('"https://conda.example.com/internal/"', '"https:///b"', "https://host/path"),
+        ('"numpy 2.0.0"', "{pip: [requests]}", "under pypi.dependencies"),
+        ('"numpy 2.0.0"', '"requests[socks]>=2"', "extras are pip's"),
+        ('["cuda-version <13"]', "cuda-version", "A list of texts"),
+        ("OpenCV_python", '"\\n"', "The name of a distribution"),
+        ("channel-priority", "chanel-priority", "did you mean 'channel-priority'?"),
+    ],
+)
+def test_errors_say_what_to_write(one: str, other: str, hint: str) -> None:
+    assert one in SECTION
+    with pytest.raises(SpecError) as caught:
+        read(HEAD + SECTION.replace(one, other))
+    assert hint in (caught.value.hint or "")
+    assert (caught.value.where or "").startswith("envs/a.yaml:")
+
+
 _specs = st.text(max_size=30) | st.text("abn_-.:=<>!*|,[]'\"() 0123456789/^$", max_size=30)
 
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _CHANNEL = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._/+-]*)::?(?=[^:])(.*)$", re.DOTALL)
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(?:/[A-Za-z0-9][A-Za-z0-9._+-]*)*")
 _NAME = re.compile(r"[a-z0-9_][a-z0-9._+-]*")
+_EXTRAS = re.compile(r"[A-Za-z0-9._-]+\s*\[[A-Za-z0-9._, -]+\].*", re.DOTALL)
+"""pip's ``requests[socks]``; conda's brackets have ``key=value`` in them."""
+
 _VIRTUAL = "virtual packages stand under platforms: glibc, cuda, linux, archspec"
 
 
@@ -95,7 +98,9 @@ def _name(bare: str, location: Location) -> str:
         raise SpecError(
             f"{bare!r} is not a match spec: {_reason(bare)}",
             location=location,
-            hint='write it as conda does: "numpy", "numpy>=1.26,<3", "pytorch=2.4.*=*cuda*"',
+            hint="extras are pip's: ask for it under pypi.dependencies, or for what the extra needs"
+            if _EXTRAS.fullmatch(bare)
+            else 'write it as conda does: "numpy", "numpy>=1.26,<3", "pytorch=2.4.*=*cuda*"',
         )
     if name.startswith("__"):
         raise SpecError(f"{name} is a virtual package", location=location, hint=_VIRTUAL)
@@ -154,7 +159,11 @@ def _channels(items: list[Any], at: Where) -> tuple[CondaChannel, ...]:
                 hint="a name has letters, digits, '.', '_', '+' and '-', and parts between slashes",
             )
         if url is not None and not _is_url(url):
-            raise SpecError(f"{url!r} is not a URL", location=here)
+            raise SpecError(
+                f"{url!r} is not a URL",
+                location=at(("conda", "channels", n, "url")),
+                hint="write it as https://host/path, http://host/path or file:///path",
+            )
         if name in channels:
             raise SpecError(f"the channel {name} stands twice", location=here)
         channels[name] = CondaChannel(name=name, url=url.rstrip("/") if url else None)

@@ -89,7 +89,11 @@ def _complaint(document: Document, error: Any) -> tuple[Any, str, str | None]:
         return mark.value, *_wrong_type(error, mark, name)
     if kind == "required":
         missing = [key for key in error.validator_value if key not in error.instance]
-        return mark.key, f"{name or 'the spec'} lacks the key {missing[0]!r}", _known_keys(error)
+        return (
+            mark.key,
+            f"{name or 'the spec'} lacks the key {missing[0]!r}",
+            (_known_keys(error) or _hint(error)),
+        )
     if kind in {"enum", "const"}:
         allowed = error.validator_value if kind == "enum" else [error.validator_value]
         if "propertyNames" in error.absolute_schema_path:
@@ -119,9 +123,10 @@ def _wrong_type(error: Any, mark: Mark, name: str) -> tuple[str, str]:
     wanted = _TYPE_NAMES.get(str(error.validator_value), str(error.validator_value))
     if error.validator_value == "string" and mark.raw and not isinstance(error.instance, str):
         key = name.rpartition(".")[2]
+        written = f'"{mark.raw}"' if key.endswith("]") else f'{key}: "{mark.raw}"'
         return (
             f"{name}: {mark.raw} is {_meaning(error.instance, mark.raw)} to YAML, not a text",
-            f'write it in quotes: {key}: "{mark.raw}"',
+            f"write it in quotes: {written}",
         )
     return f"{name or 'the spec'} must be {wanted}, not {_shown(error.instance)}", _example(error)
 
