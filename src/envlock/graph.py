@@ -1,7 +1,9 @@
 """Who asked for what in a lock: its packages' requirements as a graph.
 
 PyPI's edges are the requirements that apply (PEP 508), with the extras that are asked for;
-Debian's are ``Depends`` and ``Pre-Depends`` (Debian policy 7.1), where the lock has the package.
+Debian's are ``Depends`` and ``Pre-Depends`` (Debian policy 7.1), conda's the match specs in
+``depends``, where the lock has the package.  What wheels require of a distribution that a conda
+package brings leads to that package.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 Node = tuple[str, str]
 """A package: its kind and its name."""
 
-_WORD = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9_.+-]*)")
+_WORD = re.compile(r"\s*([A-Za-z0-9_][A-Za-z0-9_.+-]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +54,10 @@ class Graph:
         self.artifacts: dict[Node, Artifact] = {(a.kind, a.name): a for a in lock.artifacts}
         self.forced: dict[Node, str] = _forced(lock)
         self._into: dict[Node, list[Edge]] = {}
+        owners = _owners(lock)
         for edge in (*_from_spec(lock), *_pypi(lock), *self._words(lock)):
-            self._into.setdefault(edge.needed, []).append(edge)
+            needed = owners.get(edge.needed, edge.needed)
+            self._into.setdefault(needed, []).append(edge)
 
     def find(self, name: str) -> list[Node]:
         """Return the locked packages that a name means, in any ecosystem's spelling."""
@@ -72,13 +76,34 @@ class Graph:
         kinds: tuple[Kind, ...] = tuple(
             sorted({a.kind for a in lock.artifacts if a.kind != "pypi"})
         )
+        voided = {
+            (void.dependent, void.requirement): f"the override of {override.package}"
+            for override in lock.overrides
+            for void in override.voids
+            if void.kind == "conda"
+        }
         for artifact in (a for kind in kinds for a in lock.of_kind(kind)):
             for text in artifact.depends:
-                for name in _alternatives(text):
+                conda = artifact.kind == "conda"
+                for name in _alternatives(text)[: 1 if conda else None]:
                     if (artifact.kind, name) in self.artifacts:
-                        needed = (artifact.kind, name)
-                        dependent = (artifact.kind, artifact.name)
-                        yield Edge(dependent=dependent, needed=needed, requirement=text)
+                        yield Edge(
+                            dependent=(artifact.kind, artifact.name),
+                            needed=(artifact.kind, name),
+                            requirement=text,
+                            voided=voided.get((artifact.name, text), "") if conda else "",
+                        )
+
+
+def _owners(lock: Lock) -> dict[Node, Node]:
+    """Return the conda package of each distribution that no wheel is."""
+    wheels = {("pypi", wheel.name) for wheel in lock.of_kind("pypi")}
+    return {
+        ("pypi", name): ("conda", package.name)
+        for package in lock.of_kind("conda")
+        for name, _ in package.distributions
+        if ("pypi", name) not in wheels
+    }
 
 
 def _alternatives(text: str) -> list[str]:

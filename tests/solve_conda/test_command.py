@@ -193,3 +193,33 @@ def test_the_exit_code_is_ours_however_soon_it_comes(served: Machine) -> None:
     for one in running:
         said = one.communicate(timeout=120)[1]
         assert (one.returncode, "Fatal Python error" in said) == (1, False), said
+
+
+def test_why(served: Machine) -> None:
+    assert served.run("solve").returncode == 0
+    done = served.run("why", "one", "numpy")
+    assert done.returncode == 0, done.stderr
+    for line in (
+        "numpy 1.24.4 (conda, ",
+        "the override of numpy forces it: an old ABI",
+        "app 1.0 requires numpy>=1.20",
+        "pandas 2.2.0 requires numpy >=1.19",
+        "scipy 1.14.0 requires numpy >=1.26,<3; voided by the override of numpy",
+    ):
+        assert line in done.stdout
+    edges = json.loads(served.run("why", "one", "numpy", "--json").stdout)["packages"][0]
+    assert ("app", None) in {(e["dependent"], e["voided_by"]) for e in edges["requirements"]}
+
+
+def test_diff_and_list(served: Machine) -> None:
+    assert served.run("solve").returncode == 0
+    old = served.root / "old.json"
+    old.write_bytes(served.lock("one").read_bytes())
+    spec = served.project / "envs" / "one.yaml"
+    spec.write_text(SPEC.partition("overrides:")[0])
+    assert "stale" in served.run("list").stdout
+    assert served.run("solve", "-U").returncode == 0
+    done = served.run("diff", str(old), str(served.lock("one")))
+    assert "~ numpy 1.24.4 -> 2.0.0" in done.stdout
+    listed = served.run("list", "one").stdout
+    assert "scipy   1.14.0  conda" in listed
