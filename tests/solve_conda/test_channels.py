@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from envlock.channels import ChannelAccess
-from envlock.errors import ArtifactError, FetchError, IntegrityError, UsageError
+from envlock.errors import (
+    ArtifactError,
+    FetchError,
+    IntegrityError,
+    UnsatisfiableError,
+    UsageError,
+)
 from envlock.lock.codec import dump_lock
 
 from ..makers.conda import PLACEHOLDER, Prefixed, distribution, index_channel, make_conda
@@ -271,3 +277,33 @@ def test_a_server_that_says_not_modified_and_no_more(
         assert 304 in _Plain.answers
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"subdir": "../../elsewhere"}, "it is h0_0 in '../../elsewhere'"),
+        ({"version": "9.9"}, "the file 'victim-1.0-h0_0.conda', which cannot be"),
+        ({"sha256": None}, "does not tell the sha256 and the size of victim 1.0"),
+    ],
+)
+def test_an_index_that_lies_is_not_locked(
+    tmp_path: Path, index: Index, change: dict[str, str | None], message: str
+) -> None:
+    folder = tmp_path / "lying"
+    make_conda(folder, "victim", "1.0")
+    url = index_channel(folder)
+    place = folder / "linux-64" / "repodata.json"
+    value = json.loads(place.read_text())
+    (record,) = value["packages.conda"].values()
+    record |= {key: item for key, item in change.items() if item is not None}
+    for key in (key for key, item in change.items() if item is None):
+        del record[key]
+    shutil.rmtree(place.parent / "shards")
+    for other in place.parent.glob("repodata[._]*"):
+        other.unlink()
+    place.write_text(json.dumps(value))
+    solve = CondaSolver(tmp_path / "solver", index, {"lying": ChannelAccess(urls=(url,))})
+    with pytest.raises(UnsatisfiableError) as caught:
+        solve("conda:\n  channels: [lying]\n  dependencies: [victim]\n")
+    assert message in caught.value.message

@@ -185,7 +185,10 @@ def _gone(name: str, tried: list[str], problems: list[EnvlockError]) -> FetchErr
         return FetchError(
             f"{name}: it is gone from every place that was tried",
             details=details,
-            hint="mirrors forget old versions: name a snapshot archive ([snapshots] in "
+            hint="the channel, or this mirror of it, no longer has it: name another place for the "
+            "channel, or solve again"
+            if name.endswith((".conda", ".tar.bz2"))
+            else "mirrors forget old versions: name a snapshot archive ([snapshots] in "
             "config.toml, ENVLOCK_SNAPSHOT_DEBIAN) or solve again",
         )
     return FetchError(f"{name}: it could not be fetched", details=details, hint=problems[0].hint)

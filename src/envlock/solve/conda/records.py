@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -19,7 +20,7 @@ LINUX = "5.10"
 """The kernel (``__linux``) where the spec names none: that of Debian 11, and older than any
 that NVIDIA's drivers for CUDA 12 are supported on."""
 
-SITE = "lib/python{}/site-packages"
+_SUBDIR = re.compile(r"[a-z0-9]+(?:-[a-z0-9_]+)?")
 
 
 def virtual_packages(
@@ -50,6 +51,14 @@ def artifact(record: RepoDataRecord, channel: str) -> Artifact:
             hint="envlock locks nothing that it cannot verify; index the channel anew",
         )
     file, subdir = record.file_name, record.subdir
+    stem = f"{name}-{version}-{build}"
+    named = file in (f"{stem}.conda", f"{stem}.tar.bz2")
+    if not named or not _SUBDIR.fullmatch(subdir):
+        raise UnsatisfiableError(
+            f"the channel {channel!r} says of {name} {version} that it is {build} in {subdir!r} "
+            f"and the file {file!r}, which cannot be",
+            hint="its index is damaged or hostile; index the channel anew",
+        )
     return Artifact(
         kind="conda",
         name=name,
