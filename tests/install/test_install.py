@@ -90,6 +90,7 @@ def test_conda_packages(tmp_path: Path) -> None:
     done = install(environment.lock, environment.paths, prefix, None, SILENT, workers=2, prove=None)
     assert done.env == {"TOOL_MODE": "fast", "TOOL_HOME": f"{prefix}/share"}
     assert done.activation == (("tools", "etc/conda/activate.d/more.sh"),)
+    assert done.link_scripts == (("tools", "bin/.tools-post-link.sh"),)
     assert (prefix / "bin" / "tool").read_text().startswith(f"#!{prefix}/bin/python3.12 -u\n")
     assert (prefix / "conda-meta" / "history").read_bytes() == b""
     assert (prefix / "lib" / "data").resolve() == prefix / "share" / "tool" / "größe"

@@ -29,12 +29,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What was installed; env: variables that its packages want to be set."""
+    """What was installed.
+
+    env: variables that its packages want to be set; activation and link_scripts: (package,
+    path) of scripts that conda would run and envlock does not.
+    """
 
     prefix: Path
     files: int
     env: Mapping[str, str] = field(default_factory=dict)
     activation: tuple[tuple[str, str], ...] = ()
+    link_scripts: tuple[tuple[str, str], ...] = ()
 
 
 def require_this_machine(lock: Lock, machine: str) -> None:
@@ -95,6 +100,7 @@ def install(
         files=len(owners),
         env=marker.env,
         activation=tuple((facts.name, path) for facts in packages for path in facts.activation),
+        link_scripts=tuple((facts.name, path) for facts in packages for path in facts.scripts),
     )
 
 

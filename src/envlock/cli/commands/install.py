@@ -133,6 +133,8 @@ def _say(
 ) -> None:
     for package, script in done.activation:
         state.output.warn(f"{package}: {script} is for a shell to source; envlock runs none")
+    for package, script in done.link_scripts:
+        state.output.warn(f"{package}: {script} is for conda to run; envlock did not run it")
     debs = len(lock.of_kind("debian"))
     if debs:
         state.output.message(
