@@ -70,11 +70,19 @@ def test_the_moment_after_which_nothing_counts() -> None:
     assert versions(*files) == ["1.2", "1.1", "1.0"]
 
 
-def test_half_the_newest_and_half_the_nearest() -> None:
-    every = [f"1.{n}" for n in range(40, 0, -1)]
-    chosen, left = chosen_versions(every, "1.10", 6)
-    assert chosen == ["1.40", "1.39", "1.38", "1.12", "1.11", "1.9"]
-    assert left == 33
+def test_newest_nearest_and_other_series() -> None:
+    every = [f"1.{n}.{patch}" for n in range(40, 0, -1) for patch in (3, 2, 1)]
+    chosen, left = chosen_versions(every, "1.10.1", 12)
+    assert chosen[:4] == ["1.40.3", "1.40.2", "1.40.1", "1.39.3"]
+    assert {"1.10.2", "1.10.3", "1.9.2", "1.9.3"} <= set(chosen)
+    assert {"1.11.3", "1.12.3", "1.8.3"} <= set(chosen)  # the last ones of series near by
+    assert left == len(every) - 1 - 12
+
+
+def test_an_older_series_behind_many_patch_releases() -> None:
+    every = [f"3.1.{n}" for n in range(30, -1, -1)] + ["3.0.9", "2.9.7", "2.9.6", "2.8.1", "1.5"]
+    chosen, _ = chosen_versions(every, "3.1.30", 12)
+    assert {"3.0.9", "2.9.7", "1.5"} <= set(chosen)
 
 
 @given(st.sets(st.integers(0, 60), max_size=40), st.integers(0, 60), st.integers(1, 20))

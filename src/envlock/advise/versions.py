@@ -9,6 +9,7 @@ in use is one.
 from __future__ import annotations
 
 from datetime import UTC
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -67,17 +68,42 @@ def usable_versions(
 def chosen_versions(versions: Sequence[str], current: str, limit: int) -> tuple[list[str], int]:
     """Return at most ``limit`` of other versions, newest first, and how many are left out.
 
-    Where there are more, half are the newest and half those nearest to ``current``.
+    Where there are more, a third are the newest, a third those nearest to ``current``, and the
+    rest the last ones of other release series (``major.minor``), on both sides 1, 2, 4, 8 ...
+    series away: what was dropped or mended some series ago is not hidden behind a row of
+    patch releases.
     """
     here = Version(current)
     others = [version for version in versions if Version(version) != here]
     if len(others) <= limit:
         return others, 0
-    newest = others[: limit // 2]
     place = sum(Version(version) > here for version in others)
     nearest = sorted(range(len(others)), key=lambda n: (abs(n - place + 0.6), n))
-    rest = [others[n] for n in nearest if others[n] not in newest][: limit - len(newest)]
-    return [version for version in others if version in {*newest, *rest}], len(others) - limit
+    third = limit // 3
+    wanted = [others[n] for n in nearest[: limit - 2 * third]] + others[:third]
+    wanted += _strides(others, here)[: limit - len(set(wanted))]
+    wanted = list(dict.fromkeys([*wanted, *(others[n] for n in nearest)]))[:limit]
+    return [version for version in others if version in wanted], len(others) - limit
+
+
+def _strides(others: Sequence[str], here: Version) -> list[str]:
+    """Return the last versions of other series: those 1, 2, 4, 8 ... away, then the rest."""
+    newest: dict[tuple[int, int, int], str] = {}
+    for version in others:  # newest first
+        newest.setdefault(_series(Version(version)), version)
+    below = [series for series in newest if series < _series(here)]
+    above = sorted(series for series in newest if series > _series(here))
+    found = []
+    stride = 1
+    while stride <= max(len(below), len(above)):
+        found += [newest[side[stride - 1]] for side in (below, above) if stride <= len(side)]
+        stride *= 2
+    rest = [series for pair in zip_longest(below, above) for series in pair if series is not None]
+    return list(dict.fromkeys([*found, *(newest[series] for series in rest)]))
+
+
+def _series(version: Version) -> tuple[int, int, int]:
+    return version.epoch, version.major, version.minor
 
 
 def distance(versions: Sequence[str], one: str, other: str) -> int:
