@@ -399,3 +399,13 @@ def test_functions_for_other_platforms_and_private_names_are_no_breaks(audit: Au
         """
     found = audit({"app": {"app.py": source}}, python="3.12")
     assert texts(found.of("breaks-call")) == ["app.wrap needs ssl.wrap_socket"]
+
+
+def test_what_is_locked_without_the_module_is_nothing_to_add(audit: Auditor) -> None:
+    app = {"app/__init__.py": "import pkg_resources\n", "app/more.py": "import yaml\n"}
+    (missing,) = audit({"app": app}).of("breaks-import")
+    assert (missing.add, missing.needs.provider) == ("setuptools", "")
+    newer = {"setuptools/__init__.py": ""}  # it once had pkg_resources
+    (finding,) = audit({"app": app, "setuptools": newer}).of("breaks-import")
+    assert (finding.add, finding.needs.provider) == ("", "setuptools")
+    assert finding.key == missing.key

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
 
-RESOLVE = 10
+RESOLVE = 11
 """Version of the rules; a change makes every cached audit be made anew."""
 
 _STACK = 512 * 1024 * 1024

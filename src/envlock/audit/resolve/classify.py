@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from envlock.audit.model import Finding, Severity, normalize
+from envlock.audit.model import ERRORS, WARNINGS, Finding, Need, Severity, normalize
 from envlock.audit.resolve.providers import distribution_for
 from envlock.audit.resolve.tops import main_roots
 
@@ -81,16 +82,17 @@ class Classifier:
         reason = ""
         if severity != "breaks-import":
             reason = self._hidden(failure, severity)
+        needs, add = self._whose(failure) if severity in ERRORS | WARNINGS else (failure.need, "")
         return Finding(
             kind=failure.kind,
             severity="hidden" if reason else severity,
             who=failure.place,
-            needs=failure.need,
+            needs=needs,
             chain=chain,
             roots=tuple(sorted(self._breaks.get(key, ()))) if chain else (),
             reason=reason,
             affects=self._alone.get(key, 0),
-            add=self._add(failure) if severity == "breaks-import" else "",
+            add=add if severity in ERRORS else "",
             certainty="likely" if failure.kind == "attribute-missing" else "certain",
         )
 
@@ -175,10 +177,21 @@ class Classifier:
             return True
         return requirement.marker.evaluate({**environment(self._trace), "extra": ""})
 
-    def _add(self, failure: Failure) -> str:
-        return (
-            distribution_for(failure.need.module, self._world.indexes) if failure.optional else ""
-        )
+    def _whose(self, failure: Failure) -> tuple[Need, str]:
+        """Return what is needed, and the distribution to add for it.
+
+        One that is locked already is not to be added: this version of it has no such module.
+        """
+        if not failure.optional:
+            return failure.need, ""
+        add = distribution_for(failure.need.module, self._world.indexes)
+        locked = next((i for i in self._world.indexes if normalize(i.name) == add), None)
+        if locked is None:
+            return failure.need, add
+        if failure.need.module.partition(".")[0] in locked.modules:  # a namespace of many
+            return failure.need, ""
+        return dataclasses.replace(failure.need, provider=locked.name), ""
+
 
 
 def environment(trace: Trace) -> dict[str, str]:
