@@ -68,6 +68,14 @@ class Location:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
+    @property
+    def in_flow(self) -> bool:
+        """Tell whether a YAML list's item stands in ``[ ]`` or is a ``{ }``, not behind ``- ``."""
+        before = self.text[: self.column - 1].rstrip()
+        return bool(self.text) and (
+            not before.endswith("-") or self.text[self.column - 1 : self.column] == "{"
+        )
+
     def quoted(self) -> tuple[str, ...]:
         """Return the line and a caret below the column; nothing of a line with a credential."""
         if not self.text or redact(self.text) != self.text:

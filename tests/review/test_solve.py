@@ -244,13 +244,26 @@ def test_what_two_overrides_break_whichever_goes(two: Machine, index: Index) -> 
     assert _solve(two, pasted(body, done.stderr)).returncode == 0
 
 
-def test_undeclared_by_what_is_asked_for(machine: Machine, index: Index) -> None:
+@pytest.mark.parametrize(
+    ("body", "place", "block"),
+    [
+        (NATURAL, "under pypi.dependencies (inside its brackets)", '    "helper",\n'),
+        (
+            "pypi:\n  dependencies:\n    - app\n",
+            "under pypi.dependencies",
+            "    - helper\n",
+        ),
+    ],
+)
+def test_undeclared_by_what_is_asked_for(
+    machine: Machine, index: Index, body: str, place: str, block: str
+) -> None:
     offer(index, "app", "1.0", {"app/__init__.py": "import helper\n"})
     offer(index, "helper", "1.0", {"helper/__init__.py": ""})
-    done = _solve(machine, NATURAL)
+    done = _solve(machine, body)
     assert done.returncode == 1
-    assert blocks_of(done.stderr) == {"under pypi.dependencies": "    - helper\n"}
-    assert _solve(machine, pasted(NATURAL, done.stderr)).returncode == 0
+    assert blocks_of(done.stderr) == {place: block}
+    assert _solve(machine, pasted(body, done.stderr)).returncode == 0
 
 
 def test_undeclared_by_the_forced_version(world: Machine, index: Index) -> None:
@@ -350,3 +363,77 @@ def test_what_was_read_in_parts_is_read_again_once_it_is_there(
     path = index.folder / "files" / wheel.file
     Store(world.cache).add_file(path, wheel.sha256, wheel.size)
     assert _review(world, body)["unverified"] == []
+
+
+def test_what_one_statement_needs_is_told_together(world: Machine, index: Index) -> None:
+    more = {"app/wide.py": "def g():\n    from lib.new import a, b, c\n"}
+    offer(index, "app", "1.1", {**APP, **more}, "lib==2.0")
+    index.withdraw("lib")
+    offer(index, "lib", "1.0", {**OLD, "lib/new.py": "a = 1\n"})
+    offer(index, "lib", "2.0", {**NEW, "lib/new.py": "a = b = c = 1\n"})
+    done = _solve(world, NATURAL + OVERRIDE)
+    assert (
+        "breaks 2 things that nobody has accepted\n"
+        "  app.wide.g needs lib.new.b, of lib\n"
+        "      and c\n"
+        "      app 1.1, app/wide.py:2; fails when it is called\n"
+    ) in done.stderr
+    assert blocks_of(done.stderr)["under the override of lib"].count("app.wide needs") == 2
+
+
+FLOW = """\
+pypi: {dependencies: [app]}
+overrides: [{package: lib, version: "==1.0", against: {app: "lib==2.0"}, because: x}]
+"""
+
+
+def test_a_spec_in_flow_style_gets_yaml_in_flow_style(world: Machine, index: Index) -> None:
+    index.withdraw("lib")
+    offer(index, "lib", "1.0", {"lib/__init__.py": "import helper\nold = 1\n"})
+    offer(index, "lib", "2.0", dict(NEW))
+    offer(index, "helper", "1.0", {"helper/__init__.py": ""})
+    failed = _solve(world, FLOW)
+    assert failed.returncode == 1
+    ((place, block),) = blocks_of(failed.stderr).items()
+    assert place == "under the override of lib (inside its braces)"
+    body = FLOW.replace("because: x", f"because: x,\n{block}")
+    assert yaml.safe_load(body)["overrides"][0]["adds"] == ["helper"]
+    assert yaml.safe_load(body)["overrides"][0]["accepts"] == ["app.more needs lib.new"]
+    done = _solve(world, body)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_locked_distribution_without_the_module(machine: Machine, index: Index) -> None:
+    offer(index, "app", "1.0", {"app/__init__.py": "import pkg_resources\n"}, "setuptools")
+    offer(index, "setuptools", "81.0", {"pkg_resources.py": "", "setuptools.py": ""})
+    offer(index, "setuptools", "82.0", {"setuptools.py": ""})
+    failed = _solve(machine, NATURAL)
+    assert failed.returncode == 1
+    assert "app needs pkg_resources, of setuptools" in failed.stderr
+    assert "add: setuptools" not in failed.stderr
+    assert "setuptools 81.0: no override needed, breaks nothing found" in failed.stderr
+
+
+def test_used_and_only_there_because_of_others(machine: Machine, index: Index) -> None:
+    offer(index, "app", "1.0", {"app.py": "import helper\n"})
+    offer(index, "other", "1.0", {"other.py": ""}, "helper")
+    offer(index, "helper", "1.0", {"helper.py": ""})
+    done = _solve(machine, "pypi:\n  dependencies: [app, other]\n")
+    assert done.returncode == 0, done.stderr
+    assert "  not declared: app uses helper; only others bring it along\n" in done.stderr
+    done = _solve(machine, "pypi:\n  dependencies: [app, other, helper]\n")
+    assert "not declared" not in done.stderr
+
+
+def test_what_cannot_be_read_is_told(machine: Machine, index: Index) -> None:
+    offer(index, "app", "1.0", {"app/__init__.py": "", "app/odd.py": "def f(:\n"})
+    done = _solve(machine, NATURAL)
+    assert done.returncode == 0, done.stderr
+    assert "warning: not looked into, and so not judged:\n  app: app/odd.py: " in done.stderr
+
+
+def test_where_no_check_runs_code(world: Machine) -> None:
+    told = "no check runs any: add - import: to checks, for app"
+    assert told in _solve(world, NATURAL + OVERRIDE + ACCEPTS).stderr
+    checked = NATURAL + OVERRIDE + ACCEPTS + "    checks: [{import: app}]\n"
+    assert told not in _solve(world, checked).stderr

@@ -43,7 +43,7 @@ def blocks_of(stderr: str) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     place = ""
     for line in stderr[stderr.index("hint: ") :].splitlines():
-        match = re.search(r"(?:write, |^and )((?:under|at) .*?)(?:, in place of .*)?$", line)
+        match = re.search(r"(?:write,? |^and )((?:under|at) .*?)(?:, in place of .*)?$", line)
         if match:
             place = match[1]
             found[place] = []
@@ -57,8 +57,10 @@ def pasted(body: str, stderr: str) -> str:
     for place, block in blocks_of(stderr).items():
         if place.startswith("at the top level"):
             body = _without(body, "", block) + block
+        elif place == "under pypi.dependencies (inside its brackets)":
+            body = body.replace("dependencies: [app]\n", f"dependencies: [app,\n{block}  ]\n")
         elif place == "under pypi.dependencies":
-            body = body.replace("dependencies: [app]\n", f"dependencies:\n    - app\n{block}")
+            body = body.replace("    - app\n", f"    - app\n{block}")
         else:
             package = place.rpartition(" ")[2]
             head, mark, tail = body.partition(f"- package: {package}\n")

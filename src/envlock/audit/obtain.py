@@ -155,10 +155,12 @@ class _Look:
         self._indexes: dict[str, WheelIndex] = {}
         self._keys: dict[str, str] = {}
         self._notes: list[str] = []
+        self._files: dict[str, str] = {}
         self._moved = 0
         self._stop = threading.Event()
 
     def at(self, artifacts: Sequence[Artifact]) -> Looked:
+        self._files = {artifact.sha256: artifact.file for artifact in artifacts}
         paths = self._from_caches(artifacts)
         missing = [a for a in artifacts if a.sha256 not in self._indexes and a.sha256 not in paths]
         unread: list[Artifact] = []
@@ -321,4 +323,7 @@ class _Look:
         label = f"indexing the code of {len(paths)} wheels"
         with self._reporter.task(label, None, "bytes") as task:
             jobs = max(1, min(8, usable_cpus()))
-            self._notes += index_all(paths, done, known=self._whole.records, jobs=jobs, task=task)
+            notes = index_all(paths, done, known=self._whole.records, jobs=jobs, task=task)
+        for note in notes:  # files on this machine bear their hashes as names
+            name, colon, text = note.partition(":")
+            self._notes.append(f"{self._files.get(name, name)}{colon}{text}")

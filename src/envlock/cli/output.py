@@ -112,7 +112,8 @@ class Output:
     def _say(self, text: str, label: str = "", colour: str = "") -> None:
         if self._progress is not None:
             head = f"{label}: " if label else ""
-            self._progress.console.print(clean(head + text), markup=False, highlight=False)
+            line = clean(head + text)  # whole: it may be YAML to paste
+            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             head = f"{self._paint(colour, label)}: " if label else ""
             print(head + clean(text), file=sys.stderr, flush=True)

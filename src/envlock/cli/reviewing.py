@@ -18,6 +18,7 @@ _SERIOUS = frozenset({"breaks-import", "may-break-import", "breaks-module", "bre
 _LOOKED_INTO = frozenset({"pypi", "debian"})
 _SHOWN = 12
 """How many lines are said of one override; --json has all."""
+_FEW = 4
 
 
 def review_lock(
@@ -72,8 +73,8 @@ def lines_of(review: Review, item: OverrideReview) -> list[str]:
         text = "nothing can be solved without it; "
         text += f"of what {item.override.package} takes part in, {len(breaks)} break"
     else:
-        instead = f"instead of {item.version}: " if item.version else "not there without it: "
-        text = f"{instead}fixes {len(fixes)}, breaks {len(breaks)}"
+        text = f"instead of {item.version}: " if item.version else "not there without it: "
+        text += f"fixes {len(fixes)}, breaks {len(breaks)}"
     text += f" ({done} accepted)" if done else ""
     if item.natural.solved:
         text += f", leaves {len(_serious(judgement.unchanged))} as they are"
@@ -83,6 +84,49 @@ def lines_of(review: Review, item: OverrideReview) -> list[str]:
         more = len(lines) - _SHOWN
         lines = [*lines[:_SHOWN], f"  and {more} lines more; --json has all"]
     return lines
+
+
+def unseen_line(spec: Spec) -> str:
+    """Say what no static look can, where no check runs the code that got another version."""
+    if any(check.kind != "version" for check in spec.checks):
+        return ""
+    unproven = [o for o in spec.overrides if all(check.kind == "version" for check in o.checks)]
+    who = sorted({dependent for override in unproven for dependent in override.against})
+    if not who:
+        return ""
+    more = f" and {len(who) - _FEW} more" if len(who) > _FEW else ""
+    text = "compiled code and changed behaviour are not looked at, and no check runs any: add "
+    return f"{text}- import: to checks, for {', '.join(who[:_FEW])}{more}"
+
+
+def undeclared_line(spec: Spec, review: Review) -> str:
+    """Say who uses what nobody asks for and only others bring along; empty where nobody does."""
+    from packaging.utils import canonicalize_name
+
+    asked = {
+        canonicalize_name(one.requirement.name)
+        for one in (*spec.pypi.dependencies, *(a for o in spec.overrides for a in o.adds))
+    }
+    uses = sorted(
+        {
+            f"{finding.who.distribution} uses {finding.add}"
+            for finding in review.audit.of("undeclared")
+            if finding.add not in asked
+        }
+    )
+    if not uses:
+        return ""
+    more = f" and {len(uses) - _FEW} more" if len(uses) > _FEW else ""
+    return f"not declared: {', '.join(uses[:_FEW])}{more}; only others bring it along"
+
+
+def unread_line(review: Review) -> str:
+    """Say what could not be looked into; empty where all could."""
+    notes = review.audit.notes
+    lines = [f"  {note}" for note in notes[:_FEW]]
+    if len(notes) > _FEW:
+        lines.append(f"  and {len(notes) - _FEW} more; envlock audit -v has all")
+    return "\n".join(["not looked into, and so not judged:", *lines]) if lines else ""
 
 
 def _serious(findings: Iterable[Finding]) -> list[Finding]:

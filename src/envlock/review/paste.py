@@ -29,6 +29,15 @@ def override_block(
 
     ``accepts`` and ``adds`` are whole: what stands there and is still needed, too.
     """
+    there = [
+        key for key, old, new in (
+            ("adds", override.adds, adds), ("accepts", override.accepts, accepts)
+        ) if old and new
+    ]  # fmt: skip
+    instead = f", in place of its {' and '.join(there)}" if there else ""
+    place = f"under the override of {override.package}"
+    if override.location.in_flow:
+        return f"{place} (inside its braces){instead}", _flow_block(override, accepts, adds)
     indent = " " * (override.location.column - 1)
     block = []
     if adds:
@@ -36,13 +45,20 @@ def override_block(
     if accepts:
         block.append(f"{indent}accepts:")
         block += [f"{indent}  - {_quoted(line)}" for line in accepts]
-    there = [
-        key for key, old, new in (
-            ("adds", override.adds, adds), ("accepts", override.accepts, accepts)
-        ) if old and new
-    ]  # fmt: skip
-    instead = f", in place of its {' and '.join(there)}" if there else ""
-    return f"under the override of {override.package}{instead}", block
+    return f"{place}{instead}", block
+
+
+def _flow_block(override: Override, accepts: Sequence[str], adds: Sequence[str]) -> list[str]:
+    """Return keys for an override that is written in braces; commas end and part them."""
+    indent = " " * override.location.column
+    block = []
+    if adds:
+        block.append(f"{indent}adds: [{', '.join(map(json.dumps, adds))}],")
+    if accepts:
+        block.append(f"{indent}accepts: [")
+        block += [f"{indent}  {json.dumps(line, ensure_ascii=False)}," for line in accepts]
+        block.append(f"{indent}],")
+    return block
 
 
 def spec_block(spec: Spec, accepts: Sequence[str]) -> tuple[str, list[str]]:
@@ -52,8 +68,12 @@ def spec_block(spec: Spec, accepts: Sequence[str]) -> tuple[str, list[str]]:
     return f"at the top level of {spec.file}{instead}", block
 
 
-def dependency_lines(names: Iterable[str]) -> tuple[str, list[str]]:
+def dependency_lines(spec: Spec, names: Iterable[str]) -> tuple[str, list[str]]:
     """Return where undeclared distributions go, and their lines."""
+    there = spec.pypi.dependencies
+    if there and there[0].location.in_flow:
+        line = ", ".join(map(json.dumps, sorted(set(names))))
+        return "under pypi.dependencies (inside its brackets)", [f"    {line},"]
     return "under pypi.dependencies", [f"    - {_quoted(name)}" for name in sorted(set(names))]
 
 

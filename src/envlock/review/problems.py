@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from envlock.spec.model import Override, Spec
 
 _SHOWN = 40
-"""How many findings are told one by one; --json has all."""
+"""How many statements with findings are told one by one; --json has all."""
 
 
 class ReviewError(EnvlockError):
@@ -76,7 +76,8 @@ def _hint(problems: Sequence[_Problem], blocks: Sequence[tuple[str, list[str]]])
     head = "; ".join(dict.fromkeys(problem.advice for problem in problems if problem.advice))
     if not blocks:
         return head
-    text = [f"{head}{'; or' if head else ''} write, {blocks[0][0]}", *blocks[0][1]]
+    text = [f"{head}; or write, {blocks[0][0]}" if head else f"write {blocks[0][0]}"]
+    text += blocks[0][1]
     for place, block in blocks[1:]:
         text += [f"and {place}", *block]
     return "\n".join(text)
@@ -103,7 +104,7 @@ def _blocks(spec: Spec, review: Review, natural: Sequence[Finding]) -> list[tupl
             blocks.append(override_block(override, accepts, [*adds, *more] if more else []))
     free = [finding.add for finding in missing if _distribution(finding) not in broken]
     if free:
-        blocks.append(dependency_lines(free))
+        blocks.append(dependency_lines(spec, free))
     rest = [finding for finding in natural if not finding.add]
     if rest:
         blocks.append(spec_block(spec, _with_kept(review, spec, rest)))
@@ -193,8 +194,19 @@ def _of_unused(line: Covered) -> _Problem:
 
 
 def _told(findings: Sequence[Finding]) -> list[str]:
-    told = [f"  {line}" for finding in findings[:_SHOWN] for line in lines(finding)]
-    more = len(findings) - _SHOWN
+    """Return findings as lines; what one statement needs of one module is told together."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        key = (finding.severity, finding.kind, finding.who, finding.needs.module, finding.add)
+        groups.setdefault(key, []).append(finding)
+    told: list[str] = []
+    for group in list(groups.values())[:_SHOWN]:
+        first, *rest = lines(group[0])
+        told.append(f"  {first}")
+        if len(group) > 1:
+            told.append(f"      and {', '.join(finding.needs.name for finding in group[1:])}")
+        told += [f"  {line}" for line in rest]
+    more = sum(map(len, list(groups.values())[_SHOWN:]))
     return [*told, f"  and {more} more; --json has all"] if more > 0 else told
 
 

@@ -193,7 +193,6 @@ class Classifier:
         return dataclasses.replace(failure.need, provider=locked.name), ""
 
 
-
 def environment(trace: Trace) -> dict[str, str]:
     """Return the variables of PEP 508 for the target."""
     target = trace.run.world.target

@@ -273,7 +273,7 @@ def _previous(state: Context, spec: Spec, target: Target) -> Lock | None:
 
 def _reviewed(state: Context, spec: Spec, target: Target, lock: Lock, wish: _Wish) -> Review | None:
     """Audit what was solved; raises ReviewError before anything is written."""
-    from envlock.cli.reviewing import review_lock
+    from envlock.cli.reviewing import review_lock, undeclared_line, unread_line, unseen_line
     from envlock.review import problem_of, warning_of
 
     found = review_lock(state, spec, target, lock, fresh=wish.upgrade)
@@ -283,9 +283,12 @@ def _reviewed(state: Context, spec: Spec, target: Target, lock: Lock, wish: _Wis
     if problem is not None:
         _tell(state, lock, found)
         raise problem
-    warning = warning_of(spec, found)
-    if warning is not None:
-        state.output.warn(warning)
+    for warning in (warning_of(spec, found), unread_line(found)):
+        if warning:
+            state.output.warn(warning)
+    for line in (undeclared_line(spec, found), unseen_line(spec)):
+        if line:
+            state.output.message(f"  {line}")
     return found
 
 
