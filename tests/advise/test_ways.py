@@ -274,3 +274,33 @@ def test_names_that_yaml_takes_for_something_else(
     (advice,) = adviser(body)
     assert short(advice) == [f"force {name} 3.1 voids 1 breaks 0"]
     check_yaml(adviser, body, advice.ways[0])
+
+
+def test_what_the_spec_accepts_is_no_problem(index: Index, adviser: Adviser) -> None:
+    index.wheel("app", "1.0", files={"app/__init__.py": "from tool import gone\n"})
+    index.wheel("tool", "1.0", files={"tool/__init__.py": ""})
+    body = "pypi:\n  dependencies: [app, tool]\n"
+    assert adviser(body)
+    assert not adviser(body + "accepts: [app needs tool.gone]\n")
+
+
+def test_an_override_for_a_spec_in_flow_style(index: Index, adviser: Adviser) -> None:
+    usual(index)
+    pin = '{package: tool, version: "==2.0", against: {frame: "tool==3.2"}, because: x}'
+    body = f"pypi:\n  dependencies: [frame, app==1.0]\noverrides: [{pin}]\n"
+    (advice,) = adviser(body)
+    forced = next(way for way in advice.ways if way.change.kind == "force")
+    assert forced.yaml.startswith("overrides: [\n  {package: ")
+    check_yaml(adviser, body, forced)
+
+
+def test_an_older_version_of_what_lost_a_module(index: Index, adviser: Adviser) -> None:
+    index.wheel("app", "1.0", ["setuptools"], files={"app/__init__.py": "import pkg_resources\n"})
+    for minor in range(9):
+        index.wheel("setuptools", f"82.{minor}", files={"setuptools.py": ""})
+        for patch in range(3):
+            index.wheel("setuptools", f"82.{minor}.{patch}", files={"setuptools.py": ""})
+    index.wheel("setuptools", "81.0", files={"setuptools.py": "", "pkg_resources.py": ""})
+    (advice,) = adviser("pypi:\n  dependencies: [app]\n", limits=Limits(versions=12))
+    assert short(advice) == ["require setuptools 81.0 voids 0 breaks 0"]
+    assert advice.ways[0].yaml == "pypi:\n  constraints:\n    - setuptools==81.0"

@@ -7,6 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -109,9 +110,11 @@ def yaml_of(spec: Spec, after: Spec, problem: Problem, breaks: Sequence[Finding]
         if items:
             lines.append(f"  {key}:")
             lines += [f"    - {_quoted(item)}" for item in items]
+    braces = any(override.location.in_flow for override in spec.overrides)
     for override in after.overrides:
         if override not in spec.overrides:
-            lines += _override_lines(override, problem, breaks)
+            written = _override_lines(override, problem, breaks)
+            lines += _in_braces(written) if braces else written
     return "\n".join(lines)
 
 
@@ -177,6 +180,13 @@ def _override_lines(override: Override, problem: Problem, breaks: Sequence[Findi
             for name in sorted({finding.chain[0] for finding in problem.fixes if finding.chain})
         ]
     return lines
+
+
+def _in_braces(lines: Sequence[str]) -> list[str]:
+    """Return an override's lines in flow style, for a spec that has it there."""
+    table = yaml.safe_load("\n".join(lines))["overrides"][0]
+    keys = [f"   {key}: {json.dumps(value, ensure_ascii=False)}," for key, value in table.items()]
+    return ["overrides: [", f"  {{{keys[0].strip()}", *keys[1:], "  },", "]"]
 
 
 def _at(asked: Asked, version: str) -> Asked:

@@ -244,7 +244,7 @@ class _Search:
         return self.lab.closed(make, hints, start)
 
     def _accepted(self, finding: Finding) -> bool:
-        lines = [line for override in self.spec.overrides for line in override.accepts]
+        lines = [*self.spec.accepts, *(a for o in self.spec.overrides for a in o.accepts)]
         return any(matches(line.pattern, finding) for line in lines if not line.is_failure)
 
 

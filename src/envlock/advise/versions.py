@@ -17,7 +17,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
     from typing import Protocol
 
@@ -69,7 +69,7 @@ def chosen_versions(versions: Sequence[str], current: str, limit: int) -> tuple[
     """Return at most ``limit`` of other versions, newest first, and how many are left out.
 
     Where there are more, a third are the newest, a third those nearest to ``current``, and the
-    rest the last ones of other release series (``major.minor``), on both sides 1, 2, 4, 8 ...
+    rest the last ones of other major and minor release series, on both sides 1, 2, 4, 8 ...
     series away: what was dropped or mended some series ago is not hidden behind a row of
     patch releases.
     """
@@ -80,30 +80,36 @@ def chosen_versions(versions: Sequence[str], current: str, limit: int) -> tuple[
     place = sum(Version(version) > here for version in others)
     nearest = sorted(range(len(others)), key=lambda n: (abs(n - place + 0.6), n))
     third = limit // 3
-    wanted = [others[n] for n in nearest[: limit - 2 * third]] + others[:third]
-    wanted += _strides(others, here)[: limit - len(set(wanted))]
-    wanted = list(dict.fromkeys([*wanted, *(others[n] for n in nearest)]))[:limit]
+    near = [others[n] for n in nearest]
+    order = [*near[: limit - 2 * third], *others[:third], *_strides(others, here), *near]
+    wanted = list(dict.fromkeys(order))[:limit]
     return [version for version in others if version in wanted], len(others) - limit
 
 
 def _strides(others: Sequence[str], here: Version) -> list[str]:
+    """Return the last versions of other major and minor series, in turns, nearest first."""
+    majors = _last_ones(others, here, lambda version: (version.epoch, version.major))
+    minors = _last_ones(others, here, lambda version: (version.epoch, *version.release[:2]))
+    turns = [version for pair in zip_longest(minors, majors) for version in pair]
+    return [version for version in dict.fromkeys(turns) if version is not None]
+
+
+def _last_ones(
+    others: Sequence[str], here: Version, series_of: Callable[[Version], tuple[int, ...]]
+) -> list[str]:
     """Return the last versions of other series: those 1, 2, 4, 8 ... away, then the rest."""
-    newest: dict[tuple[int, int, int], str] = {}
+    newest: dict[tuple[int, ...], str] = {}
     for version in others:  # newest first
-        newest.setdefault(_series(Version(version)), version)
-    below = [series for series in newest if series < _series(here)]
-    above = sorted(series for series in newest if series > _series(here))
+        newest.setdefault(series_of(Version(version)), version)
+    below = [series for series in newest if series < series_of(here)]
+    above = sorted(series for series in newest if series > series_of(here))
     found = []
     stride = 1
     while stride <= max(len(below), len(above)):
-        found += [newest[side[stride - 1]] for side in (below, above) if stride <= len(side)]
+        found += [side[stride - 1] for side in (below, above) if stride <= len(side)]
         stride *= 2
-    rest = [series for pair in zip_longest(below, above) for series in pair if series is not None]
-    return list(dict.fromkeys([*found, *(newest[series] for series in rest)]))
-
-
-def _series(version: Version) -> tuple[int, int, int]:
-    return version.epoch, version.major, version.minor
+    found += [series for pair in zip_longest(below, above) for series in pair if series is not None]
+    return [newest[series] for series in dict.fromkeys(found)]
 
 
 def distance(versions: Sequence[str], one: str, other: str) -> int:

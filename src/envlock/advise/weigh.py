@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from envlock.spec.model import Spec
 
 SERIOUS = ERRORS | WARNINGS
+_ALTERNATIVES = 2
+"""How many of the alternatives that a reason lists are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,5 +121,14 @@ def _first(trial: Trial, change: Change) -> str:
     if trial.error is None:
         return "it could not be audited"
     lines = [line.strip() for line in trial.error.details if line.strip()]
-    reason = (lines[0] if lines else trial.error.message).partition(", we can conclude")[0]
+    sentence: list[str] = []
+    for line in lines or [trial.error.message]:
+        if sentence and line.startswith(("and ", "And ")):
+            break
+        sentence.append(line)
+    head, *rest = sentence
+    reason = head.partition(", we can conclude")[0]
+    if reason.endswith(":") and rest:  # uv lists alternatives below
+        reason = f"{reason} {', '.join(rest[:_ALTERNATIVES])}"
+        reason += " ..." if len(rest) > _ALTERNATIVES else ""
     return reason.replace(f"{change.package}=={change.version}", f"that {change.package}")

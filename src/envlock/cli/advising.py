@@ -10,7 +10,7 @@ from envlock.errors import EnvlockError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from envlock.advise import Advice, Limits, Problem, Tools, Way
+    from envlock.advise import Advice, Change, Limits, Problem, Tools, Way
     from envlock.audit import Finding
     from envlock.cli.context import Context
     from envlock.cli.output import Output
@@ -135,7 +135,10 @@ def show_advice(output: Output, title: str, advice: Advice) -> None:
             say(f"    {line}")
     for text in advice.skipped:
         say(f"  not looked at: {text}")
-    say(f"  {advice.trials} sets of packages were tried, {megabytes(advice.moved)} moved")
+    sets = "set of packages was" if advice.trials == 1 else "sets of packages were"
+    say(f"  {advice.trials} {sets} tried, {megabytes(advice.moved)} moved")
+    if advice.tried:
+        say("  one package was moved at a time: versions that only go together were not tried")
 
 
 def _heading(problem: Problem) -> str:
@@ -230,6 +233,13 @@ def _failures(advice: Advice) -> Iterable[str]:
     for tried in advice.tried:
         change = tried.change
         key = (change.package if change.version else "", tried.reason)
-        groups.setdefault(key, []).append(change.version or "without the override")
+        groups.setdefault(key, []).append(change.version or _unversioned(change))
     for (package, reason), versions in groups.items():
         yield f"{package} {', '.join(versions)}: {reason}".strip()
+
+
+def _unversioned(change: Change) -> str:
+    """Name a change that asks for no version."""
+    if change.kind == "add":
+        return f"add {', '.join(change.adds)}" if change.adds else "as it is"
+    return "without the override" if change.drops else "without that line"

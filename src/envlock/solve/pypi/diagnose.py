@@ -152,6 +152,10 @@ class Diagnosis:
             *(("dependencies", asked) for asked in pypi.dependencies),
         ]
 
+    def _flow(self) -> bool:
+        """Tell whether the spec writes its overrides in braces."""
+        return any(override.location.in_flow for override in self.spec.overrides)
+
     def _compatible(self, question: Question, asked: Requirement, pin: Requirement) -> bool:
         """Tell whether some version meets both."""
         both = f"{asked.name}{asked.specifier & pin.specifier}"
@@ -185,16 +189,9 @@ class Diagnosis:
         if version is None:
             hint = f"change or remove {own}"
         else:
-            hint = (
-                f"remove {own} from pypi.{field}, or force it and say why:\n"
-                "overrides:\n"
-                f"  - package: {name}\n"
-                f'    version: "=={version}"\n'
-                f"    against: {{{against}}}\n"
-                f"    because: <what needs {name} {version}>\n"
-                "    checks:\n"
-                f"      - version: {version}"
-            )
+            block = _in_braces if self._flow() else _in_lines
+            hint = f"remove {own} from pypi.{field}, or force it and say why:\n"
+            hint += block(name, version, against)
         error = ConflictError(
             f"pypi.{field} asks for {own}, but {said}",
             where=str(asked.location),
@@ -203,6 +200,27 @@ class Diagnosis:
         )
         error.package, error.asked = name, asked
         return error
+
+
+def _in_lines(name: str, version: str, against: str) -> str:
+    return (
+        "overrides:\n"
+        f"  - package: {name}\n"
+        f'    version: "=={version}"\n'
+        f"    against: {{{against}}}\n"
+        f"    because: <what needs {name} {version}>\n"
+        "    checks:\n"
+        f"      - version: {version}"
+    )
+
+
+def _in_braces(name: str, version: str, against: str) -> str:
+    return (
+        "overrides: [\n"
+        f'  {{package: {name}, version: "=={version}", against: {{{against}}},\n'
+        f'   because: "<what needs {name} {version}>", checks: [{{version: "{version}"}}]}},\n'
+        "]"
+    )
 
 
 def _asked_otherwise(asked: Asked, stub: Provided) -> UnsatisfiableError:
