@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from envlock.solve.pypi.uv import Uv
     from envlock.spec.model import Spec, Target
 
+_UNWEIGHED = frozenset({"degrades", "falls-back", "hidden"})
 _ROUNDS = 3
 """How often what nobody declares is added, which may need something itself."""
 
@@ -181,7 +183,13 @@ class Lab:
                 return Trial(error=_unread(looked.unread))
             indexes = {looked.keys[sha256]: index for sha256, index in looked.indexes.items()}
             audit = audit_keyed(indexes, target, cache=tools.cache, notes=looked.notes)
-        return Trial(solution=solution, audit=audit, adds=adds)
+        return Trial(solution=solution, audit=_weighed(audit), adds=adds)
+
+
+def _weighed(audit: Audit) -> Audit:
+    """Return what changes are weighed by; the rest of many audits would fill the memory."""
+    kept = tuple(finding for finding in audit.findings if finding.severity not in _UNWEIGHED)
+    return dataclasses.replace(audit, findings=kept)
 
 
 def _unread(names: Sequence[str]) -> FetchError:
