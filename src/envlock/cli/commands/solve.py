@@ -233,7 +233,7 @@ def _solve(state: Context, spec: Spec, target: Target, wish: _Wish) -> dict[str,
     changed = not path.is_file() or path.read_text() != text
     if changed:
         write_atomically(path, text.encode())
-    _summarise(state, lock, previous, found, changed=changed)
+    _summarise(state, spec, lock, previous, found, changed=changed)
     return {
         "review": review_to_data(found) if found is not None else None,
         "name": lock.name,
@@ -273,7 +273,7 @@ def _previous(state: Context, spec: Spec, target: Target) -> Lock | None:
 
 def _reviewed(state: Context, spec: Spec, target: Target, lock: Lock, wish: _Wish) -> Review | None:
     """Audit what was solved; raises ReviewError before anything is written."""
-    from envlock.cli.reviewing import review_lock, undeclared_line, unread_line, unseen_line
+    from envlock.cli.reviewing import review_lock, unread_line
     from envlock.review import problem_of, warning_of
 
     found = review_lock(state, spec, target, lock, fresh=wish.upgrade)
@@ -286,10 +286,16 @@ def _reviewed(state: Context, spec: Spec, target: Target, lock: Lock, wish: _Wis
     for warning in (warning_of(spec, found), unread_line(found)):
         if warning:
             state.output.warn(warning)
+    return found
+
+
+def _tell_more(state: Context, spec: Spec, found: Review) -> None:
+    """Say what nobody declares, and what no static look sees."""
+    from envlock.cli.reviewing import undeclared_line, unseen_line
+
     for line in (undeclared_line(spec, found), unseen_line(spec)):
         if line:
             state.output.message(f"  {line}")
-    return found
 
 
 def _tell(state: Context, lock: Lock, found: Review | None) -> None:
@@ -314,12 +320,20 @@ def _tell(state: Context, lock: Lock, found: Review | None) -> None:
 
 
 def _summarise(
-    state: Context, lock: Lock, previous: Lock | None, found: Review | None, *, changed: bool
+    state: Context,
+    spec: Spec,
+    lock: Lock,
+    previous: Lock | None,
+    found: Review | None,
+    *,
+    changed: bool,
 ) -> None:
     say = state.output.message
     for line in _changes(previous, lock):
         say(f"  {line}")
     _tell(state, lock, found)
+    if found is not None:
+        _tell_more(state, spec, found)
     unhandled = [s for s in (lock.debian.scripts if lock.debian else ()) if s.unhandled]
     if unhandled and changed:
         packages = sorted({script.package for script in unhandled})
