@@ -1,4 +1,4 @@
-"""Audits of wheels and of locks."""
+"""Audits of wheels, of conda packages and of locks."""
 
 from __future__ import annotations
 
@@ -7,25 +7,29 @@ import gc
 import hashlib
 import json
 import sys
+import tempfile
 import threading
 import zlib
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from envlock.audit.codec import audit_from_data, audit_to_data
 from envlock.audit.index.cache import IndexCache, decode
+from envlock.audit.index.conda import readable
 from envlock.audit.index.model import FORMAT
 from envlock.audit.index.parallel import index_all
-from envlock.audit.model import Audit, Target, normalize
+from envlock.audit.model import Audit, Target
+from envlock.audit.owners import owned
+from envlock.audit.packages import bare, fitted, has_code, key_of
 from envlock.audit.resolve.audit import trace
 from envlock.audit.resolve.report import report
-from envlock.files import write_atomically
+from envlock.files import disk_errors, write_atomically
 from envlock.platforms import PLATFORMS
 from envlock.progress import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from envlock.audit.index.model import WheelIndex
     from envlock.lock.model import Lock
@@ -45,11 +49,10 @@ def target_of(python: str, platform: str) -> Target:
 
 
 def index_wheel(path: Path) -> WheelIndex:
-    """Index one wheel; raises ArtifactError if it is no zip."""
+    """Index one wheel or conda package; raises ArtifactError if it cannot be read."""
     from envlock.errors import ArtifactError
 
-    found: list[WheelIndex] = []
-    notes = index_all({"": path}, lambda _, data: found.append(decode(data)), jobs=1)
+    found, notes = load_indexes({"": path}, jobs=1)
     if not found:
         raise ArtifactError(notes[0] if notes else f"{path.name} cannot be read")
     return found[0]
@@ -63,7 +66,10 @@ def audit_wheels(
     jobs: int = 2,
     reporter: Reporter = SILENT,
 ) -> Audit:
-    """Audit wheel files as one environment; a broken one is left out with a note."""
+    """Audit wheels and conda packages as one environment; a broken one is left out with a note.
+
+    A file is what its name says: ``.conda`` or ``.tar.bz2``, or else a wheel.
+    """
     keyed = {_digest(path): path for path in paths}
     return audit_files(keyed, target, cache=cache, jobs=jobs, reporter=reporter)
 
@@ -76,10 +82,25 @@ def audit_lock(
     jobs: int = 2,
     reporter: Reporter = SILENT,
 ) -> Audit:
-    """Audit the Python artifacts of a lock; ``paths`` are local files by sha256."""
-    keyed = {artifact.sha256: paths[artifact.sha256] for artifact in lock.of_kind("pypi")}
+    """Audit the Python artifacts of a lock; ``paths`` are local files by sha256.
+
+    Of conda packages only those that may hold Python code need a file.
+    """
+    artifacts = (*lock.of_kind("conda"), *lock.of_kind("pypi"))
     target = target_of(lock.python, lock.platform)
-    return audit_files(keyed, target, cache=cache, jobs=jobs, reporter=reporter)
+    known = _known(cache, [key_of(one, one.sha256) for one in artifacts], target)
+    found = _read_audit(known)
+    if found is not None:
+        return found
+    with _no_collector():
+        files = {one.sha256: paths[one.sha256] for one in artifacts if has_code(one)}
+        names = {one.sha256: one.file for one in artifacts}
+        made, notes = _loaded(files, names, cache, jobs, reporter)
+        indexes = [bare(one) for one in artifacts if not has_code(one)]
+        indexes += [fitted(made[one.sha256], one) for one in artifacts if one.sha256 in made]
+        audit = audit_indexes(indexes, target, notes=notes)
+    _write_audit(known, audit)
+    return audit
 
 
 def audit_files(
@@ -111,6 +132,18 @@ def load_indexes(
     reporter: Reporter = SILENT,
 ) -> tuple[list[WheelIndex], list[str]]:
     """Return the indexes of files by sha256, and notes on the files that are broken."""
+    found, notes = _loaded(paths, {}, cache, jobs, reporter)
+    return [found[key] for key in paths if key in found], notes
+
+
+def _loaded(
+    paths: Mapping[str, Path],
+    names: Mapping[str, str],
+    cache: Path | None,
+    jobs: int,
+    reporter: Reporter,
+) -> tuple[dict[str, WheelIndex], list[str]]:
+    """Return indexes by key; ``names``: of files whose paths do not have them."""
     store = IndexCache(cache / "index" if cache is not None else None)
     indexes: dict[str, WheelIndex] = {}
     fresh: dict[str, bytes] = {}
@@ -126,18 +159,29 @@ def load_indexes(
     missing = {key: path for key, path in paths.items() if key not in indexes}
     notes: list[str] = []
     if missing:
-        with reporter.task("reading the code of wheels", None, "bytes") as task:
-            notes = index_all(missing, done, known=store.records, jobs=jobs, task=task)
+        with (
+            tempfile.TemporaryDirectory(prefix="packages-", dir=_made(cache)) as folder,
+            reporter.task("reading the code of packages", None, "bytes") as task,
+        ):
+            files, notes = readable(missing, names, Path(folder))
+            notes += index_all(files, done, known=store.records, jobs=jobs, task=task)
     for key in list(fresh):
         indexes[key] = decode(fresh.pop(key))
-    return [indexes[key] for key in paths if key in indexes], notes
+    return indexes, notes
+
+
+def _made(folder: Path | None) -> Path | None:
+    if folder is not None:
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def audit_indexes(
     indexes: Iterable[WheelIndex], target: Target, *, notes: Sequence[str] = ()
 ) -> Audit:
-    """Audit indexes as one environment."""
-    ordered = sorted(indexes, key=lambda index: normalize(index.name))
+    """Audit indexes as one environment, in which each distribution has one owner."""
+    ordered = owned(indexes)
     found = _deep(lambda: report(trace(ordered, target)))
     return dataclasses.replace(found, notes=(*notes, *found.notes))
 
@@ -226,7 +270,5 @@ def _known(cache: Path | None, paths: Iterable[str], target: Target) -> Path | N
 
 
 def _digest(path: Path) -> str:
-    from envlock.files import disk_errors
-
     with disk_errors(path), path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

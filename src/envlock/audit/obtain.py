@@ -3,6 +3,7 @@
 In order: the verified index in the cache; the wheel in the store; the index that was made
 of parts, kept apart; the parts of the remote wheel that hold code, or the whole of it where
 that is hardly more (or the server knows no ranges), which then is verified and in the store.
+Conda packages are fetched whole: their code lies in one compressed tar.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ from __future__ import annotations
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from envlock.audit.index.apart import ApartCache
 from envlock.audit.index.cache import IndexCache, decode
+from envlock.audit.index.conda import readable
 from envlock.audit.index.module import SkippedError
 from envlock.audit.index.parallel import index_all
 from envlock.audit.index.remote import PartialWheel
+from envlock.audit.packages import bare, fitted, has_code, key_of
 from envlock.errors import FetchError
 from envlock.fetch.artifacts import CancelledError
 from envlock.fetch.http import NoRangesError
@@ -48,7 +51,7 @@ _WORTH = 0.75
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What it takes to look into wheels.
+    """What it takes to look into wheels and conda packages.
 
     locate: returns the URLs of an artifact, best first; cache: the folder of the audit's
     caches, or None to keep nothing; jobs: how many downloads at once.
@@ -65,8 +68,8 @@ class Means:
 class Looked:
     """What was looked into.
 
-    indexes: by the wheel's sha256; keys: what names each index's content in caches: the
-    wheel's sha256, or for one made of parts a text of its own; unread: artifacts that could
+    indexes: by the artifact's sha256; keys: what names each index's content in caches: the
+    wheel's sha256, or for a conda package and for one made of parts a text of its own; unread: artifacts that could
     not be looked at without the network, as ``name version``; notes: on what is damaged;
     moved: bytes that came over the network.
     """
@@ -84,7 +87,7 @@ class Looked:
 
 
 def indexes_of(artifacts: Sequence[Artifact], means: Means, reporter: Reporter) -> Looked:
-    """Return the indexes of Python artifacts; raises FetchError, IntegrityError, DiskError.
+    """Return the indexes of wheels and conda packages; raises FetchError, IntegrityError, DiskError.
 
     Without the network, what is in no cache is left out and named in ``unread``.
     """
@@ -95,9 +98,11 @@ def indexes_of(artifacts: Sequence[Artifact], means: Means, reporter: Reporter) 
 def unknown_of(artifacts: Sequence[Artifact], cache: Path | None) -> tuple[Artifact, ...]:
     """Return the artifacts that no cache has an index of: looking into them takes time."""
     if cache is None:
-        return tuple(artifacts)
+        return tuple(filter(has_code, artifacts))
     whole, apart = IndexCache(cache / "index"), ApartCache(cache / "index-of-parts")
-    return tuple(a for a in artifacts if not (whole.has(a.sha256) or apart.has(a.sha256)))
+    return tuple(
+        a for a in artifacts if has_code(a) and not (whole.has(a.sha256) or apart.has(a.sha256))
+    )
 
 
 def known_keys(artifacts: Sequence[Artifact], means: Means) -> tuple[str, ...] | None:
@@ -110,8 +115,8 @@ def known_keys(artifacts: Sequence[Artifact], means: Means) -> tuple[str, ...] |
     whole, apart = IndexCache(means.cache / "index"), ApartCache(means.cache / "index-of-parts")
     keys = []
     for artifact in artifacts:
-        if whole.has(artifact.sha256):
-            keys.append(artifact.sha256)
+        if not has_code(artifact) or whole.has(artifact.sha256):
+            keys.append(key_of(artifact, artifact.sha256))
             continue
         key = apart.key(artifact.sha256)
         if key is None or means.fetcher.store.get(artifact.sha256, artifact.size) is not None:
@@ -161,8 +166,9 @@ class _Look:
 
     def at(self, artifacts: Sequence[Artifact]) -> Looked:
         self._files = {artifact.sha256: artifact.file for artifact in artifacts}
-        paths = self._from_caches(artifacts)
-        missing = [a for a in artifacts if a.sha256 not in self._indexes and a.sha256 not in paths]
+        coded = [artifact for artifact in artifacts if has_code(artifact)]
+        paths = self._from_caches(coded)
+        missing = [a for a in coded if a.sha256 not in self._indexes and a.sha256 not in paths]
         unread: list[Artifact] = []
         if missing and self._means.http.offline:
             unread, missing = missing, []
@@ -171,17 +177,21 @@ class _Look:
             paths |= self._fetch(missing, parts)
             partial = {remote.artifact.sha256: remote.part.path for remote in parts}
             self._index({k: path for k, path in partial.items() if k not in paths}, apart=True)
+        with self._reporter.task(f"unpacking {len(paths)} packages") if paths else nullcontext():
+            paths, notes = readable(paths, names, self._folder)
+        self._notes += notes
         self._index(paths, apart=False)
+        for artifact in artifacts:
+            if not has_code(artifact):
+                self._know(artifact.sha256, bare(artifact), "")
+        found = [artifact for artifact in artifacts if artifact.sha256 in self._indexes]
         return Looked(
-            indexes={a.sha256: self._indexes[a.sha256] for a in artifacts if self._has(a)},
-            keys=self._keys,
+            indexes={a.sha256: fitted(self._indexes[a.sha256], a) for a in found},
+            keys={a.sha256: key_of(a, self._keys[a.sha256]) for a in found},
             notes=tuple(self._notes),
             unread=tuple(f"{a.name} {a.version}" for a in unread),
             moved=self._moved,
         )
-
-    def _has(self, artifact: Artifact) -> bool:
-        return artifact.sha256 in self._indexes
 
     def _from_caches(self, artifacts: Sequence[Artifact]) -> dict[str, Path]:
         """Take known indexes; return the local files of those that are to be made."""
@@ -209,7 +219,7 @@ class _Look:
 
     def _plan(self, missing: Sequence[Artifact]) -> list[_Remote]:
         """Look into the directories of large wheels; return those that are read in parts."""
-        large = [artifact for artifact in missing if artifact.size > _SMALL]
+        large = [one for one in missing if one.size > _SMALL and one.kind == "pypi"]
         with self._reporter.task(f"looking into {len(large)} wheels", len(large)) as task:
 
             def one(artifact: Artifact) -> _Remote | None:
@@ -251,7 +261,7 @@ class _Look:
         remotes = {remote.artifact.sha256: remote for remote in parts}
         total = sum(remotes[a.sha256].left if a.sha256 in remotes else a.size for a in missing)
         paths: dict[str, Path] = {}
-        label = f"reading the code of {len(missing)} wheels"
+        label = f"reading the code of {len(missing)} packages"
         with self._reporter.task(label, total, "bytes") as task:
 
             def one(artifact: Artifact) -> None:
@@ -320,7 +330,7 @@ class _Look:
             self._apart.drop(sha256)
             self._know(sha256, decode(data), sha256)
 
-        label = f"indexing the code of {len(paths)} wheels"
+        label = f"indexing the code of {len(paths)} packages"
         with self._reporter.task(label, None, "bytes") as task:
             jobs = max(1, min(8, usable_cpus()))
             notes = index_all(paths, done, known=self._whole.records, jobs=jobs, task=task)

@@ -9,23 +9,19 @@ from typing import TYPE_CHECKING
 from envlock.errors import SpecError, UnsatisfiableError
 from envlock.lock.model import Lock
 from envlock.platforms import PLATFORMS
-from envlock.solve.conda import CondaSolution, solve_conda
 from envlock.solve.debian import DebianRequest, solve_debian
-from envlock.solve.pypi.solve import solve_pypi
-from envlock.solve.replace import joined, sides
+from envlock.solve.python import PythonSolvers, solve_python, wants_conda
 from envlock.spec.projection import project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from envlock.debian_archive import Archive
-    from envlock.lock.model import Artifact, DebianSection, LockedOverride
+    from envlock.lock.model import Artifact, DebianSection
     from envlock.progress import Reporter
     from envlock.solve.conda import CondaMeans
     from envlock.solve.debian import Transport
-    from envlock.solve.provided import Provided
     from envlock.solve.pypi.metadata import MetadataReader
-    from envlock.solve.pypi.solve import PypiSolution
     from envlock.solve.pypi.uv import Uv
     from envlock.spec.model import Spec, Target
 
@@ -58,19 +54,24 @@ def solve(
     ``upgrade_packages``, and not at all with ``upgrade``.  Raises UnsatisfiableError,
     OverrideError, FetchError, UsageError.
     """
-    if spec.debian is None and not spec.pypi.dependencies and not _wants_conda(spec):
+    if spec.debian is None and not spec.pypi.dependencies and not wants_conda(spec):
         raise SpecError(
             f"{spec.file} asks for nothing",
             hint="list packages in debian.packages, conda.dependencies and pypi.dependencies",
         )
     old = None if upgrade else previous
-    conda = _conda(spec, target, solvers, reporter, old, upgrade_packages)
-    pypi, overrides = _pypi(spec, target, solvers, reporter, conda, old, upgrade_packages)
+    python = solve_python(
+        spec,
+        target,
+        PythonSolvers(uv=solvers.uv, metadata=solvers.metadata, conda=solvers.conda),
+        reporter,
+        kept=[one for one in (old.artifacts if old else ()) if one.name not in upgrade_packages],
+    )
     debs, section = _debian(spec, target, solvers, reporter, old, upgrade_packages)
-    _check_python(spec, debs, bool(pypi.artifacts) and not conda.has_python)
+    _check_python(spec, debs, bool(python.wheels) and not python.conda.has_python)
     _check_glibc(spec, target, debs)
     artifacts = sorted(
-        (*conda.artifacts, *debs, *pypi.artifacts), key=lambda a: (a.kind, a.name, a.file)
+        (*python.artifacts, *debs), key=lambda a: (a.kind, a.name, a.file)
     )
     _warn_of_missing(artifacts, reporter)
     return Lock(
@@ -79,73 +80,9 @@ def solve(
         spec=project(spec, target.name),
         artifacts=tuple(artifacts),
         debian=section,
-        overrides=overrides,
-        excludes=pypi.excludes,
+        overrides=python.overrides,
+        excludes=python.excludes,
     )
-
-
-def _wants_conda(spec: Spec) -> bool:
-    return spec.conda is not None and bool(spec.conda.dependencies)
-
-
-def _conda(
-    spec: Spec,
-    target: Target,
-    solvers: Solvers,
-    reporter: Reporter,
-    old: Lock | None,
-    upgrade_packages: frozenset[str],
-) -> CondaSolution:
-    """Return the conda packages: the old lock's where they still fit."""
-    if solvers.conda is None or not _wants_conda(spec):
-        return CondaSolution()
-    kept = [
-        artifact
-        for artifact in (old.of_kind("conda") if old else ())
-        if artifact.name not in upgrade_packages
-    ]
-    return solve_conda(spec, target, solvers.conda, reporter, kept=kept)
-
-
-def _pypi(
-    spec: Spec,
-    target: Target,
-    solvers: Solvers,
-    reporter: Reporter,
-    conda: CondaSolution,
-    old: Lock | None,
-    upgrade_packages: frozenset[str],
-) -> tuple[PypiSolution, tuple[LockedOverride, ...]]:
-    """Return the wheels, which go on top of what conda brings, and all locked overrides."""
-    preferred = {
-        artifact.name: artifact.version
-        for artifact in (old.of_kind("pypi") if old else ())
-        if artifact.name not in upgrade_packages
-    }
-
-    def describe(names: frozenset[str] | None = None) -> Sequence[Provided]:
-        assert solvers.conda is not None
-        bringing = [
-            one
-            for one in conda.artifacts
-            if names is None or names & {name for name, _ in one.distributions}
-        ]
-        return solvers.conda.reader().described(bringing, reporter)
-
-    environment = PLATFORMS[target.name].marker_environment(spec.python)
-    both = sides(spec, conda, describe, environment)
-    pypi = solve_pypi(
-        both.spec,
-        target,
-        solvers.uv,
-        solvers.metadata,
-        reporter,
-        preferred=preferred,
-        provided=both.provided,
-        forced=both.forced,
-        read=describe,
-    )
-    return pypi, joined(both, spec, conda, pypi.overrides)
 
 
 def _debian(

@@ -20,7 +20,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from envlock.audit.index.entries import Entry, Record
-from envlock.audit.index.model import FORMAT, WheelIndex
+from envlock.audit.index.model import FORMAT, Distribution, WheelIndex
 from envlock.audit.model import normalize
 from envlock.files import write_atomically
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-_TUPLES = ("requires", "extras", "namespaces", "pth", "paths", "entry_points", "notes")
+_TUPLES = ("requires", "extras", "namespaces", "pth", "paths", "entry_points", "notes", "depends",
+           "declares")  # fmt: skip
+_LISTS = ("requires", "extras", "modules")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LENGTH = struct.Struct("<I")
 _DIGEST = 32
@@ -109,8 +111,13 @@ def decode(data: bytes) -> WheelIndex:
     wheel, records = _parts(data)
     for name in _TUPLES:
         wheel[name] = tuple(wheel[name])
+    wheel["distributions"] = tuple(_distribution(one) for one in wheel["distributions"])
     wheel["modules"] = {one.module: Entry(one.head, one.digest, one.stream) for one in records}
     return WheelIndex(**wheel)
+
+
+def _distribution(value: dict[str, Any]) -> Distribution:
+    return Distribution(**{**value, **{name: tuple(value[name]) for name in _LISTS}})
 
 
 def _parts(data: bytes) -> tuple[dict[str, Any], list[Record]]:

@@ -9,13 +9,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT = 10
+FORMAT = 11
 """Version of the index; a change makes every cached index be built anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """A PyPI distribution that a conda package brings.
+
+    name, version, requires, extras: as its METADATA says, or an egg's PKG-INFO; modules: those
+    that its RECORD lists, empty where it has none.
+    """
+
+    name: str
+    version: str
+    requires: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class WheelIndex:
-    """What one wheel provides and asks for.
+    """What one wheel, or one conda package, provides and asks for.
 
     name, version, requires, extras: as METADATA says; modules: by dotted name, each with
     ``kind`` (py, pkg, so, so-pkg, skip), ``file``, and for sources the skeleton (``body``,
@@ -24,6 +39,11 @@ class WheelIndex:
     .pth file runs at start-up, and ``paths`` that it adds; entry_points:
     ``group: name = module:attribute``; notes: what was left out and why; verified: False
     where only parts of the file were read.
+
+    Of a conda package, name and version are its own, requires and extras are empty, and
+    distributions are what it brings; package: its name, empty for a wheel; depends: the
+    packages that it needs, by name; declares: the distributions that these bring
+    (:func:`envlock.audit.owners.owned` fills it in).
     """
 
     name: str
@@ -37,6 +57,10 @@ class WheelIndex:
     entry_points: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     verified: bool = True
+    package: str = ""
+    depends: tuple[str, ...] = ()
+    distributions: tuple[Distribution, ...] = ()
+    declares: tuple[str, ...] = ()
 
     @functools.cached_property
     def native(self) -> bool:

@@ -1,4 +1,4 @@
-"""Many wheels at once, in worker processes; the work is split by bytes, not by wheel."""
+"""Many packages at once, in worker processes; the work is split by bytes, not by wheel."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from envlock.audit.index.cache import encode
+from envlock.audit.index.conda import assemble_package, is_conda
 from envlock.audit.index.module import SkippedError
 from envlock.audit.index.wheel import (
     LocalArchive,
@@ -62,6 +63,7 @@ def index_all(
 ) -> list[str]:
     """Index wheels by key, hand each encoded result to ``done``, return notes on broken ones.
 
+    Conda packages come as :func:`envlock.audit.index.conda.readable` gives them.
     known: returns what an earlier wheel of a distribution had; the same sources are not read
     twice.
     """
@@ -76,7 +78,10 @@ def index_all(
     def finish(work: _Job) -> None:
         named = fallback.get(work.key, _named(work))
         kinds = {record.module: str(record.head["kind"]) for record in work.records}
-        index = assemble(work.archive, kinds, sorted(work.notes), fallback=named)
+        if is_conda(work.path.name):
+            index = assemble_package(work.archive, kinds, sorted(work.notes))
+        else:
+            index = assemble(work.archive, kinds, sorted(work.notes), fallback=named)
         work.archive.close()
         done(work.key, encode(index, work.records))
         work.records = []

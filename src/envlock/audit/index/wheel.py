@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from envlock.audit.index.entries import Record
     from envlock.audit.index.layout import Member
 
-_METADATA_LIMIT = 16 * 1024 * 1024
-_MEMBERS_LIMIT = 200_000
-_TOTAL_LIMIT = 1024 * 1024 * 1024
+METADATA_LIMIT = 16 * 1024 * 1024
+MEMBERS_LIMIT = 200_000
+TOTAL_LIMIT = 1024 * 1024 * 1024
 _BAD = (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, KeyError,
         OSError, zlib.error)  # fmt: skip
 _PTH_IMPORT = re.compile(r"(?:import|__import__\()\s*['\"]?([A-Za-z_]\w*)")
@@ -84,11 +84,11 @@ class LocalArchive:
 def members_of(archive: Archive) -> dict[str, Member]:
     """Return the modules of a wheel; raises SkippedError for absurd numbers of files or bytes."""
     names = archive.names()
-    if len(names) > _MEMBERS_LIMIT:
+    if len(names) > MEMBERS_LIMIT:
         raise SkippedError(f"{len(names)} files are more than is read")
     members = modules_in(names)
     total = sum(archive.size(member.file) for member in members.values() if member.read)
-    if total > _TOTAL_LIMIT:
+    if total > TOTAL_LIMIT:
         raise SkippedError(f"{total} bytes of sources are more than is read")
     return members
 
@@ -199,14 +199,18 @@ def _dist_info(archive: Archive, file: str) -> str:
         folder, _, rest = name.partition("/")
         if rest == file and folder.endswith(".dist-info"):
             try:
-                return archive.read(name, _METADATA_LIMIT).decode("utf-8", "replace")
+                return archive.read(name, METADATA_LIMIT).decode("utf-8", "replace")
             except SkippedError:
                 return ""
     return ""
 
 
 def _metadata(archive: Archive) -> dict[str, Any]:
-    text = _dist_info(archive, "METADATA")
+    return metadata_of(_dist_info(archive, "METADATA"))
+
+
+def metadata_of(text: str) -> dict[str, Any]:
+    """Return what counts of a text as METADATA and PKG-INFO have it (core metadata)."""
     message = Parser().parsestr(text, headersonly=True)
     return {
         "name": str(message.get("Name", "")),
@@ -217,8 +221,13 @@ def _metadata(archive: Archive) -> dict[str, Any]:
 
 
 def _entry_points(archive: Archive) -> tuple[str, ...]:
+    return entry_points_of(_dist_info(archive, "entry_points.txt"))
+
+
+def entry_points_of(text: str) -> tuple[str, ...]:
+    """Return ``group: name = module:attribute`` for each line of an ``entry_points.txt``."""
     found, group = [], ""
-    for raw in _dist_info(archive, "entry_points.txt").splitlines():
+    for raw in text.splitlines():
         line = raw.strip()
         if line.startswith("[") and line.endswith("]"):
             group = line[1:-1].strip()

@@ -151,15 +151,15 @@ class Classifier:
     def _declared(self, index: WheelIndex, failure: Failure) -> bool:
         """A requirement that applies and is not locked was left out on purpose."""
         wanted = distribution_for(failure.need.module, self._world.indexes)
-        return any(
+        return wanted in index.declares or any(
             normalize(requirement.name) == wanted and self._applies(requirement)
             for requirement in _requirements(index)
         )
 
     def declared(self, index: WheelIndex) -> set[str]:
-        """Return the distributions that an index requires, extras included."""
+        """Return the distributions that an index requires, extras and conda's depends included."""
         bare = {**environment(self._trace)}
-        found = set()
+        found = set(index.declares)
         for requirement in _requirements(index):
             extras = ("", *index.extras)
             if requirement.marker is None or any(

@@ -1,0 +1,65 @@
+"""Conda packages of a lock, as the audit sees them.
+
+The lock knows better than the package what it needs and brings: channels mend the ``depends``
+of packages that are built already, and a spec may name the distribution of one that is silent.
+So both are part of what an audit is known by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from envlock.audit.index.conda import PYTHONS, package_of
+from envlock.audit.index.model import Distribution, WheelIndex
+from envlock.audit.model import normalize
+
+if TYPE_CHECKING:
+    from envlock.lock.model import Artifact
+
+
+def has_code(artifact: Artifact) -> bool:
+    """Tell whether an artifact is worth a look: Python's packages depend on Python."""
+    if artifact.conda is None:
+        return artifact.kind == "pypi"
+    if artifact.name in PYTHONS:
+        return False
+    needs = {package_of(entry) for entry in artifact.depends}
+    return artifact.conda.noarch == "python" or bool(needs & PYTHONS)
+
+
+def key_of(artifact: Artifact, key: str) -> str:
+    """Return what names an artifact's index in caches; ``key`` names that of its file alone."""
+    if artifact.conda is None:
+        return key
+    said = [artifact.name, artifact.version, _depends(artifact), artifact.conda.provides]
+    digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()
+    return f"{key}-{digest}" if has_code(artifact) else f"conda-{digest}"
+
+
+def fitted(index: WheelIndex, artifact: Artifact) -> WheelIndex:
+    """Return the index of an artifact's file with what the lock says of a conda package."""
+    if artifact.conda is None:
+        return index
+    known = {normalize(one.name) for one in index.distributions}
+    silent = [
+        Distribution(name=name, version=version)
+        for name, version in artifact.conda.provides
+        if name not in known
+    ]
+    return replace(
+        index, depends=_depends(artifact), distributions=(*index.distributions, *silent)
+    )
+
+
+def bare(artifact: Artifact) -> WheelIndex:
+    """Return what is known of a conda package without Python code."""
+    return fitted(
+        WheelIndex(name=artifact.name, version=artifact.version, package=artifact.name), artifact
+    )
+
+
+def _depends(artifact: Artifact) -> tuple[str, ...]:
+    return tuple(sorted({name for entry in artifact.depends if (name := package_of(entry))}))
