@@ -69,9 +69,9 @@ class Looked:
     """What was looked into.
 
     indexes: by the artifact's sha256; keys: what names each index's content in caches: the
-    wheel's sha256, or for a conda package and for one made of parts a text of its own; unread: artifacts that could
-    not be looked at without the network, as ``name version``; notes: on what is damaged;
-    moved: bytes that came over the network.
+    wheel's sha256, or for a conda package, and a wheel of which parts were read, a text of
+    its own; unread: artifacts that could not be looked at without the network, as
+    ``name version``; notes: on what is damaged; moved: bytes that came over the network.
     """
 
     indexes: Mapping[str, WheelIndex]
@@ -87,7 +87,7 @@ class Looked:
 
 
 def indexes_of(artifacts: Sequence[Artifact], means: Means, reporter: Reporter) -> Looked:
-    """Return the indexes of wheels and conda packages; raises FetchError, IntegrityError, DiskError.
+    """Return the indexes of artifacts; raises FetchError, IntegrityError, DiskError.
 
     Without the network, what is in no cache is left out and named in ``unread``.
     """
@@ -178,7 +178,7 @@ class _Look:
             partial = {remote.artifact.sha256: remote.part.path for remote in parts}
             self._index({k: path for k, path in partial.items() if k not in paths}, apart=True)
         with self._reporter.task(f"unpacking {len(paths)} packages") if paths else nullcontext():
-            paths, notes = readable(paths, names, self._folder)
+            paths, notes = readable(paths, self._files, self._folder)
         self._notes += notes
         self._index(paths, apart=False)
         for artifact in artifacts:

@@ -49,9 +49,7 @@ def fitted(index: WheelIndex, artifact: Artifact) -> WheelIndex:
         for name, version in artifact.conda.provides
         if name not in known
     ]
-    return replace(
-        index, depends=_depends(artifact), distributions=(*index.distributions, *silent)
-    )
+    return replace(index, depends=_depends(artifact), distributions=(*index.distributions, *silent))
 
 
 def bare(artifact: Artifact) -> WheelIndex:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from envlock.solve.conda import CondaMeans
     from envlock.solve.pypi.metadata import MetadataReader
     from envlock.solve.pypi.uv import Uv
+    from envlock.solve.python import PythonSolvers
     from envlock.spec.model import Spec
 
 _CHILD_DROPS = ("UV_", "PIP_", "PYTHON", "VIRTUAL_ENV", "CONDA")
@@ -151,6 +152,11 @@ class Context:
         from envlock.solve.pypi.metadata import MetadataReader
 
         return MetadataReader(self.http, self.fetcher, self.config.cache_dir / "metadata")
+
+    def python_solvers(self, spec: Spec) -> PythonSolvers:
+        from envlock.solve.python import PythonSolvers
+
+        return PythonSolvers(uv=self.uv(spec), metadata=self.metadata, conda=self._conda(spec))
 
     def solvers(self, spec: Spec) -> Solvers:
         from envlock.fetch.transport import NetworkTransport

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
     from envlock.audit import Finding
     from envlock.cli.context import Context
+    from envlock.fetch.indexes import Locator
     from envlock.lock.model import Lock
     from envlock.review import OverrideReview, Review
     from envlock.spec.model import Spec, Target
 
 _SERIOUS = frozenset({"breaks-import", "may-break-import", "breaks-module", "breaks-call"})
-_LOOKED_INTO = frozenset({"pypi", "debian"})
 _SHOWN = 12
 """How many lines are said of one override; --json has all."""
 _FEW = 4
@@ -30,35 +30,44 @@ def review_lock(
     fresh: bool = False,
     lenient: bool = False,
 ) -> Review | None:
-    """Review a lock's wheels; None where there are none, or where others own its Python.
+    """Review a lock's conda packages and wheels; None where there are none.
 
     fresh: solve anew what the overrides are compared with; lenient: where that cannot be
     read, go on without it.  Raises FetchError.
     """
     from envlock.audit import target_of
     from envlock.audit.obtain import Means
-    from envlock.fetch.indexes import SimpleIndex
     from envlock.review import Auditor, NaturalSolver, review
 
-    wheels = lock.of_kind("pypi")
-    others = {artifact.kind for artifact in lock.artifacts} - _LOOKED_INTO
-    if others:
-        state.output.note(f"not audited: {', '.join(sorted(others))} packages are not looked into")
-    if others or not wheels:
+    artifacts = (*lock.of_kind("conda"), *lock.of_kind("pypi"))
+    if not artifacts:
         return None
+    locators = _locators(state, spec, lock)
     cache = state.config.cache_dir / "audit"
     means = Means(
         fetcher=state.fetcher,
         http=state.http,
-        locate=SimpleIndex(state.index_urls(spec), state.http).urls,
+        locate=lambda artifact: locators[artifact.kind].urls(artifact),
         cache=cache,
         jobs=state.config.jobs,
     )
     auditor = Auditor(means, target_of(lock.python, lock.platform), cache, state.output)
     solver = NaturalSolver(
-        state.uv(spec), state.metadata, cache / "natural", fresh=fresh, reporter=state.output
+        state.python_solvers(spec), cache / "natural", fresh=fresh, reporter=state.output
     )
-    return review(spec, target, wheels, auditor, solver, lenient=lenient)
+    return review(spec, target, artifacts, auditor, solver, lenient=lenient)
+
+
+def _locators(state: Context, spec: Spec, lock: Lock) -> dict[str, Locator]:
+    """Return how wheels and conda packages are found, those without an override included."""
+    from envlock.fetch.indexes import CondaChannels, SimpleIndex
+
+    sources = [artifact.source for artifact in lock.of_kind("conda")]
+    sources += [channel.name for channel in spec.conda.channels] if spec.conda else []
+    return {
+        "conda": CondaChannels(state.channels(sources, spec) if sources else {}),
+        "pypi": SimpleIndex(state.index_urls(spec), state.http),
+    }
 
 
 def lines_of(review: Review, item: OverrideReview) -> list[str]:

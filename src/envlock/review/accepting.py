@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-
 from envlock.audit import matches
 from envlock.lock.model import AcceptedBreakage, AuditSection
 from envlock.review.model import Covered
@@ -56,11 +54,6 @@ def _lines(
         for line in accepts
         if not line.is_failure
     ]
-
-
-def requested(spec: Spec) -> set[str]:
-    """Return the distributions that the spec asks for by name, normalized."""
-    return {canonicalize_name(asked.requirement.name) for asked in spec.pypi.dependencies}
 
 
 def section_of(review: Review) -> AuditSection:

@@ -1,6 +1,6 @@
-"""Audits of sets of wheels, whether these are in the store or only somewhere in the network.
+"""Audits of sets of packages, whether these are in the store or only somewhere in the network.
 
-A whole audit is kept by the wheels it was made of and by which of them were known in parts
+A whole audit is kept by the packages it was made of and by which wheels were known in parts
 only: once such a wheel is in the store, its audit is made anew from the verified file.
 """
 
@@ -17,6 +17,7 @@ from envlock.audit.codec import audit_from_data, audit_to_data
 from envlock.audit.index.cache import IndexCache
 from envlock.audit.index.model import FORMAT
 from envlock.audit.obtain import indexes_of
+from envlock.audit.packages import key_of
 from envlock.errors import FetchError
 from envlock.files import write_atomically
 
@@ -33,7 +34,7 @@ _DAMAGED = (OSError, ValueError, KeyError, TypeError, zlib.error)
 
 
 class Auditor:
-    """Audits wheels for one target."""
+    """Audits conda packages and wheels for one target."""
 
     def __init__(self, means: Means, target: Target, cache: Path, reporter: Reporter) -> None:
         self._means = means
@@ -43,18 +44,18 @@ class Auditor:
         self._known: dict[str, Audit] = {}
 
     def audit(self, artifacts: Sequence[Artifact]) -> Audit:
-        """Return the audit of a set; raises FetchError where a wheel cannot be read."""
+        """Return the audit of a set; raises FetchError where one cannot be read."""
         place = self._place(artifacts)
         found = self._known.get(place.name) or _load(place)
         if found is None:
             looked = indexes_of(artifacts, self._means, self._reporter)
             if looked.unread:
                 raise FetchError(
-                    f"the code of {len(looked.unread)} wheels is needed, and --offline was given",
+                    f"the code of {len(looked.unread)} packages is needed, and --offline was given",
                     details=[f"  {name}" for name in looked.unread],
                     hint="run it once with the network, or leave the audit out: --no-audit",
                 )
-            with self._reporter.task(f"auditing {len(artifacts)} wheels"):
+            with self._reporter.task(f"auditing {len(artifacts)} packages"):
                 keyed = {looked.keys[sha256]: index for sha256, index in looked.indexes.items()}
                 found = audit_keyed(keyed, self._target, cache=self._cache, notes=looked.notes)
             place = self._place(artifacts)  # wholes that were fetched are verified by now
@@ -67,7 +68,10 @@ class Auditor:
         whole = IndexCache(self._cache / "index")
         store = self._means.fetcher.store
         keys = sorted(
-            (a.sha256, whole.has(a.sha256) or store.get(a.sha256, a.size) is not None)
+            (
+                key_of(a, a.sha256),
+                a.kind == "conda" or whole.has(a.sha256) or store.get(a.sha256, a.size) is not None,
+            )
             for a in artifacts
         )
         value = [RESOLVE, FORMAT, dataclasses.asdict(self._target), keys]

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class Natural:
     """What would be locked without some overrides.
 
-    artifacts: the wheels, empty where there is no solution; reason: why there is none, in
-    the solver's words, empty where there is one; missing: what could not be read to tell,
-    empty where nothing is missing.
+    artifacts: conda packages and wheels, empty where there is no solution; reason: why there
+    is none, in the solver's words, empty where there is one; missing: what could not be read
+    to tell, empty where nothing is missing.
     """
 
     artifacts: tuple[Artifact, ...] = ()
@@ -38,13 +38,14 @@ class OverrideReview:
     version: of the package without the override, None where it would not be there at all
     or where nothing can be solved without it; judgement: from there to the locked set.  Of
     an override without a natural solution it holds, as breaks, every serious finding that
-    the forced package takes part in.
+    the forced package takes part in.  distributions: what the forced package brings.
     """
 
     override: Override
     natural: Natural
     version: str | None
     judgement: Judgement
+    distributions: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,11 +70,14 @@ def spec_block(spec: Spec, accepts: Sequence[str]) -> tuple[str, list[str]]:
 
 def dependency_lines(spec: Spec, names: Iterable[str]) -> tuple[str, list[str]]:
     """Return where undeclared distributions go, and their lines."""
+    place = "under pypi.dependencies"
+    if spec.conda is not None:
+        place += " (or the conda packages that bring these under conda.dependencies)"
     there = spec.pypi.dependencies
     if there and there[0].location.in_flow:
         line = ", ".join(map(json.dumps, sorted(set(names))))
-        return "under pypi.dependencies (inside its brackets)", [f"    {line},"]
-    return "under pypi.dependencies", [f"    - {_quoted(name)}" for name in sorted(set(names))]
+        return f"{place} (inside its brackets)", [f"    {line},"]
+    return place, [f"    - {_quoted(name)}" for name in sorted(set(names))]
 
 
 def _quoted(text: str) -> str:

@@ -91,18 +91,23 @@ def _blocks(spec: Spec, review: Review, natural: Sequence[Finding]) -> list[tupl
     blocks = []
     owner = _owner_of_joint(review)
     broken = {item.override.package: review.open_of(item) for item in review.overrides}
+    brought = {item.override.package: item.distributions for item in review.overrides}
     missing = [f for found in broken.values() for f in found if f.add]
     missing += [finding for finding in natural if finding.add]
+    settled: set[str] = set()
     for override in spec.overrides:
         found = broken[override.package]
         found += review.open_joint if override.package == owner else ()
         plain = [finding for finding in found if not finding.add]
         accepts = _with_kept(review, override, plain) if plain else []
         adds = [str(asked.requirement) for asked in override.adds]
-        more = sorted({f.add for f in missing if _distribution(f) == override.package})
+        more: list[str] = []
+        if override.kind == "pypi":  # one of conda's adds packages, whose names nobody knows
+            settled |= brought[override.package]
+            more = sorted({f.add for f in missing if _distribution(f) == override.package})
         if accepts or more:
             blocks.append(override_block(override, accepts, [*adds, *more] if more else []))
-    free = [finding.add for finding in missing if _distribution(finding) not in broken]
+    free = [finding.add for finding in missing if _distribution(finding) not in settled]
     if free:
         blocks.append(dependency_lines(spec, free))
     rest = [finding for finding in natural if not finding.add]
@@ -153,12 +158,12 @@ def _joint(spec: Spec, review: Review) -> list[_Problem]:
 
 def _owner_of_joint(review: Review) -> str:
     """Return the package under whose override the breaks of all together are accepted."""
-    packages = [item.override.package for item in review.overrides]
     for finding in review.open_joint:
-        for package in packages:
-            if package in {_distribution(finding), canonicalize_name(finding.needs.provider)}:
-                return package
-    return packages[0] if packages else ""
+        parts = {_distribution(finding), canonicalize_name(finding.needs.provider)}
+        for item in review.overrides:
+            if item.distributions & parts:
+                return item.override.package
+    return review.overrides[0].override.package if review.overrides else ""
 
 
 def _natural(spec: Spec, review: Review, found: Sequence[Finding]) -> list[_Problem]:

@@ -9,8 +9,9 @@ from packaging.utils import canonicalize_name
 
 from envlock.audit import Judgement, judge
 from envlock.errors import FetchError
-from envlock.review.accepting import cover, requested
+from envlock.review.accepting import cover
 from envlock.review.model import Natural, OverrideReview, Review
+from envlock.review.names import distributions_of, requested, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from envlock.lock.model import Artifact
     from envlock.review.audits import Auditor
     from envlock.review.natural import NaturalSolver
-    from envlock.spec.model import Override, Spec, Target
+    from envlock.spec.model import Spec, Target
 
 
 _NOTHING = Judgement(fixes=(), breaks=(), unchanged=(), newly_broken=(), newly_importable=())
@@ -34,19 +35,19 @@ def review(
     *,
     lenient: bool = False,
 ) -> Review:
-    """Review the locked wheels of ``spec`` for ``target``; raises FetchError.
+    """Review the locked conda packages and wheels of ``spec`` for ``target``; raises FetchError.
 
     Each override is judged by leaving it out alone, and all of them together.  lenient: go on
     without a judgement where what it takes cannot be read.
     """
     found = auditor.audit(artifacts)
-    versions = {artifact.name: artifact.version for artifact in artifacts}
+    brought = {one.package: distributions_of(one, artifacts) for one in spec.overrides}
 
     def without(packages: frozenset[str]) -> tuple[Natural, Judgement]:
         try:
-            natural = solver.without(spec, target, packages, versions)
+            natural = solver.without(spec, target, packages, artifacts)
             if not natural.solved:
-                return natural, alone(found, packages)
+                return natural, alone(found, frozenset().union(*(brought[p] for p in packages)))
             return natural, judge(auditor.audit(natural.artifacts), found)
         except FetchError as error:
             if not lenient:
@@ -56,7 +57,15 @@ def review(
     items = []
     for override in spec.overrides:
         natural, judgement = without(frozenset({override.package}))
-        items.append(_item(override, natural, judgement))
+        items.append(
+            OverrideReview(
+                override=override,
+                natural=natural,
+                version=version_of(override, natural.artifacts),
+                judgement=judgement,
+                distributions=brought[override.package],
+            )
+        )
     together: Judgement | None = None
     joint: dict[str, Finding] = {}
     if len(items) > 1:
@@ -64,47 +73,41 @@ def review(
         own = {f.key for item in items for f in item.judgement.serious}
         joint = {f.key: f for f in together.serious if f.key not in own}
         together = together if natural.solved else None
-    return _sorted_out(spec, found, tuple(items), together, tuple(joint.values()))
+    names = requested(spec, artifacts)
+    return _sorted_out(spec, found, names, tuple(items), together, tuple(joint.values()))
 
 
-def alone(audit: Audit, packages: frozenset[str]) -> Judgement:
-    """Judge overrides without which nothing can be solved, by what their packages do.
+def alone(audit: Audit, distributions: frozenset[str]) -> Judgement:
+    """Judge overrides without which nothing can be solved, by what they force.
 
-    Every serious finding that a forced package takes part in, as the one who needs or as
+    Every serious finding that one of these distributions takes part in, as the one who needs or as
     the one who does not provide, counts as broken.
     """
     breaks = tuple(
         finding
         for finding in audit.of("breaks-import", "may-break-import", "breaks-module", "breaks-call")
-        if not packages.isdisjoint(
+        if not distributions.isdisjoint(
             map(canonicalize_name, (finding.who.distribution, finding.needs.provider))
         )
     )
     return dataclasses.replace(_NOTHING, breaks=breaks)
 
 
-def _item(override: Override, natural: Natural, judgement: Judgement) -> OverrideReview:
-    versions = {artifact.name: artifact.version for artifact in natural.artifacts}
-    return OverrideReview(
-        override=override,
-        natural=natural,
-        version=versions.get(override.package),
-        judgement=judgement,
-    )
-
-
 def _sorted_out(
     spec: Spec,
     audit: Audit,
+    names: set[str],
     items: tuple[OverrideReview, ...],
     together: Judgement | None,
     joint: tuple[Finding, ...],
 ) -> Review:
-    """Give each finding its cause, and each ``accepts`` line what it covers."""
+    """Give each finding its cause, and each ``accepts`` line what it covers.
+
+    names: the distributions that the spec asks for.
+    """
     accepted, unused = cover(spec, audit, items, joint)
     caused = {f.key for item in items for f in item.judgement.serious} | {f.key for f in joint}
     covered = {finding.key for line in accepted for finding in line.findings}
-    names = requested(spec)
     required: list[Finding] = []
     elsewhere: list[Finding] = []
     for finding in audit.of("breaks-import"):

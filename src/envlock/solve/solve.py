@@ -70,9 +70,7 @@ def solve(
     debs, section = _debian(spec, target, solvers, reporter, old, upgrade_packages)
     _check_python(spec, debs, bool(python.wheels) and not python.conda.has_python)
     _check_glibc(spec, target, debs)
-    artifacts = sorted(
-        (*python.artifacts, *debs), key=lambda a: (a.kind, a.name, a.file)
-    )
+    artifacts = sorted((*python.artifacts, *debs), key=lambda a: (a.kind, a.name, a.file))
     _warn_of_missing(artifacts, reporter)
     return Lock(
         name=spec.name,

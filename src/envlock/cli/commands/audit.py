@@ -52,7 +52,12 @@ def audit_command(
     ] = None,
     artifacts: Annotated[
         list[Path] | None,
-        typer.Option("--artifacts", help="Audit wheel files instead.", exists=True, dir_okay=False),
+        typer.Option(
+            "--artifacts",
+            help="Audit these wheels and conda packages instead.",
+            exists=True,
+            dir_okay=False,
+        ),
     ] = None,
     python: Annotated[str, typer.Option(help="The Python that runs them: 3.11.")] = "3.11",
     platform: Annotated[str, typer.Option(help="The platform that runs them.")] = "linux-64",
@@ -131,7 +136,7 @@ def _files(state: Context, paths: list[Path], python: str, platform: str) -> _Au
         jobs=_jobs(),
         reporter=state.output,
     )
-    _show(state, f"{len(paths)} wheels, Python {python}, {platform}", audit, frozenset())
+    _show(state, f"{len(paths)} packages, Python {python}, {platform}", audit, frozenset())
     broken = audit.count("breaks-import")
     problem = AuditFailedError(
         f"{broken} import{'s' if broken != 1 else ''} cannot work",
@@ -162,7 +167,7 @@ def _lock(state: Context, spec: Spec, target: Target) -> _Audited:
         )
     found = review_lock(state, spec, target, lock, lenient=True)
     if found is None:
-        state.output.result(f"{spec.name} {target.name}: no wheels to audit")
+        state.output.result(f"{spec.name} {target.name}: no Python packages to audit")
         return _Audited(document={**head, **_document(Audit(findings=())), "review": None})
     accepted = frozenset(f.key for line in found.accepted for f in line.findings)
     _show(state, f"{spec.name} {target.name}", found.audit, accepted)
