@@ -49,13 +49,24 @@ class Ground:
     problem: Problem
     artifacts: Sequence[Artifact]
 
+    @property
+    def wheels(self) -> tuple[Artifact, ...]:
+        return tuple(artifact for artifact in self.artifacts if artifact.kind == "pypi")
+
     def version(self, name: str) -> str | None:
-        return next((a.version for a in self.artifacts if a.name == name), None)
+        """Return the version of a distribution that is a wheel."""
+        return next((a.version for a in self.wheels if a.name == name), None)
+
+    def is_conda(self, name: str) -> bool:
+        """Tell whether a conda package is what is meant, or brings the distribution."""
+        return any(
+            name == a.name or name in dict(a.conda.provides) for a in self.artifacts if a.conda
+        )
 
     def source(self, name: str) -> str:
         """Return the index that a distribution is taken from."""
         bound = {package: index.name for index in self.spec.indexes for package in index.packages}
-        found = next((a.source for a in self.artifacts if a.name == name), "pypi")
+        found = next((a.source for a in self.wheels if a.name == name), "pypi")
         return bound.get(name, found)
 
 
@@ -95,6 +106,7 @@ class Candidates:
     def _required(self, name: str, spec: Spec, drops: str) -> Iterator[Candidate]:
         current = self.ground.version(name)
         if current is None:
+            self._note_conda(name)
             return
         versions, chosen = self._versions(name, current)
         until = self.ground.problem.override.until if self.ground.problem.override else None
@@ -113,14 +125,14 @@ class Candidates:
 
     def _forced(self, package: str, drops: str) -> Iterator[Candidate]:
         natural = self.ground.problem.natural or self.ground.version(package)
-        if natural is None:
+        if natural is None or self._note_conda(package):
             return
         override = self.ground.problem.override
         versions, chosen = self._versions(package, natural)
         for version in chosen:
             if override is not None and version == override.version:
                 continue
-            against = pins_against(self.ground.artifacts, package, version)
+            against = pins_against(self.ground.wheels, package, version)
             if against:
                 spec = self.ground.spec
                 change = Change(kind="force", package=package, version=version, against=against)
@@ -128,6 +140,15 @@ class Candidates:
                 spec = self.ground.free
                 change = Change(kind="require", package=package, version=version, drops=drops)
             yield Candidate(spec=spec, change=change, far=distance(versions, version, natural))
+
+    def _note_conda(self, name: str) -> bool:
+        """Note, once, that no other versions of a conda package are looked at, if it is one."""
+        if self.ground.version(name) is not None or not self.ground.is_conda(name):
+            return False
+        note = f"other versions of {name}: a conda package; only those of wheels are searched"
+        if note not in self.skipped:
+            self.skipped.append(note)
+        return True
 
     def _versions(self, name: str, current: str) -> tuple[list[str], list[str]]:
         """Return all usable versions of a distribution, and those to try."""

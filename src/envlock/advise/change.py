@@ -52,7 +52,7 @@ def changed(spec: Spec, change: Change, because: str = "") -> Spec:
     if change.kind == "force":
         return _forced(spec, change, because)
     owner = next((o for o in spec.overrides if o.package == change.package), None)
-    if change.kind == "add" and owner is not None:
+    if change.kind == "add" and owner is not None and owner.kind == "pypi":
         more = dataclasses.replace(owner, adds=(*owner.adds, *_added(spec, change, owner.adds)))
         overrides = tuple(more if o is owner else o for o in spec.overrides)
         return dataclasses.replace(spec, overrides=overrides)

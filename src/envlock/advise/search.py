@@ -23,14 +23,15 @@ from envlock.advise.weigh import SERIOUS, Scales, Weighed, ranked
 from envlock.audit import judge, matches
 from envlock.audit.model import normalize
 from envlock.progress import SILENT
+from envlock.review.names import version_of
 from envlock.solve.pypi.diagnose import ConflictError
-from envlock.solve.pypi.solve import solve_pypi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from envlock.advise.trial import Tools, Trial
     from envlock.audit import Audit, Finding
+    from envlock.lock.model import Artifact
     from envlock.progress import Reporter
     from envlock.spec.model import Override, Spec, Target
 
@@ -42,11 +43,11 @@ def advise(
     reporter: Reporter = SILENT,
     *,
     limits: Limits | None = None,
-    preferred: Mapping[str, str] | None = None,
+    kept: Sequence[Artifact] = (),
 ) -> tuple[Advice, ...]:
     """Return ways out of each override and each unexplained break of a spec.
 
-    preferred: versions of the lock, kept where they fit.  Raises FetchError, OverrideError,
+    kept: artifacts of the lock, which stay where they fit.  Raises FetchError, OverrideError,
     and UnsatisfiableError where there is no solution and that is no matter of one pin.
     """
     lab = Lab(
@@ -54,11 +55,11 @@ def advise(
         target=target,
         limits=limits or Limits(),
         reporter=reporter,
-        preferred=preferred or {},
+        kept=kept,
     )
     search = _Search(spec, lab)
     try:
-        solve_pypi(spec, target, tools.uv, tools.metadata, reporter, preferred=lab.preferred)
+        lab.solved(spec)
     except ConflictError as conflict:
         return (search.conflict(conflict),)
     return search.all()
@@ -98,7 +99,7 @@ class _Search:
             fixes = _serious(judge(before, current.audit).fixes)
             problem = dataclasses.replace(
                 problem,
-                natural=natural.versions.get(override.package, ""),
+                natural=version_of(override, natural.artifacts) or "",
                 fixes=fixes,
                 users=_users(fixes, override.package),
             )

@@ -15,12 +15,13 @@ from envlock.audit import target_of
 from envlock.audit.api import audit_keyed, audit_known
 from envlock.audit.obtain import Means, indexes_of, known_keys, unknown_of
 from envlock.errors import FetchError, OverrideError, UnsatisfiableError
+from envlock.fetch.indexes import CondaChannels
 from envlock.progress import SILENT
-from envlock.solve.pypi.solve import solve_pypi
+from envlock.solve.python import PythonSolvers, conda_side, solve_python
 from envlock.spec.projection import project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from envlock.advise.model import Limits
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     from envlock.fetch.indexes import SimpleIndex
     from envlock.lock.model import Artifact
     from envlock.progress import Reporter
+    from envlock.solve.conda import CondaMeans, CondaSolution
     from envlock.solve.pypi.metadata import MetadataReader
-    from envlock.solve.pypi.solve import PypiSolution
     from envlock.solve.pypi.uv import Uv
+    from envlock.solve.python import PythonSolution
     from envlock.spec.model import Spec, Target
 
 _UNWEIGHED = frozenset({"degrades", "falls-back", "hidden"})
@@ -43,7 +45,10 @@ _ROUNDS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """The machine's means: how indexes are asked, how wheels are had; cache: the audit's."""
+    """The machine's means: how indexes are asked, how packages are had.
+
+    cache: the audit's; conda: None where the spec has no channels.
+    """
 
     uv: Uv
     metadata: MetadataReader
@@ -51,6 +56,12 @@ class Tools:
     fetcher: Fetcher
     index: SimpleIndex
     cache: Path | None = None
+    conda: CondaMeans | None = None
+
+    @property
+    def solvers(self) -> PythonSolvers:
+        """What a solve takes of them."""
+        return PythonSolvers(uv=self.uv, metadata=self.metadata, conda=self.conda)
 
 
 class NothingLeftError(Exception):
@@ -64,7 +75,7 @@ class Trial:
     adds: what had to be added because somebody needs it and nobody declares it.
     """
 
-    solution: PypiSolution | None = None
+    solution: PythonSolution | None = None
     audit: Audit | None = None
     adds: tuple[str, ...] = ()
     error: EnvlockError | None = None
@@ -75,8 +86,12 @@ class Trial:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Versions by name."""
-        return {artifact.name: artifact.version for artifact in self.artifacts}
+        """Versions of distributions by name, and of conda packages that bring none."""
+        found: dict[str, str] = {}
+        for one in sorted(self.artifacts, key=lambda artifact: artifact.kind):
+            brought = one.conda.provides if one.conda else ()
+            found |= dict(brought or ((one.name, one.version),))  # wheels come last and replace
+        return found
 
     @property
     def voids(self) -> tuple[str, ...]:
@@ -93,18 +108,19 @@ class Trial:
 class Lab:
     """Where trials are made; it counts them and ends when its limits are used up.
 
-    preferred: versions that are kept where they fit.
+    kept: locked artifacts, which stay where they fit.
     """
 
     tools: Tools
     target: Target
     limits: Limits
     reporter: Reporter
-    preferred: Mapping[str, str] = field(default_factory=dict)
+    kept: Sequence[Artifact] = ()
     trials: int = 0
     moved: int = 0
     _begun: float = field(default_factory=time.monotonic)
     _known: dict[str, Trial] = field(default_factory=dict)
+    _conda: dict[str, CondaSolution] = field(default_factory=dict)
 
     def closed(
         self,
@@ -144,6 +160,20 @@ class Lab:
             self._known[key] = self._made(spec, adds)
         return self._known[key]
 
+    def solved(self, spec: Spec, *, explained: bool = True) -> PythonSolution:
+        """Solve a spec; conda's side is asked once for all specs that have the same one."""
+        asked = project(spec, self.target.name)
+        ours = [o for o in asked.get("overrides", ()) if o.get("from") == "conda"]
+        key = json.dumps([asked.get("conda"), ours], sort_keys=True)
+        solvers = self.tools.solvers
+        reporter = self.reporter if explained else SILENT
+        if key not in self._conda:
+            self._conda[key] = conda_side(spec, self.target, solvers, reporter, kept=self.kept)
+        return solve_python(
+            spec, self.target, solvers, reporter,
+            kept=self.kept, explained=explained, conda=self._conda[key],
+        )  # fmt: skip
+
     def _check_limits(self) -> None:
         late = self.limits.seconds is not None and (
             time.monotonic() - self._begun > self.limits.seconds
@@ -154,10 +184,7 @@ class Lab:
     def _made(self, spec: Spec, adds: tuple[str, ...]) -> Trial:
         tools = self.tools
         try:
-            solution = solve_pypi(
-                spec, self.target, tools.uv, tools.metadata, SILENT,
-                preferred=self.preferred, explained=False,
-            )  # fmt: skip
+            solution = self.solved(spec, explained=False)
         except (UnsatisfiableError, OverrideError) as error:
             return Trial(error=error)
         except FetchError as error:
@@ -170,7 +197,7 @@ class Lab:
         means = Means(
             fetcher=tools.fetcher,
             http=tools.http,
-            locate=lambda artifact: [solution.urls[artifact.sha256]],
+            locate=lambda artifact: _places(artifact, solution, tools),
             cache=tools.cache,
         )
         target = target_of(spec.python, self.target.name)
@@ -190,6 +217,12 @@ def _weighed(audit: Audit) -> Audit:
     """Return what changes are weighed by; the rest of many audits would fill the memory."""
     kept = tuple(finding for finding in audit.findings if finding.severity not in _UNWEIGHED)
     return dataclasses.replace(audit, findings=kept)
+
+
+def _places(artifact: Artifact, solution: PythonSolution, tools: Tools) -> Iterable[str]:
+    if artifact.kind == "conda" and tools.conda is not None:
+        return CondaChannels(tools.conda.access).urls(artifact)
+    return [solution.urls[artifact.sha256]]
 
 
 def _unread(names: Sequence[str]) -> FetchError:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from envlock.audit import Finding
     from envlock.cli.context import Context
     from envlock.cli.output import Output
+    from envlock.lock.model import Artifact
     from envlock.spec.model import Spec, Target
 
 _SHOWN = 4
@@ -39,7 +40,7 @@ def _advise(state: Context, spec: Spec, target: Target, limits: Limits) -> dict[
         tools_of(state, spec),
         state.output,
         limits=limits,
-        preferred=_locked(state, spec, target),
+        kept=_locked(state, spec, target),
     )
     title = f"{spec.name} {target.name}"
     for advice in advices:
@@ -65,7 +66,7 @@ def with_advice(state: Context, spec: Spec, target: Target, error: EnvlockError)
             tools_of(state, spec),
             state.output,
             limits=BRIEF,
-            preferred=_locked(state, spec, target),
+            kept=_locked(state, spec, target),
         )
     except EnvlockError:  # what is wrong was told already
         advices = ()
@@ -93,25 +94,26 @@ def tools_of(state: Context, spec: Spec) -> Tools:
         fetcher=state.fetcher,
         index=SimpleIndex(state.index_urls(spec), state.http),
         cache=state.config.cache_dir / "audit",
+        conda=solvers.conda,
     )
 
 
-def _locked(state: Context, spec: Spec, target: Target) -> dict[str, str]:
-    """Return the locked versions, where there is a lock that can be read."""
+def _locked(state: Context, spec: Spec, target: Target) -> tuple[Artifact, ...]:
+    """Return the locked conda packages and wheels, where there is a lock that can be read."""
     from envlock.errors import LockError, StaleLockError
     from envlock.lock.codec import load_lock
 
     path = state.project.lock(spec.name, target.name)
     if not path.is_file():
-        return {}
+        return ()
     try:
         lock = load_lock(path)
     except (LockError, StaleLockError) as error:
         state.output.warn(
             f"{state.project.shown(path)}: {error.message}; its versions are not kept"
         )
-        return {}
-    return {artifact.name: artifact.version for artifact in lock.of_kind("pypi")}
+        return ()
+    return (*lock.of_kind("conda"), *lock.of_kind("pypi"))
 
 
 def show_advice(output: Output, title: str, advice: Advice) -> None:

@@ -64,6 +64,7 @@ class Http:
         self._logins = logins
         self._headers = {} if headers is None else headers
         self._local = threading.local()
+        self._making = threading.Lock()  # requests cannot be imported by two threads at once
 
     @property
     def offline(self) -> bool:
@@ -76,10 +77,9 @@ class Http:
             raise FetchError("the network is needed, but --offline was given")
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = _new_session(
-                {origin: login for origin, login in map(_login, self._logins()) if any(login)},
-                self._headers,
-            )
+            with self._making:
+                logins = {origin: who for origin, who in map(_login, self._logins()) if any(who)}
+                session = self._local.session = _new_session(logins, self._headers)
         return session
 
     def read(self, url: str, *, limit: int) -> bytes:
