@@ -143,6 +143,7 @@ def _override(spec: Spec, change: Change, because: str) -> Override:
         package=change.package,
         version=change.version,
         against=against,
+        claims=dict(change.against),
         because=because,
         adds=tuple(_asked(spec, text) for text in change.adds),
         until=old.until if old else None,

@@ -1,8 +1,9 @@
-"""The import audit: what code in wheels asks for and the environment does not have.
+"""The import audit: what code in wheels and conda packages asks for and does not find.
 
 Nothing is installed, imported or run.  ``audit_wheels`` and ``audit_lock`` answer what
 breaks; ``judge`` compares the audits of an environment without and with an override;
-``accept`` sorts findings by the patterns of a spec; ``index_wheel`` is one wheel's index.
+``accept`` sorts findings by the patterns of a spec; ``index_wheel`` is one file's index.
+Each takes conda packages as well as wheels.
 """
 
 from envlock.audit.api import audit_indexes, audit_lock, audit_wheels, index_wheel, target_of
