@@ -138,6 +138,32 @@ def unread_line(review: Review) -> str:
     return "\n".join(["not looked into, and so not judged:", *lines]) if lines else ""
 
 
+def tell(state: Context, lock: Lock, found: Review | None) -> None:
+    """Say what each override voids, fixes and breaks."""
+    reviews = {item.override.package: item for item in found.overrides} if found else {}
+    for override in lock.overrides:
+        for void in override.voids:
+            state.output.message(
+                f"  override {override.package} {override.version}: "
+                f"voids {void.dependent} {void.version} -> {void.requirement}"
+            )
+        if override.replaces:
+            state.output.message(
+                f"  override {override.package} {override.version}: in place of the conda "
+                f"package {override.replaces}'s"
+            )
+        if found is not None and override.package in reviews:
+            for line in lines_of(found, reviews[override.package]):
+                state.output.message(f"    {line}")
+
+
+def tell_more(state: Context, spec: Spec, found: Review) -> None:
+    """Say what nobody declares, and what no static look sees."""
+    for line in (undeclared_line(spec, found), unseen_line(spec)):
+        if line:
+            state.output.message(f"  {line}")
+
+
 def _serious(findings: Iterable[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity in _SERIOUS]
 

@@ -273,7 +273,7 @@ def _previous(state: Context, spec: Spec, target: Target) -> Lock | None:
 
 def _reviewed(state: Context, spec: Spec, target: Target, lock: Lock, wish: _Wish) -> Review | None:
     """Audit what was solved; raises ReviewError before anything is written."""
-    from envlock.cli.reviewing import review_lock, unread_line
+    from envlock.cli.reviewing import review_lock, tell, unread_line
     from envlock.review import problem_of, warning_of
 
     found = review_lock(state, spec, target, lock, fresh=wish.upgrade)
@@ -281,42 +281,12 @@ def _reviewed(state: Context, spec: Spec, target: Target, lock: Lock, wish: _Wis
         return None
     problem = problem_of(spec, found, strict=wish.strict)
     if problem is not None:
-        _tell(state, lock, found)
+        tell(state, lock, found)
         raise problem
     for warning in (warning_of(spec, found), unread_line(found)):
         if warning:
             state.output.warn(warning)
     return found
-
-
-def _tell_more(state: Context, spec: Spec, found: Review) -> None:
-    """Say what nobody declares, and what no static look sees."""
-    from envlock.cli.reviewing import undeclared_line, unseen_line
-
-    for line in (undeclared_line(spec, found), unseen_line(spec)):
-        if line:
-            state.output.message(f"  {line}")
-
-
-def _tell(state: Context, lock: Lock, found: Review | None) -> None:
-    """Say what each override voids, fixes and breaks."""
-    from envlock.cli.reviewing import lines_of
-
-    reviews = {item.override.package: item for item in found.overrides} if found else {}
-    for override in lock.overrides:
-        for void in override.voids:
-            state.output.message(
-                f"  override {override.package} {override.version}: "
-                f"voids {void.dependent} {void.version} -> {void.requirement}"
-            )
-        if override.replaces:
-            state.output.message(
-                f"  override {override.package} {override.version}: in place of the conda "
-                f"package {override.replaces}'s"
-            )
-        if found is not None and override.package in reviews:
-            for line in lines_of(found, reviews[override.package]):
-                state.output.message(f"    {line}")
 
 
 def _summarise(
@@ -328,12 +298,14 @@ def _summarise(
     *,
     changed: bool,
 ) -> None:
+    from envlock.cli.reviewing import tell, tell_more
+
     say = state.output.message
     for line in _changes(previous, lock):
         say(f"  {line}")
-    _tell(state, lock, found)
+    tell(state, lock, found)
     if found is not None:
-        _tell_more(state, spec, found)
+        tell_more(state, spec, found)
     unhandled = [s for s in (lock.debian.scripts if lock.debian else ()) if s.unhandled]
     if unhandled and changed:
         packages = sorted({script.package for script in unhandled})
