@@ -409,3 +409,55 @@ def test_what_is_locked_without_the_module_is_nothing_to_add(audit: Auditor) -> 
     (finding,) = audit({"app": app, "setuptools": newer}).of("breaks-import")
     assert (finding.add, finding.needs.provider) == ("", "setuptools")
     assert finding.key == missing.key
+
+
+def test_a_break_of_a_helper_is_not_followed_by_what_its_answers_decide(audit: Auditor) -> None:
+    package = {
+        "app/__init__.py": """
+            from .utils import has_torch, NotThere
+            try:
+                if not has_torch():
+                    raise NotThere()
+            except NotThere:
+                pass
+            else:
+                from . import model
+            from lib import lost
+            """,
+        "app/model.py": "import torch\n",
+        "app/utils/__init__.py": "from .hub import has_torch, NotThere\nfrom .deep import x\n",
+        "app/utils/hub.py": "from lib import gone\ndef has_torch(): return False\n"
+        "class NotThere(Exception): pass\n",
+        "app/utils/deep.py": "x = 1\n",
+    }
+    found = audit({"app": package, "lib": LIB})
+    assert texts(found.of("breaks-import")) == [
+        "app.utils.hub needs lib.gone",
+        "app needs lib.lost",
+    ]
+    assert not found.of("may-break-import")
+
+
+def test_a_raise_that_nothing_catches_breaks_the_import_as_well(audit: Auditor) -> None:
+    source = """
+        import os
+        if os.environ.get("APP"):
+            raise RuntimeError("not now")
+        from lib import gone
+        """
+    found = audit({"app": {"app.py": source}, "lib": LIB})
+    assert texts(found.of("breaks-import")) == ["app needs lib.gone"]
+
+
+@pytest.mark.parametrize(
+    ("python", "breaks"), [("3.12", False), ("3.13", None), ("3.14", None), ("3.15", True)]
+)
+def test_comparisons_in_a_row(audit: Auditor, python: str, breaks: bool | None) -> None:
+    source = """
+        import sys
+        if (3, 13, 8) <= sys.version_info < (3, 14) or sys.version_info >= (3, 14, 1):
+            from lib import gone
+        """
+    found = audit({"app": {"app.py": source}, "lib": LIB}, python=python, requires={"app": ["lib"]})
+    assert len(found.of("breaks-import")) == (breaks is True)
+    assert len(found.findings) == (breaks is not False)

@@ -126,10 +126,16 @@ def _boolean(node: Any, depth: int) -> Reduced:
 
 
 def _compare(node: Any, depth: int) -> Reduced:
-    operator = _OPERATORS.get(type(node.ops[0]))
-    if len(node.ops) != 1 or operator is None:
-        return UNKNOWN
-    return ["cmp", operator, reduce(node.left, depth), reduce(node.comparators[0], depth)]
+    """``a <= b < c`` is ``a <= b and b < c``."""
+    links = []
+    left = reduce(node.left, depth)
+    for kind, comparator in zip(node.ops, node.comparators, strict=True):
+        operator, right = _OPERATORS.get(type(kind)), reduce(comparator, depth)
+        if operator is None:
+            return UNKNOWN
+        links.append(["cmp", operator, left, right])
+        left = right
+    return links[0] if len(links) == 1 else ["and", links]
 
 
 def _subscript(node: Any, depth: int) -> Reduced:

@@ -48,9 +48,19 @@ def run_try(executor: Executor, run: Run, node: Node, frame: Frame) -> None:
             run.handled.setdefault(failure.key, "degrades")
         if not ended:
             executor.block(other, frame)
+    settle(run, frame, unsure)
     executor.block(final, frame)
     if ended:
         raise BranchEndError
+
+
+def settle(run: Run, frame: Frame, unsure: int) -> None:
+    """Behind a try of a module it does not matter any more what may have been raised inside.
+
+    In a function a branch may have returned as well, so that the rest stays unsure.
+    """
+    if frame.names is None:
+        run.unsure = unsure
 
 
 def _handle(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from envlock.audit.resolve.clauses import run_try
+from envlock.audit.resolve.clauses import run_try, settle
 from envlock.audit.resolve.state import (
     BranchEndError,
     Clause,
@@ -222,12 +222,14 @@ class Executor:
         self._branches(DATA, [node[1], []], frame)
 
     def _with(self, node: Node, frame: Frame) -> None:
-        clause = Clause([[["?"], []]], self._run.unsure)
+        unsure = self._run.unsure
+        clause = Clause([[["?"], []]], unsure)
         self._run.clauses.append(clause)
         try:
             self.block(node[1], frame)
         finally:
             self._run.clauses.pop()
+        settle(self._run, frame, unsure)
 
     def _if(self, node: Node, frame: Frame) -> None:
         _, test, then, other = node
@@ -265,8 +267,11 @@ class Executor:
         if all(end is None for end in ends):
             raise BranchEndError
         names.merge(ends[0], ends[1])
-        if condition is ENV and frame.names is not None and None in ends and not run.asking:
-            self._run.unsure += 1  # the rest runs only if this branch was not taken
+        caught = frame.names is not None or bool(run.clauses)
+        if condition is ENV and caught and None in ends and not run.asking:
+            # the rest runs only if this branch was not taken; outside of any try a module that
+            # raises there cannot be imported either way
+            run.unsure += 1
 
     def _try(self, node: Node, frame: Frame) -> None:
         run_try(self, self._run, node, frame)
