@@ -20,7 +20,10 @@ def make_wheel(
     requires: Sequence[str] = (),
     extras: Sequence[str] = (),
 ) -> Path:
-    """Write a wheel with these files and return its path."""
+    """Write a wheel with these files and return its path.
+
+    A file below ``DIST-INFO/`` stands beside METADATA.
+    """
     path = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     metadata = [
@@ -33,7 +36,7 @@ def make_wheel(
     with zipfile.ZipFile(path, "w") as archive:
         for file, content in files.items():
             data = content if isinstance(content, bytes) else textwrap.dedent(content).encode()
-            archive.writestr(file, data)
+            archive.writestr(file.replace("DIST-INFO", info), data)
         archive.writestr(f"{info}/METADATA", "\n".join(metadata) + "\n\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\n")
     return path

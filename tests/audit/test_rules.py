@@ -461,3 +461,35 @@ def test_comparisons_in_a_row(audit: Auditor, python: str, breaks: bool | None) 
     found = audit({"app": {"app.py": source}, "lib": LIB}, python=python, requires={"app": ["lib"]})
     assert len(found.of("breaks-import")) == (breaks is True)
     assert len(found.findings) == (breaks is not False)
+
+
+def test_programs_whose_function_is_not_there(audit: Auditor) -> None:
+    entries = """
+        [console_scripts]
+        app = app.cli:main
+        app-old = app.cli:old_main
+        app-older = app.older:main
+        app-class = app.cli:Program.run
+        app-module = app:cli.main
+        app-extra = app.extra:main [extra]
+        app-else = elsewhere:main
+
+        [gui_scripts]
+        app-gui=app.cli:gone
+
+        [app.plugins]
+        one = app.absent:plugin
+        """
+    files: dict[str, str | bytes] = {
+        "app/__init__.py": "",
+        "app/cli.py": "class Program: pass\ndef main(): pass\n",
+        "DIST-INFO/entry_points.txt": entries,
+    }
+    found = audit({"app": files})
+    assert [(f.text, f.kind, f.who.line) for f in found.of("breaks-call")] == [
+        ("console_scripts.app-else needs elsewhere", "module-missing", 9),
+        ("console_scripts.app-older needs app.older", "module-missing", 5),
+        ("console_scripts.app-old needs app.cli.old_main", "name-missing", 4),
+        ("gui_scripts.app-gui needs app.cli.gone", "name-missing", 12),
+    ]
+    assert found.roots == {"app": "ok"}

@@ -193,7 +193,7 @@ def assemble_package(
     """Return a package's index without its modules, of which ``kinds`` has the names."""
     about = json.loads(archive.read(_ABOUT, METADATA_LIMIT))
     found = [_distribution(archive, name, kinds) for name in sorted(_metadata_in(archive))]
-    points = [f"console_scripts: {point}" for point in about["entry_points"]]
+    points = [f"0 console_scripts: {point}" for point in about["entry_points"]]
     for name in archive.names():
         if re.fullmatch(r"[^/]+\.(?:dist|egg)-info/entry_points\.txt", name):
             points += entry_points_of(_text(archive, name))

@@ -37,7 +37,7 @@ class WheelIndex:
     ``functions``, ``open``, ``children``, ``getattr``, ``strings``), which is unpacked when
     it is looked at; namespaces: packages without ``__init__``; pth: top-level modules that a
     .pth file runs at start-up, and ``paths`` that it adds; entry_points:
-    ``group: name = module:attribute``; notes: what was left out and why; verified: False
+    ``line group: name = module:attribute``; notes: what was left out and why; verified: False
     where only parts of the file were read.
 
     Of a conda package, name and version are its own, requires and extras are empty, and

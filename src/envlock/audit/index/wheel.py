@@ -225,14 +225,14 @@ def _entry_points(archive: Archive) -> tuple[str, ...]:
 
 
 def entry_points_of(text: str) -> tuple[str, ...]:
-    """Return ``group: name = module:attribute`` for each line of an ``entry_points.txt``."""
+    """Return ``line group: name = module:attribute`` for each line of an ``entry_points.txt``."""
     found, group = [], ""
-    for raw in text.splitlines():
+    for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if line.startswith("[") and line.endswith("]"):
             group = line[1:-1].strip()
         elif "=" in line and not line.startswith("#"):
-            found.append(f"{group}: {line}")
+            found.append(f"{number} {group}: {line}")
     return tuple(found)
 
 

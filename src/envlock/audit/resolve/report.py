@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from envlock.audit.model import SEVERITIES, Audit, Finding, Need, Place, normalize
 from envlock.audit.resolve.classify import Classifier
+from envlock.audit.resolve.scripts import broken_scripts
 from envlock.audit.resolve.tops import main_roots
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ def report(trace: Trace) -> Audit:
     """Return what a trace found."""
     classifier = Classifier(trace)
     findings = [*classifier.findings(), *_undeclared(trace, classifier)]
+    findings += broken_scripts(trace.run)
     rank = {severity: place for place, severity in enumerate(SEVERITIES)}
     findings.sort(key=lambda finding: (rank[finding.severity], finding.key, finding.who.line))
     world = trace.run.world
