@@ -493,3 +493,18 @@ def test_programs_whose_function_is_not_there(audit: Auditor) -> None:
         ("gui_scripts.app-gui needs app.cli.gone", "name-missing", 12),
     ]
     assert found.roots == {"app": "ok"}
+
+
+def test_a_distribution_that_is_missing_in_many_places_is_one_finding(audit: Auditor) -> None:
+    package = {
+        "app/__init__.py": "from . import second, first\n",
+        "app/first.py": "import absent\n",
+        "app/second.py": "from . import third\nimport absent.part\n",
+        "app/third.py": "import absent\nimport other\n",
+        "app/fourth.py": "from . import first\n",
+    }
+    found = audit({"app": package})
+    shown = {f.text: f.affects for f in found.of("breaks-import")}
+    assert shown == {"app.third needs absent": 5, "app.third needs other": 4}
+    follow = [f.text for f in found.findings if f.reason == "follows"]
+    assert follow == ["app.first needs absent", "app.second needs absent"]

@@ -96,7 +96,8 @@ class Finding:
 
     certainty: ``certain`` where names are bound once and for all, ``likely`` for attributes
     of modules; chain: the modules through which ``import chain[0]`` reaches the place;
-    reason: why a finding is hidden (optional, extra, other-platform, vendored, tests);
+    reason: why a finding is hidden (optional, extra, other-platform, vendored, tests; or
+    follows: another finding of the package names the same absent distribution);
     roots: the top-level packages that cannot be imported because of it;
     affects: how many modules cannot be imported because of it; add: the distribution that
     would provide a module that nobody declares.

@@ -34,28 +34,51 @@ class Classifier:
         self._mains = {top for index in self._world.indexes for top in main_roots(index)}
         self._roots: dict[Key, tuple[str, bool]] = {}
         self._breaks: dict[Key, set[str]] = {}
-        self._alone: dict[Key, int] = {}
+        self._alone: dict[Key, set[str]] = {}
+        self._order: dict[Key, int] = {}
         self._called: dict[Key, bool] = {}
         self._failures: dict[Key, Failure] = {}
         self._collect()
 
     def findings(self) -> list[Finding]:
         """Return all findings, worst first."""
-        found = [self._finding(key, failure) for key, failure in sorted(self._failures.items())]
-        return [finding for finding in found if finding is not None]
+        found = {}
+        for key, failure in sorted(self._failures.items()):
+            finding = self._finding(key, failure)
+            if finding is not None:
+                found[key] = finding
+        self._join(found)
+        return list(found.values())
+
+    def _join(self, found: dict[Key, Finding]) -> None:
+        """Hide but the first of the places where a package misses the same distribution."""
+        groups: dict[tuple[str, str], list[Key]] = {}
+        for key, finding in found.items():
+            if finding.severity == "breaks-import" and finding.add:
+                groups.setdefault((finding.who.distribution, finding.add), []).append(key)
+        for keys in groups.values():
+            first, *others = sorted(keys, key=lambda key: (self._order[key], key))
+            found[first] = dataclasses.replace(
+                found[first],
+                roots=tuple(sorted({root for key in keys for root in found[key].roots})),
+                affects=len(set().union(*(self._alone.get(key, ()) for key in keys))),
+            )
+            for key in others:
+                found[key] = dataclasses.replace(found[key], severity="hidden", reason="follows", roots=())
 
     def _collect(self) -> None:
         trace = self._trace
         for failure in trace.run.failures.values():
             self._failures[failure.key] = failure
         for root, escapes in trace.roots.items():
-            for escape in escapes.values():
+            for place, escape in enumerate(escapes.values()):
+                self._order.setdefault(escape.failure.origin.key, place)
                 self._reach(root, escape)
-        for escapes in trace.alone.values():
+        for module, escapes in trace.alone.items():
             for escape in escapes.values():
-                key = escape.failure.origin.key
                 if escape.certain or not escape.conditional:
-                    self._alone[key] = self._alone.get(key, 0) + escape.certain
+                    broken = self._alone.setdefault(escape.failure.origin.key, set())
+                    broken.update([module] if escape.certain else ())
         for escape in trace.calls:
             key = escape.failure.origin.key
             self._called[key] = self._called.get(key, False) or escape.certain
@@ -91,7 +114,7 @@ class Classifier:
             chain=chain,
             roots=tuple(sorted(self._breaks.get(key, ()))) if chain else (),
             reason=reason,
-            affects=self._alone.get(key, 0),
+            affects=len(self._alone.get(key, ())),
             add=add if severity in ERRORS else "",
             certainty="likely" if failure.kind == "attribute-missing" else "certain",
         )
