@@ -508,3 +508,64 @@ def test_a_distribution_that_is_missing_in_many_places_is_one_finding(audit: Aud
     assert shown == {"app.third needs absent": 5, "app.third needs other": 4}
     follow = [f.text for f in found.findings if f.reason == "follows"]
     assert follow == ["app.first needs absent", "app.second needs absent"]
+
+
+def test_a_name_that_a_helpers_table_has_moved_is_not_missing(audit: Auditor) -> None:
+    files = {
+        "lib/__init__.py": """
+            from ._moves import getter
+            __all__ = ["kept"]
+            _LAZY = {"kept": ".part"}
+            _old = getter(__name__)
+            def __getattr__(name):
+                found = _LAZY.get(name)
+                if found is None:
+                    return _old(name)
+                return find(found, name)
+            """,
+        "lib/_moves.py": """
+            MOVED = {"lib:moved": "lib.part:moved"}
+            REMOVED = {"lib:removed"}
+            def getter(module):
+                def wrapper(name):
+                    path = f"{module}:{name}"
+                    if path in MOVED:
+                        return find(MOVED[path])
+                    raise ImportError(path)
+                return wrapper
+            """,
+        "lib/part.py": "kept = moved = 1\n",
+    }
+    found = audit({"app": {"app.py": "from lib import kept, moved, removed\n"}, "lib": files})
+    assert texts(found.of("breaks-import")) == ["app needs lib.removed"]
+
+
+def test_a_property_that_is_called_like_a_module(audit: Auditor) -> None:
+    source = """
+        from lib import sub
+        class Trial:
+            @property
+            def sub(self): return 1
+            @sub.setter
+            def sub(self, value): pass
+        @sub.gone
+        def function():
+            pass
+        """
+    found = audit({"app": {"app.py": source}, "lib": LIB})
+    assert [(f.text, f.who.line) for f in found.of("breaks-import")] == [
+        ("app needs lib.sub.gone", 8)
+    ]
+
+
+def test_a_vendored_part_of_a_namespace_that_others_share(audit: Auditor) -> None:
+    wheels = {
+        "app": {
+            "app/__init__.py": "import sys\nsys.path.append('app/_vendor')\n"
+            "from spaced import part\nfrom spaced import lost\n",
+            "app/_vendor/spaced/part.py": "",
+        },
+        "other": {"spaced/other.py": ""},
+    }
+    found = audit(wheels, requires={"app": ["other"]})
+    assert texts(found.of("breaks-import")) == ["app needs spaced.lost"]

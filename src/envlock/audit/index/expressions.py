@@ -11,7 +11,7 @@ The reduced form is a list that JSON can hold; its first element says what it is
     ["own", e]                  ``globals()[e]``
     ["tup", [e]]                a tuple
     ["ints", e]                 a tuple of the numbers that a list of texts spells
-    ["keys", [text]]            a literal table: the texts that are its keys or items
+    ["keys", [text]]            a literal table: the texts that are its keys or items; "set" for a set
     ["?"]                       anything else
 """
 
@@ -162,7 +162,12 @@ def _sequence(node: Any, depth: int) -> Reduced:
 
 
 def _table(node: Any, _depth: int) -> Reduced:
-    return _keys(node.keys if type(node) is ast.Dict else node.elts)
+    return _keys(node.keys)
+
+
+def _set(node: Any, _depth: int) -> Reduced:
+    keys = _keys(node.elts)
+    return keys if keys == UNKNOWN else ["set", keys[1]]
 
 
 def _keys(elements: list[ast.expr | None]) -> Reduced:
@@ -196,7 +201,7 @@ _REDUCERS: dict[type, Any] = {
     ast.Subscript: _subscript,
     ast.Tuple: _sequence,
     ast.List: _sequence,
-    ast.Set: _table,
+    ast.Set: _set,
     ast.Dict: _table,
     ast.NamedExpr: _named,
     ast.IfExp: _choice,

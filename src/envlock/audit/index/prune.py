@@ -108,6 +108,18 @@ def _says(node: Node) -> bool:
     return kind in _COMPOUND and any(_says(inner) for inner in children(node))
 
 
+def _names_used(body: list[Node]) -> list[Node]:
+    """Of what a class binds leave the names that chains in it begin with (``@name.setter``)."""
+    used = {node[2].partition(".")[0] for node in body if node[0] == "x"}
+    kept: list[Node] = []
+    for node in body:
+        if node[0] not in {"b", "="}:
+            kept.append(node)
+        elif names := sorted(used.intersection(node[1] if node[0] == "b" else [node[1]])):
+            kept.append(["b", names])
+    return kept
+
+
 class _Trim:
     """Rewrites the nodes of one function, or of the module where ``kept`` is given."""
 
@@ -175,7 +187,7 @@ class _Trim:
         return reduced
 
     def _note(self, reduced: Any) -> None:
-        if not isinstance(reduced, list) or not reduced or reduced[0] in {"c", "keys"}:
+        if not isinstance(reduced, list) or not reduced or reduced[0] in {"c", "keys", "set"}:
             return
         if reduced[0] in {"n", "call"} and isinstance(reduced[1], str):
             self.names.add(reduced[1].partition(".")[0])
@@ -199,7 +211,7 @@ class _Trim:
             says = any(_says(one) for one in inner)
             return ["N", node[1], node[2], node[3], inner, node[5]] if says else None
         if kind == "k":
-            inner = [n for n in self.block(node[2], local) if n[0] not in {"b", "="}]
+            inner = _names_used(self.block(node[2], local))
             if not inner and node[1] not in self._classes:
                 return None
             return ["k", node[1], inner]

@@ -224,8 +224,7 @@ class Skeleton:
             self._locals = saved
             self._qualified.pop()
         key = ".".join([*self._qualified, node.name])
-        body = [inner for inner in body if not (inner[0] == "D" and inner[2].startswith(key))]
-        out.append(["k", key, body])
+        out.append(["k", key, [_as_name(inner, key) for inner in body]])
         self.bind([node.name], out)
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, out: list[Node]) -> None:
@@ -270,6 +269,11 @@ class Skeleton:
             out.extend(["x!", *use[1:]] for use in self.uses.all_of(notes) if use[0] == "x")
 
 
+def _as_name(node: Node, key: str) -> Node:
+    """Reduce the definition of a method to a name of its class, which decorators may use."""
+    return ["b", [node[1]]] if node[0] == "D" and node[2].startswith(key) else node
+
+
 def _children(statement: ast.stmt) -> list[ast.expr]:
     return [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.expr)]
 
@@ -279,7 +283,7 @@ def _added(value: ast.expr) -> Node:
     reduced = reduce(value)
     if reduced[0] == "tup" and all(part[0] == "c" for part in reduced[1]):
         return ["a", "+", [part[1] for part in reduced[1]]]
-    if reduced[0] == "keys":
+    if reduced[0] in {"keys", "set"}:
         return ["a", "+", reduced[1]]
     if reduced[0] == "n" and reduced[1].endswith(".__all__"):
         return ["a", "from", reduced[1].removesuffix(".__all__")]

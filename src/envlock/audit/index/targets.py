@@ -116,7 +116,7 @@ def _bind_item(target: ast.Subscript, out: list[Node]) -> None:
 
 
 def _all(reduced: list[Any]) -> Node:
-    if reduced[0] == "keys":
+    if reduced[0] in {"keys", "set"}:
         return ["a", "=", reduced[1]]
     if reduced[0] == "tup" and all(part[0] == "c" for part in reduced[1]):
         return ["a", "=", [part[1] for part in reduced[1]]]

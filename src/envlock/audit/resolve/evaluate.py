@@ -69,6 +69,9 @@ class Evaluator:
     def _keys(self, reduced: Any, _frame: Frame, _line: int) -> Value:
         return ("t", frozenset(reduced[1]))
 
+    def _set(self, reduced: Any, _frame: Frame, _line: int) -> Value:
+        return constant(tuple(reduced[1]))
+
     def _not(self, reduced: Any, frame: Frame, line: int) -> Value:
         state = truth(self.value(reduced[1], frame, line))
         return of_truth({"yes": "no", "no": "yes"}.get(state, state))  # type: ignore[arg-type]
@@ -290,8 +293,20 @@ class Evaluator:
         exported = module.exported
         if not strings or not exported or module.exports_unknown or name in strings:
             return "maybe", None
+        if self._moved(module, name):
+            return "maybe", None
         lazy = [one for one in exported if one not in module.names.bound]
         return ("no" if lazy and set(lazy) <= set(strings) else "maybe"), None
+
+    def _moved(self, module: Module, name: str) -> bool:
+        """Tell whether a helper's table says where a module's name is now (pydantic's do)."""
+        wanted = {f"{module.name}:{name}", f"{module.name}.{name}"}
+        for node in module.entry.get("body", ()):
+            helper = self._run.imports.module(node[2]) if node[0] == "f" else None
+            tables = helper.names.bound.values() if helper is not None else ()
+            if any(table and table[0] == "t" and wanted & table[1] for _, table in tables):
+                return True
+        return False
 
     def _ask(self, module: Module, entry: Any, name: str) -> Value:
         return self._run.executor.call(entry, Frame(module, "__getattr__"), [constant(name)], {})
@@ -318,6 +333,7 @@ class Evaluator:
 _HANDLERS: dict[str, Any] = {
     "c": Evaluator._constant,  # noqa: SLF001
     "keys": Evaluator._keys,  # noqa: SLF001
+    "set": Evaluator._set,  # noqa: SLF001
     "not": Evaluator._not,  # noqa: SLF001
     "and": Evaluator._and,  # noqa: SLF001
     "or": Evaluator._or,  # noqa: SLF001

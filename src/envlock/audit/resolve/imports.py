@@ -116,11 +116,8 @@ class Imports:
         return not broken
 
     def _missing(self, name: str, existence: str, frame: Frame, line: int) -> None:
-        top = name.rpartition(".")[2]
-        own = self._world.key(self._world.owner[frame.module.name])
-        searching = own in self._world.searching
-        if existence == "stranger" and searching and top in self._world.tails[own]:
-            return  # a folder that this distribution puts on sys.path
+        if existence == "stranger" and self._beside(name, frame):
+            return
         failure = self._run.failure(
             "module-missing",
             frame,
@@ -131,6 +128,11 @@ class Imports:
             optional=existence == "stranger",
         )
         self._run.fail(failure)
+
+    def _beside(self, name: str, frame: Frame) -> bool:
+        """Tell whether a module may be in a folder that its user puts on ``sys.path``."""
+        own = self._world.key(self._world.owner[frame.module.name])
+        return own in self._world.searching and name.rpartition(".")[2] in self._world.tails[own]
 
     def _note(self, name: str, frame: Frame, line: int) -> None:
         """Remember which distribution is used where, while nothing guards it."""
@@ -162,6 +164,8 @@ class Imports:
         if found != "yes" and self._world.find(child) in {"module", "space", "stdlib"}:
             self.statement(child, frame, line)
             return ("m", child) if found == "no" or self._unbound_yet(module, name) else None
+        if found == "no" and self._strange(module, child) and self._beside(child, frame):
+            return None
         if found == "no" and not self._world.own(frame.module.name, module):
             failure = self._run.failure(
                 "name-missing", frame, line, module, name, "ImportError",
