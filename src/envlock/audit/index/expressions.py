@@ -11,7 +11,8 @@ The reduced form is a list that JSON can hold; its first element says what it is
     ["own", e]                  ``globals()[e]``
     ["tup", [e]]                a tuple
     ["ints", e]                 a tuple of the numbers that a list of texts spells
-    ["keys", [text]]            a literal table: the texts that are its keys or items; "set" for a set
+    ["keys", [text]]            a literal table: the texts that are its keys or items
+    ["set", [text]]             the same of a set
     ["?"]                       anything else
 """
 
