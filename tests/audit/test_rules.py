@@ -571,6 +571,6 @@ def test_a_vendored_part_of_a_namespace_that_others_share(audit: Auditor) -> Non
     assert texts(found.of("breaks-import")) == ["app needs spaced.lost"]
 
 
-def test_a_name_that_a_stub_only_imports_may_be_there(audit: Auditor) -> None:
+def test_a_name_of_the_c_half_of_a_module_may_be_there(audit: Auditor) -> None:
     source = "import io\nencoding = io.text_encoding(None)\n"
     assert not audit({"app": {"app.py": source}}, python="3.10").of("breaks-import")

@@ -108,8 +108,8 @@ class StandardLibrary:
         names = self.names(module)
         if names is None or name in names or "__getattr__" in names:
             return False
-        if name in _mentioned(module, self._version, self._platform):
-            return False  # a name for the stub's own use may be the module's all the same
+        if name in (self.names(f"_{module}") or ()):
+            return False  # io is late with names of _io where only __all__ was
         others = (_names(module, version, self._platform) for version in _VERSIONS)
         return any(other is not None and name in other for other in others)
 
@@ -207,12 +207,3 @@ def _imported(info: Any) -> bool:
         "Import",
         "ImportFrom",
     }
-
-
-@functools.lru_cache(maxsize=4096)
-def _mentioned(module: str, version: tuple[int, int], platform: str) -> frozenset[str]:
-    """Return all names that a stub binds or imports, for whatever use."""
-    import typeshed_client
-
-    context = typeshed_client.get_search_context(search_path=[], version=version, platform=platform)
-    return frozenset(typeshed_client.get_stub_names(module, search_context=context) or ())
