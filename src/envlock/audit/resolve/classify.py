@@ -64,7 +64,9 @@ class Classifier:
                 affects=len(set().union(*(self._alone.get(key, ()) for key in keys))),
             )
             for key in others:
-                found[key] = dataclasses.replace(found[key], severity="hidden", reason="follows", roots=())
+                found[key] = dataclasses.replace(
+                    found[key], severity="hidden", reason="follows", roots=()
+                )
 
     def _collect(self) -> None:
         trace = self._trace
