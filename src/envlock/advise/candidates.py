@@ -60,7 +60,7 @@ class Ground:
     def is_conda(self, name: str) -> bool:
         """Tell whether a conda package is what is meant, or brings the distribution."""
         return any(
-            name == a.name or name in dict(a.conda.provides) for a in self.artifacts if a.conda
+            name == a.name or name in dict(a.distributions) for a in self.artifacts if a.conda
         )
 
     def source(self, name: str) -> str:

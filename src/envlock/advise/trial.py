@@ -89,8 +89,8 @@ class Trial:
         """Versions of distributions by name, and of conda packages that bring none."""
         found: dict[str, str] = {}
         for one in sorted(self.artifacts, key=lambda artifact: artifact.kind):
-            brought = one.conda.provides if one.conda else ()
-            found |= dict(brought or ((one.name, one.version),))  # wheels come last and replace
+            brought = one.distributions or ((one.name, one.version),)
+            found |= dict(brought)  # wheels come last and replace
         return found
 
     @property

@@ -34,7 +34,7 @@ def key_of(artifact: Artifact, key: str) -> str:
     """Return what names an artifact's index in caches; ``key`` names that of its file alone."""
     if artifact.conda is None:
         return key
-    said = [artifact.name, artifact.version, _depends(artifact), artifact.conda.provides]
+    said = [artifact.name, artifact.version, _depends(artifact), artifact.distributions]
     digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()
     return f"{key}-{digest}" if has_code(artifact) else f"conda-{digest}"
 
@@ -46,7 +46,7 @@ def fitted(index: WheelIndex, artifact: Artifact) -> WheelIndex:
     known = {normalize(one.name) for one in index.distributions}
     silent = [
         Distribution(name=name, version=version)
-        for name, version in artifact.conda.provides
+        for name, version in artifact.distributions
         if name not in known
     ]
     return replace(index, depends=_depends(artifact), distributions=(*index.distributions, *silent))

@@ -112,10 +112,8 @@ def undeclared_line(spec: Spec, review: Review) -> str:
     """Say who uses what nobody asks for and only others bring along; empty where nobody does."""
     from packaging.utils import canonicalize_name
 
-    asked = {
-        canonicalize_name(one.requirement.name)
-        for one in (*spec.pypi.dependencies, *(a for o in spec.overrides for a in o.adds))
-    }
+    adds = (asked for override in spec.overrides for asked in override.adds)
+    asked = review.requested | {canonicalize_name(one.requirement.name) for one in adds}
     uses = sorted(
         {
             f"{finding.who.distribution} uses {finding.add}"

@@ -77,6 +77,7 @@ class Review:
     unused: tuple[Covered, ...]
     required: tuple[Finding, ...]
     elsewhere: tuple[Finding, ...]
+    requested: frozenset[str]
 
     def open_of(self, item: OverrideReview) -> tuple[Finding, ...]:
         """Return the breaks of an override that nobody accepted."""

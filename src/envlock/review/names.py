@@ -21,7 +21,7 @@ def brought_by(artifact: Artifact) -> frozenset[str]:
 
     Code of a conda package that brings none goes by the package's name.
     """
-    names = {name for name, _ in artifact.conda.provides} if artifact.conda else set()
+    names = {name for name, _ in artifact.distributions}
     return frozenset(names or {canonicalize_name(artifact.name)})
 
 
@@ -40,8 +40,8 @@ def version_of(override: Override, artifacts: Sequence[Artifact]) -> str | None:
     for artifact in artifacts:
         if artifact.kind == override.kind and artifact.name == override.package:
             return artifact.version
-        if override.kind == "pypi" and artifact.conda is not None:
-            found = dict(artifact.conda.provides).get(override.package, found)
+        if override.kind == "pypi":
+            found = dict(artifact.distributions).get(override.package, found)
     return found
 
 

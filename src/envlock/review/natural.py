@@ -34,6 +34,9 @@ FORMAT = 2
 _SOLVED_BY = ("projection", "python", "platform", "exclude-newer", "indexes", "index-order",
               "pypi", "conda")  # fmt: skip
 
+_TEXTS = ("constrains", "link_scripts", "track_features")
+_PAIRS = ("provides", "stands_for")
+
 
 class NaturalSolver:
     """Solves specs with some overrides left out; what was solved is kept below ``cache``."""
@@ -136,7 +139,7 @@ def _artifact(value: dict[str, Any]) -> Artifact:
     """Return what ``dataclasses.asdict`` made of an artifact, after JSON."""
     conda = value["conda"]
     if conda is not None:
-        texts = {name: tuple(conda[name]) for name in ("constrains", "track_features")}
-        provides = tuple((name, version) for name, version in conda["provides"])
-        conda = CondaRecord(**{**conda, **texts, "provides": provides})
+        known = {name: tuple(conda[name]) for name in _TEXTS}
+        known |= {name: tuple((one, version) for one, version in conda[name]) for name in _PAIRS}
+        conda = CondaRecord(**{**conda, **known})
     return Artifact(**{**value, "depends": tuple(value["depends"]), "conda": conda})

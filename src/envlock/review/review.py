@@ -124,4 +124,5 @@ def _sorted_out(
         unused=unused,
         required=tuple(required),
         elsewhere=tuple(elsewhere),
+        requested=frozenset(names),
     )

@@ -11,7 +11,7 @@ from envlock.solve.pypi.solve import solve_pypi
 from envlock.solve.replace import joined, sides
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from envlock.lock.model import Artifact, LockedExclude, LockedOverride
     from envlock.progress import Reporter
@@ -68,17 +68,7 @@ def solve_python(
     """
     if conda is None:
         conda = conda_side(spec, target, solvers, reporter, kept=kept)
-    brought = conda
-
-    def describe(names: frozenset[str] | None = None) -> Sequence[Provided]:
-        assert solvers.conda is not None
-        bringing = [
-            one
-            for one in brought.artifacts
-            if names is None or names & {name for name, _ in one.distributions}
-        ]
-        return solvers.conda.reader().described(bringing, reporter)
-
+    describe = _descriptions(conda, solvers, reporter)
     environment = PLATFORMS[target.name].marker_environment(spec.python)
     both = sides(spec, conda, describe, environment)
     pypi = solve_pypi(
@@ -100,6 +90,23 @@ def solve_python(
         excludes=pypi.excludes,
         urls=pypi.urls,
     )
+
+
+def _descriptions(
+    conda: CondaSolution, solvers: PythonSolvers, reporter: Reporter
+) -> Callable[..., Sequence[Provided]]:
+    """Return what reads the METADATA of distributions that conda brings: all, or some by name."""
+
+    def describe(names: frozenset[str] | None = None) -> Sequence[Provided]:
+        assert solvers.conda is not None
+        bringing = [
+            one
+            for one in conda.artifacts
+            if names is None or names & {name for name, _ in one.distributions}
+        ]
+        return solvers.conda.reader().described(bringing, reporter)
+
+    return describe
 
 
 def conda_side(
