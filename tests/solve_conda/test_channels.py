@@ -254,6 +254,10 @@ class _Plain(SimpleHTTPRequestHandler):
 
     answers: ClassVar[list[int]] = []
 
+    def end_headers(self) -> None:
+        self.send_header("Cache-Control", "no-cache")  # an old file would count as fresh
+        super().end_headers()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
 
