@@ -64,7 +64,6 @@ class Http:
         self._logins = logins
         self._headers = {} if headers is None else headers
         self._local = threading.local()
-        self._making = threading.Lock()  # requests cannot be imported by two threads at once
 
     @property
     def offline(self) -> bool:
@@ -77,9 +76,10 @@ class Http:
             raise FetchError("the network is needed, but --offline was given")
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            with self._making:
-                logins = {origin: who for origin, who in map(_login, self._logins()) if any(who)}
-                session = self._local.session = _new_session(logins, self._headers)
+            session = self._local.session = _new_session(
+                {origin: login for origin, login in map(_login, self._logins()) if any(login)},
+                self._headers,
+            )
         return session
 
     def read(self, url: str, *, limit: int) -> bytes:
@@ -185,11 +185,11 @@ _Login = tuple[str, str]
 
 def _login(url: str) -> tuple[_Origin, _Login]:
     """Return whom a URL addresses, and the user and password in it."""
-    from requests.utils import get_auth_from_url
+    import requests  # whole, before its parts: two threads would wait for each other's half
 
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return (parts.scheme, parts.hostname, port), get_auth_from_url(url)
+    return (parts.scheme, parts.hostname, port), requests.utils.get_auth_from_url(url)
 
 
 @functools.cache

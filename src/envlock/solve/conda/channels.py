@@ -110,9 +110,9 @@ class Channels:
 
 
 def _netrc(url: str) -> dict[str, str] | None:
-    from requests.utils import get_netrc_auth
+    import requests  # whole, before its parts: two threads would wait for each other's half
 
-    login = get_netrc_auth(url)
+    login = requests.utils.get_netrc_auth(url)
     if login is None:
         return None
     return {"Authorization": f"Basic {base64.b64encode(':'.join(login).encode()).decode()}"}
