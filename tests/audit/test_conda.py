@@ -88,11 +88,12 @@ def test_a_platform_package(tmp_path: Path, suffix: str) -> None:
             requires=("other>=1",),
             extras=("x",),
             modules=("fast_lib", "fast_lib._c"),
+            entry_points=("2 console_scripts: f = fast_lib:f",),
         ),
     )
     assert index.namespaces == ("space",)
     assert index.pth == ("fast_lib",)
-    assert index.entry_points == ("console_scripts: f = fast_lib:f",)
+    assert index.entry_points == ()
 
 
 @pytest.mark.parametrize("suffix", [".conda", ".tar.bz2"])
@@ -108,7 +109,7 @@ def test_a_noarch_package(tmp_path: Path, suffix: str) -> None:
     )  # fmt: skip
     index = index_wheel(path)
     assert list(index.modules) == ["tool"]
-    assert index.entry_points == ("console_scripts: t = tool:main",)
+    assert index.entry_points == ("0 console_scripts: t = tool:main",)
 
 
 def test_python_itself_is_the_target(tmp_path: Path) -> None:
@@ -183,6 +184,20 @@ def test_a_wheel_hides_the_copy_of_a_conda_package(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "lib", {"lib/__init__.py": "new = 1\n"}, version="2.0")
     (finding,) = audited(lib, app, wheel).of("breaks-import")
     assert (finding.text, finding.needs.provider) == ("app needs lib.gone", "lib")
+
+
+def test_programs(tmp_path: Path) -> None:
+    """conda makes programs of link.json; the distribution may tell the same, once is enough."""
+    files = distribution("tool", "1.0", files={"tool.py": ""})
+    path = make_conda(tmp_path, "tool", "1.0", noarch="python", files=files,
+                      entry_points=["t = tool:main"])  # fmt: skip
+    assert texts(audited(path), "breaks-call") == ["console_scripts.t needs tool.main"]
+    files["site-packages/tool-1.0.dist-info/entry_points.txt"] = "[console_scripts]\nt=tool:main\n"
+    both = make_conda(tmp_path, "tool", "1.0", noarch="python", files=files,
+                      entry_points=["t = tool:main"])  # fmt: skip
+    assert texts(audited(both), "breaks-call") == ["console_scripts.t needs tool.main"]
+    wheel = make_wheel(tmp_path, "tool", {"tool.py": ""}, version="2.0")
+    assert not texts(audited(both, wheel), "breaks-call")
 
 
 def test_files_that_no_record_lists_stay_beside_the_wheel(tmp_path: Path) -> None:

@@ -52,10 +52,14 @@ def _split(package: WheelIndex, taken: set[str]) -> list[WheelIndex]:
         name = package.name if normalize(package.name) not in taken else f"{package.name}-conda"
         found.append(_part(package, Distribution(name=name, version=package.version), loose))
     if found:  # what is the whole package's is told once
+        points = package.entry_points if kept == list(brought) else ()  # as the builder has it
         found[0] = replace(
-            found[0], pth=package.pth, paths=package.paths, entry_points=package.entry_points,
+            found[0],
+            pth=package.pth,
+            paths=package.paths,
+            entry_points=(*points, *found[0].entry_points),
             notes=package.notes,
-        )  # fmt: skip
+        )
     return found
 
 
@@ -83,7 +87,7 @@ def _part(package: WheelIndex, one: Distribution, own: set[str]) -> WheelIndex:
         ),
         pth=(),
         paths=(),
-        entry_points=(),
+        entry_points=one.entry_points,
         notes=(),
         distributions=(),
     )

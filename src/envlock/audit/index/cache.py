@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _TUPLES = ("requires", "extras", "namespaces", "pth", "paths", "entry_points", "notes", "depends",
            "declares")  # fmt: skip
-_LISTS = ("requires", "extras", "modules")
+_LISTS = ("requires", "extras", "modules", "entry_points")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LENGTH = struct.Struct("<I")
 _DIGEST = 32

@@ -193,21 +193,24 @@ def assemble_package(
     """Return a package's index without its modules, of which ``kinds`` has the names."""
     about = json.loads(archive.read(_ABOUT, METADATA_LIMIT))
     found = [_distribution(archive, name, kinds) for name in sorted(_metadata_in(archive))]
+    told = {_plain(point) for one in found for point in one.entry_points}
     points = [f"0 console_scripts: {point}" for point in about["entry_points"]]
-    for name in archive.names():
-        if re.fullmatch(r"[^/]+\.(?:dist|egg)-info/entry_points\.txt", name):
-            points += entry_points_of(_text(archive, name))
     return replace(
         assemble(archive, kinds, notes),
         name=about["name"],
         version=about["version"],
         requires=(),
         extras=(),
-        entry_points=tuple(dict.fromkeys(points)),
+        entry_points=tuple(point for point in points if _plain(point) not in told),
         package=about["name"],
         depends=tuple(about["depends"]),
         distributions=tuple(one for one in found if one.name),
     )
+
+
+def _plain(point: str) -> str:
+    """Return an entry point without its line and spaces, which may be told in two places."""
+    return "".join(point.partition(" ")[2].split())
 
 
 def _metadata_in(archive: Archive) -> list[str]:
@@ -233,6 +236,7 @@ def _distribution(archive: Archive, file: str, kinds: Mapping[str, str]) -> Dist
         requires=tuple(requires),
         extras=tuple(said["extras"]),
         modules=modules,
+        entry_points=entry_points_of(_text(archive, f"{folder}/entry_points.txt")),
     )
 
 

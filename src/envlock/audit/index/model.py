@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT = 12
+FORMAT = 13
 """Version of the index; a change makes every cached index be built anew."""
 
 
@@ -18,7 +18,7 @@ class Distribution:
     """A PyPI distribution that a conda package brings.
 
     name, version, requires, extras: as its METADATA says, or an egg's PKG-INFO; modules: those
-    that its RECORD lists, empty where it has none.
+    that its RECORD lists, empty where it has none; entry_points: as those of a wheel.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Distribution:
     requires: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    entry_points: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,9 @@ class WheelIndex:
     ``line group: name = module:attribute``; notes: what was left out and why; verified: False
     where only parts of the file were read.
 
-    Of a conda package, name and version are its own, requires and extras are empty, and
-    distributions are what it brings; package: its name, empty for a wheel; depends: the
+    Of a conda package, name and version are its own, requires and extras are empty,
+    entry_points are those that conda itself makes programs of and no distribution has, in
+    line 0, and distributions are what it brings; package: its name, empty for a wheel; depends: the
     packages that it needs, by name; declares: the distributions that these bring
     (:func:`envlock.audit.owners.owned` fills it in).
     """
