@@ -3,35 +3,52 @@
     python benchmarks/audit.py locks/bnb-cu124.linux-64.lock.json --store CACHE [--swap WHEEL]
 
 The processor time is that of all processes together.  ``--swap`` audits the lock once more
-with one wheel in the place of its distribution's.
+with one wheel in the place of its distribution's; ``--full`` compares that with a full audit.
+
+    python benchmarks/audit.py --many FOLDER
+
+audits the wheels of a folder together, for this Python; an empty folder is filled with about
+300 popular wheels first.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import multiprocessing
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from envlock.audit.api import audit_files, load_indexes, target_of
+from envlock.audit.api import audit_files, audit_indexes, load_indexes, target_of
 from envlock.fetch.store import Store
 from envlock.lock.codec import load_lock
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.audit.corpus import MANY
+
+if TYPE_CHECKING:
+    from envlock.audit import Target
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("lock", type=Path)
-    parser.add_argument("--store", type=Path, required=True, help="ENVLOCK_CACHE_DIR")
-    parser.add_argument("--swap", type=Path)
+    parser.add_argument("lock", type=Path, nargs="?")
+    parser.add_argument("--store", type=Path, help="ENVLOCK_CACHE_DIR")
+    parser.add_argument("--many", type=Path, metavar="FOLDER")
+    parser.add_argument("--swap", type=Path, nargs="*", default=[])
+    parser.add_argument("--full", action="store_true")
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
     arguments = parser.parse_args()
-    lock = load_lock(arguments.lock)
-    store = Store(arguments.store)
-    paths = {artifact.sha256: store.path(artifact.sha256) for artifact in lock.of_kind("pypi")}
-    target = target_of(lock.python, lock.platform)
+    if arguments.many is None and (arguments.lock is None or arguments.store is None):
+        parser.error("name a lock and --store, or --many")
+    paths, target = _locked(arguments) if arguments.many is None else _many(arguments.many)
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
 
@@ -50,14 +67,55 @@ def main() -> None:
         print(f"{'index, cold':18} {wall:6.2f} s  (CPU {used:5.2f} s)  {modules} modules")
         timed("run", paths)
         timed("unchanged", paths)
-        if arguments.swap:
-            name = arguments.swap.name.partition("-")[0].replace("_", "-").lower()
-            old = next(a.sha256 for a in lock.of_kind("pypi") if a.name == name)
-            changed = {key: path for key, path in paths.items() if key != old}
-            timed("one changed", {**changed, "swapped": arguments.swap})
+        for swap in arguments.swap:
+            changed = _swapped(paths, swap)
+            load_indexes(changed, cache=cache, jobs=arguments.jobs)
+            timed(f"with {'-'.join(swap.name.split('-')[:2])}", changed)
+            if arguments.full:
+                known = audit_files(changed, target, cache=cache)
+                indexes, _ = load_indexes(changed, cache=cache)
+                started, cpu = time.monotonic(), _cpu()
+                same = audit_indexes(indexes, target) == known
+                wall, used = time.monotonic() - started, _cpu() - cpu
+                print(f"{'  in full':18} {wall:6.2f} s  (CPU {used:5.2f} s)  same: {same}")
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     print(f"peak memory: {own} MiB, and {workers} MiB in a worker; load {os.getloadavg()[0]:.1f}")
+
+
+def _locked(arguments: argparse.Namespace) -> tuple[dict[str, Path], Target]:
+    lock, store = load_lock(arguments.lock), Store(arguments.store)
+    paths = {artifact.sha256: store.path(artifact.sha256) for artifact in lock.of_kind("pypi")}
+    return paths, target_of(lock.python, lock.platform)
+
+
+def _many(folder: Path) -> tuple[dict[str, Path], Target]:
+    folder.mkdir(parents=True, exist_ok=True)
+    if not any(folder.glob("*.whl")):
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)]
+        command += ["--only-binary", ":all:", "--disable-pip-version-check", *MANY]
+        subprocess.run(command, check=True)
+    wheels = sorted(folder.glob("*.whl"))
+    print(f"{len(wheels)} wheels")
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return {_digest(wheel): wheel for wheel in wheels}, target_of(python, "linux-64")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _distribution(path: Path) -> str:
+    with zipfile.ZipFile(path) as archive:
+        folder = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    return folder.partition("-")[0].replace("_", "-").lower()
+
+
+def _swapped(paths: dict[str, Path], wheel: Path) -> dict[str, Path]:
+    name = _distribution(wheel)
+    kept = {key: path for key, path in paths.items() if _distribution(path) != name}
+    return {**kept, _digest(wheel): wheel}
 
 
 def _cpu() -> float:

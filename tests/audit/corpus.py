@@ -281,3 +281,23 @@ POPULAR = (
     "virtualenv", "websockets", "werkzeug", "wheel", "xarray",
 )  # fmt: skip
 """Distributions that are imported together at their newest versions and must not break."""
+
+MANY = (
+    *POPULAR,
+    "aiofiles", "aiosqlite", "altair", "apscheduler", "argon2-cffi", "asyncpg", "bleach",
+    "bokeh", "boltons", "cattrs", "celery", "cerberus", "chardet", "cookiecutter", "dash",
+    "databases", "deepdiff", "diskcache", "dnspython", "dramatiq", "dulwich", "elasticsearch",
+    "emoji", "faker", "falcon", "feedparser", "flask-cors", "flask-login", "flask-sqlalchemy",
+    "fonttools", "ftfy", "gitpython", "google-auth", "graphene", "hatchling", "huey", "hypothesis",
+    "imageio", "inflect", "invoke", "isort", "jsonpath-ng", "jupyterlab-server", "keyring",
+    "langcodes", "lark", "libcst", "litestar", "mashumaro", "mkdocs", "mkdocs-material",
+    "mongoengine",
+    "moto", "nbconvert", "nox", "oauthlib", "openpyxl", "opentelemetry-sdk", "ortools", "passlib",
+    "peewee", "pelican", "pika", "poetry", "polars", "pony", "pre-commit", "prefect", "pyflakes",
+    "pyinstaller", "pylint", "pypdf", "pyramid", "python-docx", "python-pptx", "quart", "rdflib",
+    "requests-oauthlib", "responses", "ruamel.yaml", "sanic", "scrapy", "selenium", "shapely",
+    "simplejson", "slack-sdk", "spacy", "sqlmodel", "statsmodels", "streamlit", "textual",
+    "thefuzz", "tinydb", "toolz", "trio", "twisted", "typeguard", "ujson", "voluptuous", "wagtail",
+    "whitenoise", "wtforms", "xlsxwriter", "yapf", "zeep",
+)  # fmt: skip
+"""About 300 wheels together with what they require, for benchmarks/audit.py."""

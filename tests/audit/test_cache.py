@@ -25,7 +25,7 @@ def test_the_second_audit_reads_no_wheel(tmp_path: Path) -> None:
     first = audit_wheels([wheel], TARGET, cache=tmp_path / "cache", jobs=1)
     assert audit_wheels([wheel], TARGET, cache=tmp_path / "cache", jobs=1) == first
     kept = sorted(path.suffix for path in (tmp_path / "cache").rglob("*") if path.is_file())
-    assert kept == [".audit", ".index", ".latest"]
+    assert kept == [".audit", ".index", ".latest", ".trace"]
 
 
 def test_damaged_entries_are_made_anew(tmp_path: Path) -> None:

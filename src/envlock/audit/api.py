@@ -23,7 +23,9 @@ from envlock.audit.model import Audit, Target
 from envlock.audit.owners import owned
 from envlock.audit.packages import bare, fitted, has_code, key_of
 from envlock.audit.resolve.audit import trace
+from envlock.audit.resolve.keeping import LAYOUT, Kept, prune
 from envlock.audit.resolve.report import report
+from envlock.audit.resolve.stubs import typeshed
 from envlock.files import disk_errors, write_atomically
 from envlock.platforms import PLATFORMS
 from envlock.progress import SILENT
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
 
-RESOLVE = 12
+RESOLVE = 13
 """Version of the rules; a change makes every cached audit be made anew."""
 
 _STACK = 512 * 1024 * 1024
@@ -98,7 +100,7 @@ def audit_lock(
         made, notes = _loaded(files, names, cache, jobs, reporter)
         indexes = [bare(one) for one in artifacts if not has_code(one)]
         indexes += [fitted(made[one.sha256], one) for one in artifacts if one.sha256 in made]
-        audit = audit_indexes(indexes, target, notes=notes)
+        audit = audit_indexes(indexes, target, notes=notes, cache=cache)
     _write_audit(known, audit)
     return audit
 
@@ -118,7 +120,7 @@ def audit_files(
         return found
     with _no_collector():
         indexes, notes = load_indexes(paths, cache=cache, jobs=jobs, reporter=reporter)
-        audit = audit_indexes(indexes, target, notes=notes)
+        audit = audit_indexes(indexes, target, notes=notes, cache=cache)
     if not audit.unverified:
         _write_audit(known, audit)
     return audit
@@ -178,11 +180,16 @@ def _made(folder: Path | None) -> Path | None:
 
 
 def audit_indexes(
-    indexes: Iterable[WheelIndex], target: Target, *, notes: Sequence[str] = ()
+    indexes: Iterable[WheelIndex],
+    target: Target,
+    *,
+    notes: Sequence[str] = (),
+    cache: Path | None = None,
 ) -> Audit:
     """Audit indexes as one environment, in which each distribution has one owner."""
     ordered = owned(indexes)
-    found = _deep(lambda: report(trace(ordered, target)))
+    kept = _kept(cache, ordered, target)
+    found = _deep(lambda: report(trace(ordered, target, cache, kept)))
     return dataclasses.replace(found, notes=(*notes, *found.notes))
 
 
@@ -203,7 +210,7 @@ def audit_keyed(
     found = _read_audit(known)
     if found is None:
         with _no_collector():
-            found = audit_indexes(indexes.values(), target)
+            found = audit_indexes(indexes.values(), target, cache=cache)
         _write_audit(known, found)
     return dataclasses.replace(found, notes=(*notes, *found.notes))
 
@@ -221,6 +228,7 @@ def _write_audit(known: Path | None, audit: Audit) -> None:
     if known is not None:
         text = json.dumps(audit_to_data(audit), separators=(",", ":"))
         write_atomically(known, zlib.compress(text.encode("utf-8", "surrogatepass"), 6))
+        prune(known.parent)
 
 
 def _deep(action: Callable[[], _T]) -> _T:
@@ -267,6 +275,26 @@ def _known(cache: Path | None, paths: Iterable[str], target: Target) -> Path | N
     key = [RESOLVE, FORMAT, dataclasses.asdict(target), sorted(paths)]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     return cache / "audit" / f"{digest}.audit"
+
+
+def _kept(cache: Path | None, indexes: Sequence[WheelIndex], target: Target) -> Kept | None:
+    """Return where parts of runs are kept; what is in the name is the same for all of them."""
+    if cache is None:
+        return None
+    aliases = sorted(
+        prefix
+        for index in indexes
+        for entry in index.modules.values()
+        for prefix in entry.get("aliases", ())
+    )
+    inside = sorted(
+        name
+        for index in indexes
+        for name in (index.modules if aliases else ())
+        if name.startswith(tuple(f"{prefix}." for prefix in aliases))
+    )
+    world = [LAYOUT, RESOLVE, FORMAT, dataclasses.asdict(target), typeshed(), aliases, inside]
+    return Kept(cache / "traces", json.dumps(world, sort_keys=True))
 
 
 def _digest(path: Path) -> str:

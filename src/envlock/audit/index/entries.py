@@ -46,10 +46,11 @@ def record(module: str, entry: Mapping[str, Any], digest: str = "") -> Record:
 class Entry(Mapping[str, Any]):
     """A module of an index; equal to a mapping with the same content."""
 
-    __slots__ = ("_facts", "_stream", "digest")
+    __slots__ = ("_facts", "_packed", "_stream", "digest")
 
     def __init__(self, head: dict[str, Any], digest: str, stream: bytes) -> None:
         self._facts = head
+        self._packed = stream
         self._stream = stream
         self.digest = digest
 
@@ -64,7 +65,7 @@ class Entry(Mapping[str, Any]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a fact or ``default``; without an exception, since most are absent."""
-        if self._stream and key in _PACKED:
+        if self._stream and key in _PACKED and key not in self._facts:
             self._load()
         return self._facts.get(key, default)
 
@@ -75,6 +76,12 @@ class Entry(Mapping[str, Any]):
     def __len__(self) -> int:
         self._load()
         return len(self._facts)
+
+    def release(self) -> None:
+        """Let go of the body, which is read again if it is wanted again."""
+        if self._packed and not self._stream:
+            self._facts.pop("body", None)
+            self._stream = self._packed
 
     def _load(self) -> None:
         if self._stream:

@@ -1,23 +1,24 @@
-"""The order of an audit: roots, modules, functions; again while cycles hide something."""
+"""The order of an audit: roots, modules, functions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from envlock.audit.resolve.notes import Notes
 from envlock.audit.resolve.run import Run
 from envlock.audit.resolve.state import Frame
 from envlock.audit.resolve.tops import roots
 from envlock.audit.resolve.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from envlock.audit.index.model import WheelIndex
     from envlock.audit.model import Target
+    from envlock.audit.resolve.keeping import Kept
     from envlock.audit.resolve.state import Escape, Failure, Module
-
-_ROUNDS = 3
 
 Key = tuple[str, str, str, str]
 
@@ -33,29 +34,29 @@ class Trace:
     calls: list[Escape] = field(default_factory=list)
 
 
-def trace(indexes: Sequence[WheelIndex], target: Target) -> Trace:
-    """Run everything; names that only a cycle hid are looked at in another round."""
-    gone: frozenset[tuple[str, str]] = frozenset()
-    world = World(indexes, target)
-    for _ in range(_ROUNDS):
-        found = _imports(world, gone)
-        more = {pair for pair in found.run.pending if _missing(found.run, *pair)}
-        if more <= gone:
-            break
-        gone |= more
-    found.run.evaluator.forget()  # answers that were given while modules were half-way
+def trace(
+    indexes: Sequence[WheelIndex],
+    target: Target,
+    cache: Path | None = None,
+    kept: Kept | None = None,
+) -> Trace:
+    """Run everything.
+
+    cache: a folder for what the standard library has; kept: parts of earlier runs, which
+    change how long it takes and nothing else.
+    """
+    world = World(indexes, target, cache)
+    found = _imports(world, kept)
     for name in sorted(world.modules):
-        _functions(found.run, name, found)
+        found.calls.extend(_functions(found.run, name))
+    world.stdlib.stubs.keep()
+    if kept is not None:
+        kept.keep()
     return found
 
 
-def _missing(run: Run, module: str, name: str) -> bool:
-    found, value = run.imports.attribute(module, name)
-    return found == "no" and value is None
-
-
-def _imports(world: World, gone: frozenset[tuple[str, str]]) -> Trace:
-    run = Run(world, gone)
+def _imports(world: World, kept: Kept | None) -> Trace:
+    run = Run(world, kept)
     found = Trace(run)
     for index in world.indexes:
         for top in roots(index):
@@ -70,10 +71,30 @@ def _imports(world: World, gone: frozenset[tuple[str, str]]) -> Trace:
     return found
 
 
-def _functions(run: Run, name: str, found: Trace) -> None:
-    module = run.modules.get(name)
-    if module is None:
-        return
+def _functions(run: Run, name: str) -> list[Escape]:
+    """Run the functions of a module, or take over what they gave in an earlier run."""
+    module, tracer = run.modules.get(name), run.tracer
+    if module is None or tracer is None or run.replay is None:
+        return _called(run, module) if module is not None else []
+    known = run.replay.functions(module)
+    if known is not None:
+        return known
+    notes = Notes(0, home=module)
+    run.noting(notes)
+    run.looks.look(module)
+    found = _called(run, module)
+    run.noting(None)
+    notes.active = False
+    tracer.keep_functions(module, notes, found)
+    return found
+
+
+def _called(run: Run, module: Module) -> list[Escape]:
+    with run.evaluator.apart():
+        return list(_escapes(run, module))
+
+
+def _escapes(run: Run, module: Module) -> Iterator[Escape]:
     known: dict[str, bool] = {}
     for function, entry in module.entry.get("functions", {}).items():
         scope = function.rpartition(".")[0]
@@ -81,7 +102,7 @@ def _functions(run: Run, name: str, found: Trace) -> None:
             continue
         if _fine(run, module, entry[4], known):
             continue
-        found.calls.extend(run.run_function(module, function).values())
+        yield from run.run_function(module, function).values()
 
 
 def _fine(run: Run, module: Module, chains: list[str] | None, known: dict[str, bool]) -> bool:

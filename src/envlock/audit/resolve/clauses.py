@@ -45,7 +45,7 @@ def run_try(executor: Executor, run: Run, node: Node, frame: Frame) -> None:
     else:
         _shadow(handlers, frame)
         for failure in clause.maybe:
-            run.handled.setdefault(failure.key, "degrades")
+            run.treat(failure.key, "degrades", force=False)
         if not ended:
             executor.block(other, frame)
     settle(run, frame, unsure)
@@ -77,7 +77,7 @@ def _handle(
         frame.handling.pop()
     after = len(run.sinks[-1]) if run.sinks else 0
     if before == after:
-        run.handled[failure.key] = "falls-back" if imports else "degrades"
+        run.treat(failure.key, "falls-back" if imports else "degrades")
 
 
 def _shadow(handlers: list[Any], frame: Frame) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from envlock.audit.model import Need, Place
@@ -37,12 +38,12 @@ from envlock.audit.resolve.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from envlock.audit.resolve.run import Run
     from envlock.audit.resolve.state import Module
 
-_DEPTH = 5
+DEPTH = 5
 _VERSIONS = frozenset({"parse", "Version", "parse_version", "LooseVersion", "StrictVersion"})
 
 
@@ -51,12 +52,18 @@ class Evaluator:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._depth = 0
+        self.depth = 0
         self._results: dict[tuple[Any, ...], Value] = {}
 
-    def forget(self) -> None:
-        """Forget the results of calls."""
-        self._results.clear()
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Evaluate for one module, whatever was called before and is being called."""
+        saved = self.depth, self._results
+        self.depth, self._results = 0, {}
+        try:
+            yield
+        finally:
+            self.depth, self._results = saved
 
     def value(self, reduced: Any, frame: Frame, line: int = 0) -> Value:
         """Evaluate a reduced expression."""
@@ -117,6 +124,8 @@ class Evaluator:
     def _own(self, reduced: Any, frame: Frame, line: int) -> Value:
         """``globals()[name]`` raises KeyError for what a finished module does not bind."""
         name, module = self.value(reduced[1], frame, line), frame.module
+        if frame.foreign:
+            self._run.looks.look(module)
         if name[0] != "c" or module.status != "done" or module.open or module.broken:
             return ENV
         entry = module.names.bound.get(name[1])
@@ -166,6 +175,8 @@ class Evaluator:
             if name in current.local:
                 return DATA
             current = current.outer
+        if frame.foreign:
+            self._run.looks.glance(frame.module, name)
         entry = frame.module.names.bound.get(name)
         if entry is not None:
             value = entry[1] or ENV
@@ -241,31 +252,34 @@ class Evaluator:
         _, name, key = function
         module = self._run.imports.load(name)
         entry = module.entry["functions"].get(key) if module is not None else None
-        if module is None or entry is None or entry[1] is None or self._depth >= _DEPTH:
+        if module is None or entry is None or entry[1] is None or self.depth >= DEPTH:
             return ENV
         memo = (name, key, tuple(args), tuple(sorted(named.items())))
         if memo in self._results:
             return self._results[memo]
         self._results[memo] = ENV  # what a recursion sees
-        self._depth += 1
+        self.depth += 1
         before = self._run.count()
         value = ENV
         try:
+            self._run.code(module)
             if self._run.importing and not self._run.unsure:
-                value = self._run.executor.call(entry, Frame(module, key), args, named)
+                value = self._run.executor.call(
+                    entry, Frame(module, key, foreign=True), args, named
+                )
             else:
-                value = self._apart(lambda: self._plain(entry, module, key, args, named))
+                value = self._apart(lambda: self.plain(entry, module, key, args, named))
         finally:
-            self._depth -= 1
+            self.depth -= 1
             self._results[memo] = value
             if self._run.count() != before or module.status != "done":
                 del self._results[memo]
         return value
 
-    def _plain(
+    def plain(
         self, entry: Any, module: Module, key: str, args: list[Value], named: dict[str, Value]
     ) -> Value:
-        return self._run.executor.call(entry, Frame(module, key), args, named)
+        return self._run.executor.call(entry, Frame(module, key, foreign=True), args, named)
 
     def _apart(self, action: Callable[[], Value]) -> Value:
         """Evaluate without consequences: whatever fails makes the value unknown."""
@@ -279,55 +293,6 @@ class Evaluator:
             return ENV
         finally:
             run.clauses, run.unsure, run.importing = saved
-
-    def module_getattr(self, module: Module, name: str) -> tuple[Any, Value | None]:
-        """Run a module's ``__getattr__`` for a name; then look at the texts of its file."""
-        entry = module.entry.get("functions", {}).get("__getattr__")
-        if entry is not None and entry[1] and self._depth < _DEPTH:
-            raised = self._raises(lambda: self._ask(module, entry, name))
-            if raised is True:
-                return "no", None
-            if raised is False:
-                return "maybe", None
-        strings = module.entry.get("strings")
-        exported = module.exported
-        if not strings or not exported or module.exports_unknown or name in strings:
-            return "maybe", None
-        if self._moved(module, name):
-            return "maybe", None
-        lazy = [one for one in exported if one not in module.names.bound]
-        return ("no" if lazy and set(lazy) <= set(strings) else "maybe"), None
-
-    def _moved(self, module: Module, name: str) -> bool:
-        """Tell whether a helper's table says where a module's name is now (pydantic's do)."""
-        wanted = {f"{module.name}:{name}", f"{module.name}.{name}"}
-        for node in module.entry.get("body", ()):
-            helper = self._run.imports.module(node[2]) if node[0] == "f" else None
-            tables = helper.names.bound.values() if helper is not None else ()
-            if any(table and table[0] == "t" and wanted & table[1] for _, table in tables):
-                return True
-        return False
-
-    def _ask(self, module: Module, entry: Any, name: str) -> Value:
-        return self._run.executor.call(entry, Frame(module, "__getattr__"), [constant(name)], {})
-
-    def _raises(self, action: Callable[[], Value]) -> bool | None:
-        """Tell whether an action surely raises AttributeError or surely returns; None: unknown."""
-        saved = self._run.clauses, self._run.unsure, self._run.asking
-        clause = self._run.new_clause([[["AttributeError"], []], [None, []]])
-        clause.unsure = 0
-        self._run.clauses, self._run.unsure, self._run.asking = [clause], 0, True
-        self._depth += 1
-        try:
-            value = action()
-        except CaughtError as error:
-            return error.handler == 0 or None
-        except (ReturnedError, BranchEndError, RecursionError):
-            return None
-        finally:
-            self._depth -= 1
-            self._run.clauses, self._run.unsure, self._run.asking = saved
-        return None if clause.maybe or is_unknown(value) else False
 
 
 _HANDLERS: dict[str, Any] = {

@@ -75,6 +75,8 @@ class Executor:
 
     def _bind(self, frame: Frame, name: str, value: Value | None, *, certain: bool = True) -> None:
         if frame.names is None or name in frame.shared:
+            if frame.names is not None:
+                self._run.bound(frame.module, name, value)
             frame.module.names.bind(name, value, certain=certain and frame.names is None)
         else:
             frame.names.bind(name, value, certain=certain)
@@ -145,6 +147,7 @@ class Executor:
         saved = self._run.clauses, self._run.unsure
         self._run.clauses = []
         inner = Frame(frame.module, f"{frame.function}.{name}", Names(), frozenset(local))
+        inner.foreign = frame.foreign
         inner.outer = frame
         try:
             self.block(body, inner)
@@ -156,6 +159,7 @@ class Executor:
     def _class(self, node: Node, frame: Frame) -> None:
         frame.module.live.add(node[1])
         inner = Frame(frame.module, frame.function, Names(), frozenset())
+        inner.foreign = frame.foreign
         inner.outer = frame if frame.names is not None else None
         inner.branches = frame.branches
         self.block(node[2], inner)
@@ -164,7 +168,7 @@ class Executor:
         owner, _, name = node[1].rpartition(".")
         value = self._run.evaluator.chain(owner, frame)
         if value[0] == "m":
-            self._run.world.injected.add(f"{value[1]}.{name}")
+            self._run.world.give(f"{value[1]}.{name}")
 
     def _inject(self, node: Node, _frame: Frame) -> None:
         self._run.world.inject(node[1])
@@ -178,6 +182,8 @@ class Executor:
         elif operator == "from":
             value = self._run.evaluator.chain(node[2], frame)
             other = self._run.imports.module(value[1]) if value[0] == "m" else None
+            if other is not None:
+                self._run.looks.look(other)
             if other is None or other.exported is None or other.exports_unknown:
                 module.exports_unknown = True
             else:
@@ -279,6 +285,8 @@ class Executor:
     def _scan(self, node: Node, frame: Frame) -> None:
         """A loader that reads its own directory runs the files that it names."""
         package = frame.module.name
+        if self._run.notes is not None:
+            self._run.notes.safe = False  # which files there are is not noted
         if frame.module.entry["kind"] != "pkg":
             package = package.rpartition(".")[0]
         stems = {file.rpartition("/")[2][:-3] for file in node[2]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from envlock.audit.resolve.state import Module
+from envlock.audit.resolve.state import Module, Names
 from envlock.audit.resolve.stdlib import MODULE_NAMES
 from envlock.audit.resolve.values import ENV, NONE, PythonVersion, Value, constant
 
@@ -23,8 +23,8 @@ class Imports:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._world = run.world
-        self._depth = 0
-        self._settled: set[str] = set()
+        self.depth = 0
+        self.settled: dict[str, list[str]] = {}
 
     def module(self, name: str) -> Module | None:
         """Return a module of the locked set as it is by now, without running it."""
@@ -34,32 +34,53 @@ class Imports:
             if entry is None or self._world.find(name) != "module":
                 return None
             known = self._run.modules[name] = Module(name, entry)
-            known.open = (
-                entry["kind"] not in {"py", "pkg"}
-                or bool(entry.get("open"))
-                or name in self._world.hooked
-            )
-            for shared in entry.get("globals", ()):
-                known.names.bind(shared, None, certain=False)
+            self.reset(known)
         return known
 
-    def load(self, name: str, by: str = "") -> Module | None:
+    def reset(self, module: Module) -> None:
+        """Make a module one that was never run."""
+        entry = module.entry
+        module.names = Names()
+        module.status = "new"
+        module.open = (
+            entry["kind"] not in {"py", "pkg"}
+            or bool(entry.get("open"))
+            or module.name in self._world.hooked
+        )
+        module.escapes = {}
+        module.exported, module.exports_unknown = None, False
+        module.live = set()
+        module.stored, module.digest, module.unit, module.checked = None, "", None, ""
+        module.outcome, module.binders = "", {}
+        for shared in entry.get("globals", ()):
+            module.names.bind(shared, None, certain=False)
+
+    def load(self, name: str) -> Module | None:
         """Run a module once, after its parents."""
+        module = self._run.modules.get(name)
+        if module is None or module.status == "new":
+            module = self._load(name)
+        if module is not None:
+            self._run.looks.loaded(module)
+        return module
+
+    def _load(self, name: str) -> Module | None:
         known = self._run.modules.get(name)
         if known is not None and known.status != "new":
             return known
         parent = name.rpartition(".")[0]
         if parent:
-            self.load(parent, by)
+            self._load(parent)
         module = self.module(name)
-        if module is not None and module.status == "new" and self._depth < _DEPTH:
-            module.loader = by
+        if module is not None and module.status == "new" and self.depth < _DEPTH:
             if module.entry["kind"] in {"py", "pkg"}:
-                self._depth += 1
+                self.depth += 1
                 try:
-                    self._run.run_module(module)
+                    replay = self._run.replay
+                    if replay is None or not replay.reuse(module):
+                        self._run.run_module(module)
                 finally:
-                    self._depth -= 1
+                    self.depth -= 1
             else:
                 module.status = "done"
         return module
@@ -67,7 +88,8 @@ class Imports:
     def statement(self, name: str, frame: Frame, line: int) -> bool:
         """Run ``import name``; False where it fails and nothing catches that."""
         name = self._world.canonical(name)
-        if name in self._settled:
+        if name in self.settled:
+            self._resettle(name)
             self._note(name, frame, line)
             return True
         parts = name.split(".")
@@ -83,9 +105,22 @@ class Imports:
         if not fine:
             return False
         self._note(name, frame, line)
-        if all(self._is_settled(".".join(parts[: end + 1])) for end in range(len(parts))):
-            self._settled.add(name)
+        prefixes = [".".join(parts[: end + 1]) for end in range(len(parts))]
+        if all(self._is_settled(prefix) for prefix in prefixes):
+            self.settled[name] = prefixes
         return True
+
+    def _resettle(self, name: str) -> None:
+        """Note what a statement asked when it was found to have nothing to say."""
+        notes = self._run.notes
+        if notes is None or (name, "") in notes.said:
+            return
+        notes.said.add((name, ""))
+        for prefix in self.settled[name]:
+            self._world.find(prefix)
+            module = self._run.modules.get(prefix)
+            if module is not None:
+                self._run.looks.loaded(module)
 
     def _is_settled(self, name: str) -> bool:
         """Tell whether importing a module again has nothing to say."""
@@ -98,7 +133,7 @@ class Imports:
         module = self.module(name)
         if module is frame.module:
             return True
-        module = self.load(name, frame.module.name)
+        module = self.load(name)
         if module is None or module.status == "running":
             return True
         broken = False
@@ -131,14 +166,14 @@ class Imports:
 
     def _beside(self, name: str, frame: Frame) -> bool:
         """Tell whether a module may be in a folder that its user puts on ``sys.path``."""
-        own = self._world.key(self._world.owner[frame.module.name])
-        return own in self._world.searching and name.rpartition(".")[2] in self._world.tails[own]
+        top = name.rpartition(".")[2]
+        return self._world.ask("t", f"{frame.module.name} {top}") == "yes"
 
     def _note(self, name: str, frame: Frame, line: int) -> None:
         """Remember which distribution is used where, while nothing guards it."""
         if not self._run.clauses and not self._run.unsure and not frame.function:
             top = name.partition(".")[0]
-            self._run.wanted.add((frame.module.name, top, name, line))
+            self._run.want(frame.module.name, top, name, line)
 
     def names(
         self, module: str, pairs: list[list[str]], frame: Frame, line: int
@@ -184,11 +219,13 @@ class Imports:
         return running and state is not None and name not in state.names.bound
 
     def _strange(self, module: str, child: str) -> bool:
-        return module in self._world.spaces and self._world.find(child) == "stranger"
+        return self._world.ask("x", module) == "yes" and self._world.find(child) == "stranger"
 
     def _star(self, name: str, frame: Frame) -> None:
         target = frame.module
         module = self.module(name)
+        if module is not None:
+            self._run.looks.look(module)
         if module is None or module.status == "running" or (module.open and not module.lists):
             names = self._world.stdlib.names(name) if self._world.find(name) == "stdlib" else None
             for one in names or ():
@@ -205,7 +242,7 @@ class Imports:
                 certain, value = module.names.bound.get(one, (True, None))
                 child = f"{name}.{one}"
                 if one not in module.names.bound and self._world.find(child) == "module":
-                    self.load(child, frame.module.name)
+                    self.load(child)
                     value = ("m", child)
                 target.names.bind(one, value, certain=certain)
             return
@@ -224,9 +261,10 @@ class Imports:
                 child = f"{module}.{name}"
                 known = self._world.find(child)
                 if known in {"module", "space"}:
-                    return ("yes" if child in self._run.modules else "maybe"), ("m", child)
+                    return ("yes" if self._run.loaded(child) else "maybe"), ("m", child)
                 return ("no" if known == "stranger" else "maybe"), None
             return "maybe", None
+        self._run.looks.glance(state, name)
         entry = state.names.bound.get(name)
         if entry is not None:
             return ("yes" if entry[0] else "maybe"), entry[1]
@@ -234,20 +272,20 @@ class Imports:
 
     def _unbound(self, state: Module, name: str) -> tuple[Found, Value | None]:
         child = f"{state.name}.{name}"
-        known = self._run.modules.get(child)
-        if known is not None and known.status != "new":
+        if self._run.loaded(child):
             return "yes", ("m", child)
+        self._run.looks.look(state)
         if name in MODULE_NAMES or state.open or state.status == "new" or state.broken:
             return "maybe", None
-        if child in self._world.injected or name in (state.exported or ()):
+        if name in (state.exported or ()) or self._world.given(child):
             return "maybe", None
         if state.status == "running":
-            self._run.pending.add((state.name, name))
+            self._run.pending.setdefault(state.name, set()).add(name)
             return ("no" if (state.name, name) in self._run.gone else "maybe"), None
         if state.entry.get("closed"):
             return ("maybe" if name in state.entry["strings"] else "no"), None
         if state.entry.get("getattr") or "__getattr__" in state.names.bound:
-            return self._run.evaluator.module_getattr(state, name)
+            return self._run.getters.module_getattr(state, name)
         if self._world.find(child) == "module":
             return "no", ("m", child)
         return "no", None

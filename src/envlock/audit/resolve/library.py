@@ -66,8 +66,8 @@ def import_module(run: Run, values: list[Value], frame: Frame, line: int) -> Val
 def _version(run: Run, values: list[Value], frame: Frame, line: int) -> Value:
     if not values or values[0][0] != "c":
         return ENV
-    version = run.world.versions.get(normalize(str(values[0][1])))
-    if version is not None:
+    version = run.world.ask("v", normalize(str(values[0][1])))
+    if version:
         return constant(version)
     name = str(values[0][1])
     run.fail(

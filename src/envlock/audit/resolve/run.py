@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from envlock.audit.index.entries import Entry
 from envlock.audit.model import Need, Place
+from envlock.audit.resolve.again import Mark, hidden
 from envlock.audit.resolve.attributes import Attributes
 from envlock.audit.resolve.evaluate import Evaluator
 from envlock.audit.resolve.execute import Executor
+from envlock.audit.resolve.getters import Getters
+from envlock.audit.resolve.holding import value_to_data
 from envlock.audit.resolve.imports import Imports
+from envlock.audit.resolve.looks import Looks
 from envlock.audit.resolve.matching import catches
+from envlock.audit.resolve.notes import UnfinishedError
+from envlock.audit.resolve.replay import Replay
 from envlock.audit.resolve.state import (
     BranchEndError,
     CaughtError,
@@ -20,34 +27,49 @@ from envlock.audit.resolve.state import (
     Module,
     ReturnedError,
 )
+from envlock.audit.resolve.traces import Tracer
 
 if TYPE_CHECKING:
     from envlock.audit.model import Kind
+    from envlock.audit.resolve.keeping import Kept
+    from envlock.audit.resolve.notes import Notes
+    from envlock.audit.resolve.values import Value
     from envlock.audit.resolve.world import World
 
 
 class Run:
     """One pass over a world; knows what failed and where it was handled.
 
-    gone: names that an earlier pass found missing in modules that import each other.
+    gone: names that are missing in modules that import each other; begun: the modules in the
+    order in which they were run; journal, undo, moved: what ``handled``, finished modules and
+    failures' places were before, for a run to go back.
     """
 
-    def __init__(self, world: World, gone: frozenset[tuple[str, str]] = frozenset()) -> None:
+    def __init__(self, world: World, kept: Kept | None = None) -> None:
         self.world = world
-        self.gone = gone
+        self.gone: dict[tuple[str, str], None] = {}
+        self.begun: list[Module] = []
         self.modules: dict[str, Module] = {}
         self.failures: dict[tuple[str, str, str, str], Failure] = {}
         self.handled: dict[tuple[str, str, str, str], str] = {}
-        self.pending: set[tuple[str, str]] = set()
-        self.wanted: set[tuple[str, str, str, int]] = set()
+        self.journal: list[tuple[tuple[str, str, str, str], str | None]] = []
+        self.undo: list[tuple[Module, str, Any]] = []
+        self.moved: list[tuple[Failure, Place]] = []
+        self.pending: dict[str, set[str]] = {}
+        self.wanted: dict[tuple[str, str, str, int], None] = {}
         self.unsure = 0
         self.env = 0
         self.importing = False
         self.asking = False
         self.clauses: list[Clause] = []
         self.sinks: list[dict[tuple[str, str, str, str], Escape]] = []
+        self.notes: Notes | None = None
+        self.tracer = Tracer(self, kept) if kept is not None else None
+        self.replay = Replay(self, self.tracer, kept) if kept and self.tracer else None
+        self.looks = Looks(self)
         self.imports = Imports(self)
         self.evaluator = Evaluator(self)
+        self.getters = Getters(self)
         self.executor = Executor(self)
         self.attributes = Attributes(self)
 
@@ -63,18 +85,54 @@ class Run:
         optional: bool = False,
     ) -> Failure:
         """Return the failure of a need at a place; the same one each time."""
-        index = self.world.owner[frame.module.name]
+        return self.failed(
+            kind, frame.module.name, frame.function, line, module, name, error, optional
+        )
+
+    def failed(
+        self,
+        kind: Kind,
+        user: str,
+        function: str,
+        line: int,
+        module: str,
+        name: str,
+        error: str,
+        optional: bool,
+    ) -> Failure:
+        """Note the failure of a need in a function of a module and return it."""
+        made = self.make(kind, user, function, line, module, name, error, optional)
+        if self.notes is not None:
+            self.notes.failures.setdefault(made.key, made)
+        known = self.failures.setdefault(made.key, made)
+        if known is not made and made.order < known.order:
+            self.moved.append((known, known.place))
+            known.place = made.place  # the first in the source, whoever came by first
+        return known
+
+    def make(
+        self,
+        kind: Kind,
+        user: str,
+        function: str,
+        line: int,
+        module: str,
+        name: str,
+        error: str,
+        optional: bool,
+    ) -> Failure:
+        """Return the failure of a need, which nobody knows of yet."""
+        index = self.world.owner[user]
         place = Place(
             distribution=index.name,
             version=index.version,
-            module=frame.module.name,
-            function=frame.function,
-            file=frame.module.entry["file"],
+            module=user,
+            function=function,
+            file=self.world.modules[user]["file"],
             line=line,
         )
         need = Need(module=module, name=name, provider=self.world.provider(module))
-        made = Failure(kind, place, need, error, optional)
-        return self.failures.setdefault(made.key, made)
+        return Failure(kind, place, need, error, optional)
 
     def fail(
         self,
@@ -113,20 +171,105 @@ class Run:
         """Return a clause that begins here."""
         return Clause(handlers, self.unsure)
 
+    def treat(self, key: tuple[str, str, str, str], how: str, *, force: bool = True) -> None:
+        """Note what became of a failure that a clause caught."""
+        if self.notes is not None:
+            self.notes.treat(key, how, force=force)
+        before = self.handled.get(key)
+        if force or before is None:
+            self.journal.append((key, before))
+            self.handled[key] = how
+
+    def noting(self, notes: Notes | None) -> None:
+        """Note what is asked from now on in ``notes``."""
+        self.notes = self.world.notes = notes
+
+    def want(self, module: str, top: str, name: str, line: int) -> None:
+        """Note that a module imports another, unguarded."""
+        self.wanted[module, top, name, line] = None
+        if self.notes is not None:
+            self.notes.wanted[module, top, name, line] = None
+
+    def loaded(self, name: str) -> bool:
+        """Tell whether anybody imported a module by now."""
+        module = self.modules.get(name)
+        if module is not None and module.checked not in {"", name}:
+            raise UnfinishedError(module.checked)
+        there = module is not None and module.status != "new"
+        if self.notes is not None:
+            self.notes.events["c", name, "yes" if there else "no"] = None
+        return there
+
+    def code(self, module: Module) -> None:
+        """Note that a function of a module is run."""
+        if self.notes is not None and self.tracer is not None:
+            if module.unit is not None or module.checked:
+                self.looks.look(module)
+            else:
+                self.notes.events["k", module.name, self.tracer.key(module)] = None
+
+    def bound(self, module: Module, name: str, value: Value | None) -> None:
+        """Note that a function binds a global name of its module."""
+        notes = self.notes
+        if notes is None or module.names.bound.get(name) == (False, value):
+            return
+        if module.unit is not None:
+            if module.unit.root is not notes.root:
+                notes.safe = False
+            return
+        self.looks.glance(module, name)
+        if self.tracer is not None:
+            self.tracer.before(notes, module, name)
+        module.binders.setdefault(name, []).append(notes)
+        self.undo.append((module, name, module.names.bound.get(name)))
+        module.digest = ""
+        try:
+            notes.binds.append((module.name, name, value_to_data(value)))
+        except TypeError:
+            notes.safe = False
+
+    def rebind(self, name: str, variable: str, value: Value | None) -> None:
+        """Bind a global name as a function of an earlier run did."""
+        module = self.imports.module(name)
+        if module is not None:
+            self.looks.wake(module)
+            self.bound(module, variable, value)
+            module.names.bind(variable, value, certain=False)
+
     def run_module(self, module: Module) -> None:
+        """Run a module; once more where a cycle of imports hid that names are missing."""
+        mark, before = Mark.of(self), self.notes
+        notes = self.tracer.begin(module) if self.tracer is not None else None
+        self._body(module)
+        while more := hidden(self, module):
+            self.gone.update(dict.fromkeys(sorted(more)))
+            mark.back(self)
+            self.modules[module.name] = module
+            module.unit = notes
+            if notes is not None:
+                notes.abandon()
+            self._body(module)
+        if isinstance(module.entry, Entry):
+            module.entry.release()
+        if self.tracer is not None and notes is not None:
+            self.tracer.end(notes, before)
+
+    def _body(self, module: Module) -> None:
         """Run a module's body with clauses and conditions of its own."""
-        saved = self.clauses, self.unsure, self.importing, self.env
-        self.clauses, self.unsure, self.importing, self.env = [], 0, True, 0
+        self.begun.append(module)
+        saved = self.clauses, self.unsure, self.importing, self.env, self.asking
+        self.clauses, self.unsure, self.importing, self.env, self.asking = [], 0, True, 0, False
         self.sinks.append(module.escapes)
         frame = Frame(module)
         module.status = "running"
         try:
-            self.executor.block(module.entry.get("body", ()), frame)
+            with self.evaluator.apart():
+                self.executor.block(module.entry.get("body", ()), frame)
         except (ReturnedError, BranchEndError):
             pass
         finally:
             self.sinks.pop()
-            self.clauses, self.unsure, self.importing, self.env = saved
+            self.clauses, self.unsure, self.importing, self.env, self.asking = saved
             module.status = "done"
 
     def run_function(

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from envlock.audit.model import Kind, Need, Place
+    from envlock.audit.resolve.notes import Notes
     from envlock.audit.resolve.values import Value
 
 Node = list[Any]
@@ -33,6 +34,11 @@ class Failure:
     def origin(self) -> Failure:
         """The failure that started it."""
         return self.root.origin if self.root is not None else self
+
+    @property
+    def order(self) -> tuple[str, str, int]:
+        """Where it stands in the source; line 0 is nobody knows where."""
+        return self.place.module, self.place.function, self.place.line or 1 << 30
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -117,18 +123,29 @@ def _joined(
 
 @dataclass(eq=False, slots=True)
 class Module:
-    """A module under way or done."""
+    """A module under way or done.
+
+    stored: gives its state as text, until somebody looks; digest: what tells the state from
+    others; outcome: the same for what leaves it; unit: the unfinished part of the run that it
+    belongs to; checked: the module for whose sake it is being compared with an earlier run;
+    binders: names that functions bound when it was finished, and the parts that did.
+    """
 
     name: str
     entry: Mapping[str, Any]
     names: Names = field(default_factory=Names)
+    stored: Callable[[], str] | None = None
+    digest: str = ""
+    outcome: str = ""
+    unit: Notes | None = None
+    checked: str = ""
+    binders: dict[str, list[Notes]] = field(default_factory=dict)
     status: str = "new"
     open: bool = False
     escapes: dict[tuple[str, str, str, str], Escape] = field(default_factory=dict)
     exported: list[str] | None = None
     exports_unknown: bool = False
     live: set[str] = field(default_factory=set)
-    loader: str = ""
 
     @property
     def lists(self) -> bool:
@@ -145,7 +162,8 @@ class Frame:
     """A body under way: a module's, or a function's with its own names.
 
     unsure: how many conditions that depend on an unknown environment hold; branches: how
-    many unknown conditions of any kind; tries: the enclosing clauses, innermost last.
+    many unknown conditions of any kind; foreign: it was called, maybe from another module;
+    tries: the enclosing clauses, innermost last.
     """
 
     module: Module
@@ -155,6 +173,7 @@ class Frame:
     shared: set[str] = field(default_factory=set)
     branches: int = 0
     returns: list[tuple[bool, Value]] = field(default_factory=list)
+    foreign: bool = False
     handling: list[Failure] = field(default_factory=list)
     outer: Frame | None = None
 

@@ -12,7 +12,11 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from envlock.audit.resolve.stubs import Stubs
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from envlock.audit.model import Target
 
 _VERSIONS = ((3, 10), (3, 11), (3, 12), (3, 13), (3, 14))
@@ -47,11 +51,13 @@ MODULE_NAMES = frozenset(
 class StandardLibrary:
     """What modules and names the target's interpreter has."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, folder: Path | None = None) -> None:
         import typeshed_client
 
+        self.stubs = Stubs(target.platform, folder)
+        self._files: dict[str, bool] = {}
+
         self._version = target.version
-        self._platform = target.platform
         self._context = typeshed_client.get_search_context(
             search_path=[], version=target.version, platform=target.platform
         )
@@ -81,7 +87,7 @@ class StandardLibrary:
         for name in _prefixes(module):
             if name in self._known and not self._within(name):
                 return False
-        if module in self._known or self._stub(module) is not None:
+        if module in self._known or self._stub(module):
             return self._on_platform(module)
         return None if self._within(top) else False
 
@@ -95,7 +101,7 @@ class StandardLibrary:
 
     def names(self, module: str) -> frozenset[str] | None:
         """Return a module's names; None where the stub does not tell."""
-        return _names(module, self._version, self._platform)
+        return self.stubs.names(module, self._version)
 
     def lacks(self, module: str, name: str) -> bool:
         """Tell whether a name is known to have left the module, or to come later."""
@@ -110,12 +116,12 @@ class StandardLibrary:
             return False
         if name in (self.names(f"_{module}") or ()):
             return False  # io is late with names of _io where only __all__ was
-        others = (_names(module, version, self._platform) for version in _VERSIONS)
+        others = (self.stubs.names(module, version) for version in _VERSIONS)
         return any(other is not None and name in other for other in others)
 
     def is_module(self, module: str) -> bool:
         """Tell whether a stub file is a module of its own."""
-        return self._stub(module) is not None
+        return self._stub(module)
 
     def _within(self, module: str) -> bool:
         bounds = self._ranges[module]
@@ -123,10 +129,14 @@ class StandardLibrary:
         version = self._version
         return bool(low <= version and (high is None or version <= high))
 
-    def _stub(self, module: str) -> Any:
-        import typeshed_client
+    def _stub(self, module: str) -> bool:
+        known = self._files.get(module)
+        if known is None:
+            import typeshed_client
 
-        return typeshed_client.get_stub_file(module, search_context=self._context)
+            found = typeshed_client.get_stub_file(module, search_context=self._context)
+            known = self._files[module] = found is not None
+        return known
 
     def _on_platform(self, module: str) -> bool:
         if module not in _PLATFORM_DEPENDENT:
@@ -185,25 +195,3 @@ def _gone() -> dict[str, dict[str, str]]:
     text = importlib.resources.files(__package__).joinpath("gone.json").read_text("utf-8")
     found: dict[str, dict[str, str]] = json.loads(text)
     return found
-
-
-@functools.lru_cache(maxsize=4096)
-def _names(module: str, version: tuple[int, int], platform: str) -> frozenset[str] | None:
-    import typeshed_client
-
-    context = typeshed_client.get_search_context(search_path=[], version=version, platform=platform)
-    try:
-        names = typeshed_client.get_stub_names(module, search_context=context)
-    except Exception:  # noqa: BLE001  # a stub that this reader does not understand says nothing
-        return None
-    if names is None:
-        return None
-    return frozenset(n for n, info in names.items() if info.is_exported or not _imported(info))
-
-
-def _imported(info: Any) -> bool:
-    """Tell whether a stub only imports a name for its own use."""
-    return type(info.ast).__name__ == "ImportedName" or type(info.ast).__name__ in {
-        "Import",
-        "ImportFrom",
-    }

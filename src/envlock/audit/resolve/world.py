@@ -9,9 +9,11 @@ from envlock.audit.resolve.stdlib import StandardLibrary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from envlock.audit.index.model import WheelIndex
     from envlock.audit.model import Target
+    from envlock.audit.resolve.notes import Notes, Watch
 
 Existence = Literal["module", "space", "stdlib", "unknown", "missing", "stranger"]
 
@@ -23,22 +25,28 @@ class World:
     for one whose distribution is not there at all.
     """
 
-    def __init__(self, indexes: Sequence[WheelIndex], target: Target) -> None:
+    def __init__(
+        self, indexes: Sequence[WheelIndex], target: Target, cache: Path | None = None
+    ) -> None:
         self.target = target
         self.indexes = list(indexes)
-        self.stdlib = StandardLibrary(target)
+        self.stdlib = StandardLibrary(target, cache / "stubs" if cache is not None else None)
         self.modules: dict[str, Mapping[str, Any]] = {}
         self.owner: dict[str, WheelIndex] = {}
         self.spaces: set[str] = set()
-        self.injected: set[str] = set()
+        self.injected: dict[str, None] = {}
+        self.gifts: dict[str, None] = {}
         self.versions: dict[str, str] = {}
         self.tails: dict[str, set[str]] = {}
         self.searching: set[str] = set()
+        self.hits: set[str] = set()
+        self.watches: list[Watch] = []
+        self.notes: Notes | None = None
         self._shims: set[str] = set()
         self.hooked: set[str] = set()
         self._paths: list[str] = []
         self._aliases: list[str] = []
-        self._found: dict[str, Existence] = {}
+        self.found: dict[str, Existence] = {}
         for index in self.indexes:
             self._add(index)
 
@@ -76,9 +84,11 @@ class World:
 
     def find(self, name: str) -> Existence:
         """Tell what is known of a module."""
-        known = self._found.get(name)
+        known = self.found.get(name)
         if known is None:
-            known = self._found[name] = self._look(name)
+            known = self.found[name] = self._look(name)
+        if self.notes is not None:
+            self.notes.finds[name] = known
         return known
 
     def _look(self, name: str) -> Existence:
@@ -133,15 +143,69 @@ class World:
 
     def inject(self, name: str) -> None:
         """Note that some code puts a module into ``sys.modules`` under this name."""
+        if self.notes is not None:
+            self.notes.safe = False
         if name not in self.injected:
-            self.injected.add(name)
-            self._found.clear()
+            self.injected[name] = None
+            self.found.clear()
+
+    def take_back(self, injected: int, gifts: int) -> None:
+        """Forget all but the first modules and names that were put somewhere."""
+        if len(self.injected) > injected:
+            self.found.clear()
+        for known, length in ((self.injected, injected), (self.gifts, gifts)):
+            while len(known) > length:
+                known.popitem()
+
+    def give(self, name: str) -> None:
+        """Note that some code sets a module's attribute from outside."""
+        self.gifts[name] = None
+        if self.notes is not None:
+            self.notes.sets[name] = None
+
+    def given(self, name: str) -> bool:
+        """Tell whether some code puts a name there from outside."""
+        if self.ask("j", name) == "yes":
+            return True
+        self.seen(self.watches, name)
+        return False
+
+    def seen(self, watches: Sequence[Watch], name: str) -> None:
+        """Tell those who wait for it that somebody looked at something."""
+        for watch in watches:
+            watch.tripped = watch.tripped or name in watch.names
+
+    def ask(self, kind: str, name: str) -> str:
+        """Answer a question that rarely comes: whose version, whose module, who gave a name."""
+        if kind == "j":
+            answer = "yes" if name in self.gifts or name in self.injected else "no"
+            if answer == "yes":
+                self.hits.add(name)
+        elif kind == "v":
+            answer = self.versions.get(name, "")
+        elif kind == "o":
+            owner = self.owner.get(name)
+            answer = owner.version if owner is not None else ""
+        elif kind == "w":
+            answer = "yes" if self._own(*name.split()) else "no"
+        elif kind == "t":
+            user, top = name.split()
+            own = self.key(self.owner[user])
+            answer = "yes" if own in self.searching and top in self.tails[own] else "no"
+        else:
+            answer = "yes" if name in self.spaces else "no"
+        if self.notes is not None:
+            self.notes.events[kind, name, answer] = None
+        return answer
 
     def own(self, user: str, module: str) -> bool:
         """Tell whether a module belongs to its user's distribution, which has C code.
 
         Extension modules put names into Python modules of their own distribution.
         """
+        return self.ask("w", f"{user} {module}") == "yes"
+
+    def _own(self, user: str, module: str) -> bool:
         owner = self.owner.get(user)
         return owner is not None and owner is self.owner.get(module) and owner.native
 
@@ -160,8 +224,7 @@ class World:
 
     def version_of(self, module: str) -> str | None:
         """Return the locked version of the distribution that has a module."""
-        owner = self.owner.get(module)
-        return owner.version if owner else None
+        return self.ask("o", module) or None
 
 
 def _texts(entry: Mapping[str, Any]) -> set[str]:

@@ -1,0 +1,190 @@
+"""The folder in which parts of runs are kept: a file for each distribution and world.
+
+A file is the digest of the rest, the length of the directory, the directory and the chunks,
+each of them a zlib stream of JSON.  The directory has the parts, whose questions are numbers
+in a common table; the chunks have the texts of states, which are seldom wanted.  New chunks
+are put behind the old ones.  Whoever writes last wins; what is damaged counts as missing;
+what nobody used for a month goes, and the oldest beyond a number and beyond a size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import struct
+import time
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from envlock.audit.model import normalize
+from envlock.errors import DiskError
+from envlock.files import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from envlock.audit.index.model import WheelIndex
+
+LAYOUT = 1
+"""Version of what is kept; a change makes everything be run anew."""
+VARIANTS = 6
+"""How many parts are kept for one module: one for each world that it was met in."""
+FILES = 2000
+AGE = 30 * 24 * 3600.0
+"""Seconds after which an unused file goes."""
+LARGEST = 64 * 1024 * 1024
+"""Bytes of states beyond which a file is begun anew."""
+
+_DIGEST = 32
+_LENGTH = struct.Struct("<I")
+_CHUNK = 48
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error, struct.error)
+
+Part = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The parts of one distribution.
+
+    questions: what parts ask, by number, each with its answer; modules, functions: parts by
+    the module that they begin with, the latest first; chunks: texts of states, packed;
+    texts: those that were unpacked; fresh: texts that are not in a chunk yet.
+    """
+
+    questions: list[list[str]] = field(default_factory=list)
+    modules: dict[str, list[Part]] = field(default_factory=dict)
+    functions: dict[str, list[Part]] = field(default_factory=dict)
+    chunks: list[bytes] = field(default_factory=list)
+    numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
+    texts: dict[int, list[str]] = field(default_factory=dict)
+    fresh: list[str] = field(default_factory=list)
+    changed: bool = False
+
+    def number(self, question: tuple[str, ...]) -> int:
+        """Return the number of a question with its answer."""
+        if not self.numbers:
+            self.numbers = {tuple(one): place for place, one in enumerate(self.questions)}
+        found = self.numbers.get(question)
+        if found is None:
+            found = self.numbers[question] = len(self.questions)
+            self.questions.append(list(question))
+        return found
+
+    def add(self, text: str) -> list[int]:
+        """Take a state's text and return where it will stand."""
+        self.fresh.append(text)
+        place = len(self.fresh) - 1
+        return [len(self.chunks) + place // _CHUNK, place % _CHUNK]
+
+    def text(self, chunk: int, place: int) -> str:
+        """Return a state's text; raises KeyError where it is not there."""
+        if chunk >= len(self.chunks):
+            return self.fresh[(chunk - len(self.chunks)) * _CHUNK + place]
+        if chunk not in self.texts:
+            self.texts[chunk] = json.loads(zlib.decompress(self.chunks[chunk]))
+        return self.texts[chunk][place]
+
+    def put(self, kind: str, name: str, part: Part) -> None:
+        """Keep a part before the others of its module."""
+        parts = self.modules if kind == "modules" else self.functions
+        parts[name] = [part, *parts.get(name, ())][:VARIANTS]
+        self.changed = True
+
+    def pack(self) -> bytes:
+        """Return the shelf as a file."""
+        for start in range(0, len(self.fresh), _CHUNK):
+            self.chunks.append(_pack(self.fresh[start : start + _CHUNK]))
+        self.fresh = []
+        directory = {
+            "questions": self.questions,
+            "modules": self.modules,
+            "functions": self.functions,
+            "chunks": [len(chunk) for chunk in self.chunks],
+        }
+        packed = _pack(directory)
+        parts = [_LENGTH.pack(len(packed)), packed, *self.chunks]
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(part)
+        return b"".join([digest.digest(), *parts])
+
+
+def _pack(value: Any) -> bytes:
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, check_circular=False)
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), 1)
+
+
+def _unpack(data: bytes) -> Shelf:
+    """Read what :meth:`Shelf.pack` wrote; raises ValueError where it is damaged."""
+    if hashlib.sha256(memoryview(data)[_DIGEST:]).digest() != data[:_DIGEST]:
+        raise ValueError("damaged")
+    (length,) = _LENGTH.unpack_from(data, _DIGEST)
+    place = _DIGEST + _LENGTH.size
+    packed = zlib.decompress(memoryview(data)[place : place + length])
+    directory = json.loads(packed.decode("utf-8", "surrogatepass"))
+    place += length
+    chunks = []
+    for size in directory["chunks"]:
+        chunks.append(data[place : place + size])
+        place += size
+    return Shelf(
+        questions=directory["questions"],
+        modules=directory["modules"],
+        functions=directory["functions"],
+        chunks=chunks,
+    )
+
+
+def prune(folder: Path) -> None:
+    """Remove the files of a folder that nobody used for long, and the oldest if they are many."""
+    with contextlib.suppress(OSError):
+        found = [(path.stat().st_mtime, path) for path in folder.iterdir()]
+        found.sort(key=lambda pair: pair[0], reverse=True)
+        limit = time.time() - AGE
+        for number, (used, path) in enumerate(found):
+            if number >= FILES or used < limit:
+                path.unlink(missing_ok=True)
+
+
+class Kept:
+    """Shelves by distribution; ``world`` is what every answer depends on (rules, target)."""
+
+    def __init__(self, folder: Path, world: str) -> None:
+        self._folder = folder
+        self._world = hashlib.sha256(world.encode()).hexdigest()[:24]
+        self._shelves: dict[str, Shelf] = {}
+
+    def of(self, owner: WheelIndex) -> Shelf:
+        """Return the shelf of a distribution."""
+        name = normalize(owner.name)
+        found = self._shelves.get(name)
+        if found is None:
+            found = self._shelves[name] = self._read(self._path(name))
+        return found
+
+    def _read(self, path: Path) -> Shelf:
+        try:
+            found = _unpack(path.read_bytes())
+        except _DAMAGED:
+            return Shelf()
+        if sum(len(chunk) for chunk in found.chunks) > LARGEST:
+            return Shelf()
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return found
+
+    def keep(self) -> None:
+        """Write what is new and remove what is old; a disk that refuses only costs time."""
+        changed = [name for name, shelf in sorted(self._shelves.items()) if shelf.changed]
+        for name in changed:
+            with contextlib.suppress(DiskError):
+                write_atomically(self._path(name), self._shelves[name].pack())
+        if changed:
+            prune(self._folder)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.{self._world}.trace"

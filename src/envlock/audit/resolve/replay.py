@@ -1,0 +1,226 @@
+"""Parts of earlier runs, used again where the world gives the same answers.
+
+The run goes on in its usual order.  Where a module would be run, a kept part that begins with
+it is checked instead: what it asked is asked again, in its order (modules that it imports are
+loaded, from what is kept or by running them), and if every answer is the same, its results
+are taken over.  Up to the first answer that differs the run itself would have done the same;
+so the module can simply be run from there, and the result is that of a run without anything
+kept.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from envlock.audit.resolve.again import Mark
+from envlock.audit.resolve.holding import code_of, escapes_from_data, value_from_data
+from envlock.audit.resolve.notes import Notes, UnfinishedError, Watch
+
+if TYPE_CHECKING:
+    from envlock.audit.resolve.keeping import Kept, Part, Shelf
+    from envlock.audit.resolve.run import Run
+    from envlock.audit.resolve.state import Escape, Module
+    from envlock.audit.resolve.traces import Tracer
+
+_DEEPEST = 200
+
+
+def _watch(part: Part) -> Watch:
+    """Return what nobody may look at before a part has changed it."""
+    binds = {name for module, variable, _ in part["binds"] for name in _both(module, variable)}
+    return Watch(frozenset({*part["sets"], *binds}))
+
+
+def _both(module: str, variable: str) -> tuple[str, str]:
+    return module, f"{module} {variable}"
+
+
+class Replay:
+    """Takes over kept parts whose answers are the same."""
+
+    def __init__(self, run: Run, tracer: Tracer, kept: Kept) -> None:
+        self._run = run
+        self._tracer = tracer
+        self._kept = kept
+        self._blocked: set[str] = set()
+        self._tripped = False
+
+    def reuse(self, module: Module) -> bool:
+        """Take over a kept part that begins with a module; False where there is none."""
+        if module.name in self._blocked:
+            return False
+        shelf = self._kept.of(self._run.world.owner[module.name])
+        for part in shelf.modules.get(module.name, ()):
+            if self._fits(part) and self._finds(shelf, part):
+                mark, depth = Mark.of(self._run), len(self._tracer.under_way)
+                try:
+                    same = self._checked(shelf, module, part)
+                except UnfinishedError as error:
+                    del self._tracer.under_way[depth:]
+                    self._back(mark, module)
+                    if error.args[0] != module.name:
+                        raise
+                    self._blocked.add(module.name)
+                    return False
+                if same and self._taken(shelf, part):
+                    return True
+                if same or part["careful"] or self._tripped:
+                    self._back(mark, module)
+        return False
+
+    def _back(self, mark: Mark, module: Module) -> None:
+        """Forget what came of checking a part, if it has to look as if nothing had happened."""
+        mark.undo_all(self._run)
+        self._run.modules[module.name] = module
+        self._tracer.gone.pop(module.name, None)
+
+    def _fits(self, part: Part) -> bool:
+        if self._run.imports.depth + part["deep"] > _DEEPEST:
+            return False
+        for name, key, *_ in part["members"]:
+            module = self._run.imports.module(name)
+            if module is None or module.status != "new" or self._tracer.key(module) != key:
+                return False
+        members = [self._run.modules[name] for name, *_ in part["members"]]
+        return not (part["known"] or self._run.gone) or part["known"] == self._tracer.known(
+            self._run.gone, members
+        )
+
+    def _finds(self, shelf: Shelf, part: Part) -> bool:
+        find, questions, found = self._run.world.find, shelf.questions, self._run.world.found
+        for number in part["finds"]:
+            name, answer = questions[number]
+            if (found.get(name) or find(name)) != answer:
+                return False
+        return True
+
+    def _checked(self, shelf: Shelf, entry: Module, part: Part) -> bool:
+        """Ask everything again; meanwhile nobody may look into the members."""
+        before, run = self._run.notes, self._run
+        members = [run.modules[name] for name, *_ in part["members"]]
+        notes = self._tracer.begin(entry)
+        watch = _watch(part)
+        run.world.watches.append(watch)
+        loose = notes.checking = []
+        run.noting(Notes(notes.index, checking=[]))  # the module itself does not ask this
+        try:
+            for module in members:
+                module.status, module.checked = "running", entry.name
+            same = self._hold_all(shelf, part) and not loose and not watch.tripped
+            self._tripped = watch.tripped
+            if not same:
+                self._tracer.gone[entry.name] = notes.gone
+            return same
+        finally:
+            run.world.watches.pop()
+            for module in members:
+                module.status, module.checked, module.unit = "new", "", None
+            if self._tracer.under_way and self._tracer.under_way[-1] is notes:
+                self._tracer.under_way.pop()
+            self._run.noting(before)
+
+    def _hold_all(self, shelf: Shelf, part: Part) -> bool:
+        """Ask everything again; brackets are around what was asked and then forgotten."""
+        questions = shelf.questions
+        marks: list[Mark] = []
+        for number in part["events"]:
+            event = questions[number]
+            if event[0] == "(":
+                marks.append(Mark.of(self._run))
+            elif event[0] == ")":
+                marks.pop().back(self._run)
+                if self._tracer.under_way and self._tracer.under_way[-1].checking:
+                    self._tracer.under_way[-1].checking.clear()
+            elif not self._holds(event):
+                return False
+        return True
+
+    def _holds(self, event: list[str]) -> bool:
+        kind, name, answer = event[:3]
+        run = self._run
+        if kind in "am" or (kind == "j" and answer == "no"):
+            run.world.seen(run.world.watches[:-1], name)
+        if kind == "l":
+            module = run.imports.load(name)
+            return module is not None and self._same(module, event[3], outcome=answer)
+        if kind == "a":
+            name, _, variable = name.partition(" ")
+            module = run.modules.get(name)
+            return module is not None and self._reads(module, variable, answer, event[3])
+        if kind == "m":
+            module = run.modules.get(name)
+            return module is not None and self._same(module, answer)
+        if kind == "k":
+            module = run.modules.get(name)
+            return module is not None and self._tracer.key(module) == answer
+        if kind in {"r", "n"}:
+            module = run.modules.get(name)
+            status = module.status if module is not None else "new"
+            return status == ("running" if kind == "r" else "new")
+        if kind == "c":
+            return run.loaded(name) == (answer == "yes")
+        return run.world.ask(kind, name) == answer
+
+    def _same(self, module: Module, digest: str, outcome: str = "-") -> bool:
+        if module.status != "done" or module.unit is not None:
+            return False
+        return self._tracer.digest(module) == digest or module.outcome == outcome
+
+    def _reads(self, module: Module, name: str, code: str, digest: str) -> bool:
+        if self._same(module, digest):
+            return True
+        if module.status != "done" or module.unit is not None or not code:
+            return False
+        self._run.looks.wake(module)
+        try:
+            return code_of(module.names.bound.get(name)) == code
+        except TypeError:
+            return False
+
+    def _taken(self, shelf: Shelf, part: Part) -> bool:
+        """Take a part over; False where a failure that it passes on is not known here."""
+        try:
+            self._take(shelf, part)
+        except KeyError:
+            return False
+        return True
+
+    def _take(self, shelf: Shelf, part: Part) -> None:
+        run = self._run
+        self._effects(part)
+        run.gone.update(dict.fromkeys(tuple(pair) for pair in part["gone"]))
+        for name, _, digest, outcome, escapes, place in part["members"]:
+            module = run.imports.module(name)
+            if module is None:
+                continue
+            run.begun.append(module)
+            module.status, module.digest, module.outcome = "done", digest, outcome
+            module.stored = functools.partial(shelf.text, *place)
+            for escape in escapes_from_data(escapes, run):
+                module.escapes[escape.failure.key] = escape
+        if self._tracer.under_way:
+            parent = self._tracer.under_way[-1]
+            parent.deep = max(parent.deep, part["deep"] + 1)
+
+    def _effects(self, part: Part) -> None:
+        run = self._run
+        for made in part["failures"]:
+            run.failed(*made)
+        for (kind, code, need, variable), how, force in part["handled"]:
+            run.treat((kind, code, need, variable), how, force=force)
+        for module, top, name, line in part["wanted"]:
+            run.want(module, top, name, line)
+        for name in part["sets"]:
+            run.world.give(name)
+        for name, variable, value in part["binds"]:
+            run.rebind(name, variable, value_from_data(value))
+
+    def functions(self, module: Module) -> list[Escape] | None:
+        """Take over what a module's functions gave, or return None."""
+        shelf, key = self._kept.of(self._run.world.owner[module.name]), self._tracer.key(module)
+        for part in shelf.functions.get(module.name, ()):
+            if part["key"] == key and self._finds(shelf, part) and self._hold_all(shelf, part):
+                self._effects(part)
+                return escapes_from_data(part["calls"], self._run)
+        return None

@@ -1,0 +1,192 @@
+"""What parts of a run ask and do is noted and kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from envlock.audit.resolve.holding import (
+    code_of,
+    digest_of,
+    escapes_to_data,
+    facts_of,
+    state_of,
+)
+from envlock.audit.resolve.notes import Notes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from envlock.audit.resolve.keeping import Kept, Part, Shelf
+    from envlock.audit.resolve.notes import Event
+    from envlock.audit.resolve.run import Run
+    from envlock.audit.resolve.state import Escape, Module
+
+_LENGTHS = {"a": 4, "l": 4}
+
+
+class Tracer:
+    """Notes what is asked and done while modules run, and keeps it when a part is done."""
+
+    def __init__(self, run: Run, kept: Kept) -> None:
+        self._run = run
+        self._kept = kept
+        self.under_way: list[Notes] = []
+        self._keys: dict[str, str] = {}
+        self._odd = 0
+        self.gone: dict[str, int] = {}
+
+    def begin(self, module: Module) -> Notes:
+        """Begin the part of a module that is about to run."""
+        gone = self.gone.pop(module.name, len(self._run.gone))
+        notes = Notes(len(self.under_way), gone=gone)
+        notes.members.append(module)
+        self.under_way.append(notes)
+        module.unit = notes
+        self._run.noting(notes)
+        return notes
+
+    def end(self, notes: Notes, before: Notes | None) -> None:
+        """End a part: it is kept, or belongs to the unfinished one that it looked into."""
+        self.under_way.pop()
+        self._run.noting(before)
+        if self.under_way:
+            parent = self.under_way[-1]
+            parent.deep = max(parent.deep, notes.deep + 1)
+        if notes.low < notes.index:
+            parent = self.under_way[-1]
+            if parent.checking is None:
+                parent.merge(notes)
+            else:
+                parent.checking.append(notes)
+                notes.loose = True
+            return
+        notes.active = False
+        for module in notes.members:
+            module.unit = None
+        if notes.safe and not self._crossed(notes):
+            self._keep(notes)
+
+    def _crossed(self, notes: Notes) -> bool:
+        """Tell whether it matters when, within this part, others put modules or names there."""
+        world = self._run.world
+        if notes.sets.keys() & world.hits or any(r.root is not notes for r in notes.readers):
+            return True
+        late = tuple(world.injected)
+        return bool(late) and any(name.startswith(late) for name in notes.finds)
+
+    def key(self, module: Module) -> str:
+        """Return what tells the code of a module from others."""
+        found = self._keys.get(module.name)
+        if found is None:
+            world, entry = self._run.world, module.entry
+            marks = [entry["kind"], entry["file"], str(module.name in world.hooked)]
+            digest = getattr(entry, "digest", "") or world.owner[module.name].version
+            found = self._keys[module.name] = "|".join([*marks, digest])
+        return found
+
+    def digest(self, module: Module) -> str:
+        """Return what tells a finished module's state from others."""
+        if not module.digest:
+            self._hold(module)
+        return module.digest
+
+    def touch(self, notes: Notes, module: Module, kind: str) -> None:
+        """Note that a finished module was loaded or looked at."""
+        digest = self.digest(module)
+        if kind == "l":
+            notes.events["l", module.name, module.outcome, digest] = None
+            return
+        notes.events[kind, module.name, digest] = None
+        self._run.world.seen(self._run.world.watches, module.name)
+        for name in module.binders:
+            self._reader(notes, module, name)
+
+    def read(self, notes: Notes, module: Module, name: str) -> None:
+        """Note that a name of a finished module was looked at."""
+        try:
+            code = code_of(module.names.bound.get(name))
+        except TypeError:
+            code = ""  # nothing is like it
+        whole = f"{module.name} {name}"
+        notes.events["a", whole, code, self.digest(module)] = None
+        self._run.world.seen(self._run.world.watches, whole)
+        self._reader(notes, module, name)
+
+    def _reader(self, notes: Notes, module: Module, name: str) -> None:
+        for one in module.binders.get(name, ()):
+            if one.root.active:
+                one.root.readers.append(notes)
+
+    def before(self, notes: Notes, module: Module, name: str) -> None:
+        """Note how a name was before a function of this part binds it."""
+        notes.before.setdefault(module.name, self.digest(module))
+        try:
+            code = code_of(module.names.bound.get(name))
+        except TypeError:
+            code = ""
+        notes.before.setdefault(f"{module.name} {name}", code)
+
+    def _hold(self, module: Module) -> tuple[str, Any]:
+        escapes = escapes_to_data(module.escapes.values(), self._run)
+        try:
+            text = module.stored() if module.stored is not None else state_of(module)
+        except TypeError:
+            self._odd += 1
+            text = f"odd {self._odd}"  # like no other
+        module.outcome = digest_of(repr(escapes))
+        module.digest = digest_of(self.key(module), text, module.outcome)
+        return text, escapes
+
+    def _keep(self, notes: Notes) -> None:
+        first = notes.members[0]
+        shelf = self._kept.of(self._run.world.owner[first.name])
+        held = [(module, *self._hold(module)) for module in notes.members]
+        if any(text.startswith("odd") for _, text, _ in held):
+            return
+        part = self._part(shelf, notes, {module.name for module in notes.members})
+        gone = list(self._run.gone)
+        part["gone"] = gone[notes.gone :]
+        part["known"] = self.known(gone[: notes.gone], notes.members)
+        part["members"] = [
+            [module.name, self.key(module), module.digest, module.outcome, escapes,
+             shelf.add(text)]
+            for module, text, escapes in held
+        ]  # fmt: skip
+        shelf.put("modules", first.name, part)
+
+    def known(self, gone: Iterable[tuple[str, str]], members: Iterable[Module]) -> list[str]:
+        """Return the names of some modules that were known to be gone."""
+        own = {module.name for module in members}
+        return sorted(f"{module} {name}" for module, name in gone if module in own)
+
+    def _outer(self, event: Event, before: dict[str, str]) -> bool:
+        """Tell whether an answer is not what this part made it itself."""
+        return event[0] not in "am" or before.get(event[1], event[2]) == event[2]
+
+    def _part(self, shelf: Shelf, notes: Notes, own: set[str]) -> Part:
+        number, before = shelf.number, notes.before
+        return {
+            "finds": [number(find) for find in notes.finds.items()],
+            "events": [
+                number(event[: _LENGTHS.get(event[0], 3)])
+                for event in notes.events
+                if event[1].partition(" ")[0] not in own and self._outer(event, before)
+            ],
+            "careful": any(event[0] in "cn" for event in notes.events),
+            "failures": [facts_of(failure) for failure in notes.failures.values()],
+            "handled": [[list(key), how, force] for key, (how, force) in notes.handled.items()],
+            "wanted": [list(key) for key in notes.wanted],
+            "sets": list(notes.sets),
+            "binds": [list(one) for one in notes.binds],
+            "deep": notes.deep,
+        }  # fmt: skip
+
+    def keep_functions(self, module: Module, notes: Notes, calls: list[Escape]) -> None:
+        """Keep what a module's functions asked and gave."""
+        if not notes.safe:
+            return
+        shelf = self._kept.of(self._run.world.owner[module.name])
+        part = self._part(shelf, notes, set())
+        part["key"] = self.key(module)
+        part["calls"] = escapes_to_data(calls, self._run)
+        shelf.put("functions", module.name, part)
