@@ -574,3 +574,9 @@ def test_a_vendored_part_of_a_namespace_that_others_share(audit: Auditor) -> Non
 def test_a_name_of_the_c_half_of_a_module_may_be_there(audit: Auditor) -> None:
     source = "import io\nencoding = io.text_encoding(None)\n"
     assert not audit({"app": {"app.py": source}}, python="3.10").of("breaks-import")
+
+
+def test_a_namespace_has_the_names_of_any_module(audit: Auditor) -> None:
+    source = "import spaced\nplace = (spaced.__path__, spaced.__name__)\nspaced.gone\n"
+    found = audit({"app": {"app.py": source}, "other": {"spaced/other.py": ""}})
+    assert texts(found.of("breaks-import")) == ["app needs spaced.gone"]

@@ -257,7 +257,7 @@ class Imports:
             return self._standard(module, name)
         state = self.module(module)
         if state is None:
-            if existence == "space":
+            if existence == "space" and name not in MODULE_NAMES:
                 child = f"{module}.{name}"
                 known = self._world.find(child)
                 if known in {"module", "space"}:
