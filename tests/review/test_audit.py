@@ -59,4 +59,4 @@ def test_offline_says_what_it_lacks(locked: Machine, index: Index) -> None:
     shutil.rmtree(locked.cache / "artifacts")
     done = locked.run("audit", "one", "--offline")
     assert done.returncode == 3
-    assert "the code of 2 packages is needed" in done.stderr
+    assert "the code of some packages is needed" in done.stderr

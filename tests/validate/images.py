@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+import sysconfig
 import tarfile
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,7 +24,12 @@ GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 PLAIN = "application/vnd.oci.image.layer.v1.tar"
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nnonroot:x:65532:65532::/home/nonroot:/bin/false\n"
 GROUP = "root:x:0:\nnonroot:x:65532:\n"
-SITE = f"usr/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+_OF_DEBIAN = "deb_system" in sysconfig.get_scheme_names()
+SITE = (
+    f"usr/local/lib/python{sys.version_info[0]}.{sys.version_info[1]}/dist-packages"
+    if _OF_DEBIAN
+    else f"usr/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+)
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 

@@ -51,7 +51,7 @@ class Auditor:
             looked = indexes_of(artifacts, self._means, self._reporter)
             if looked.unread:
                 raise FetchError(
-                    f"the code of {len(looked.unread)} packages is needed, and --offline was given",
+                    "the code of some packages is needed, and --offline was given",
                     details=[f"  {name}" for name in looked.unread],
                     hint="run it once with the network, or leave the audit out: --no-audit",
                 )
