@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from envlock.errors import DiskError, EnvlockError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def usable_cpus() -> int:
@@ -30,10 +30,15 @@ def usable_cpus() -> int:
 
 
 @contextlib.contextmanager
-def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool of ``workers`` processes; whatever ends the body early ends them, too."""
+def worker_pool(
+    workers: int, prepare: Callable[[], object] | None = None
+) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of ``workers`` processes; whatever ends the body early ends them, too.
+
+    prepare: what each of them does first; it must not raise.
+    """
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(prepare,))
     others = set(multiprocessing.active_children())
     try:
         _start(pool, workers)
@@ -69,6 +74,12 @@ def _start(pool: ProcessPoolExecutor, workers: int) -> None:
             pool.submit(int)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(prepare: Callable[[], object] | None) -> None:
+    _end_with_parent()
+    if prepare is not None:
+        prepare()
 
 
 def _end_with_parent() -> None:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from envlock.errors import LockError
 from envlock.files import write_atomically
 from envlock.image.packing import SEGMENTS, Packing, conda_items
+from envlock.image.pool import packing_pool, to_encode
 from envlock.layers.clashes import check_conda, check_wheels
 from envlock.layers.condapack import known_facts
 from envlock.layers.gzipstream import StreamDigests
 from envlock.layers.pack import pack_segment
 from envlock.layers.plan import plan_layers
 from envlock.lock.model import PACKER
-from envlock.workers import killed_workers, worker_pool
 
 if TYPE_CHECKING:
     import threading
@@ -130,8 +130,7 @@ def pack_packages(
     folder = workshop.cache / SEGMENTS
     with (
         reporter.task("packing Debian packages", sum(deb.size for deb in debs), "bytes") as task,
-        worker_pool(workshop.workers) as pool,
-        killed_workers(),
+        packing_pool(workshop.workers, to_encode(debs, folder)) as pool,
     ):
         futures = {pool.submit(pack_segment, d, paths[d.sha256], folder): d for d in debs}
         pending = set(futures)

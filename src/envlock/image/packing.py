@@ -6,6 +6,7 @@ import shutil
 from concurrent.futures import as_completed
 from typing import TYPE_CHECKING
 
+from envlock.image.pool import packing_pool, to_encode
 from envlock.layers.condapack import (
     CondaItem,
     join_conda,
@@ -14,7 +15,6 @@ from envlock.layers.condapack import (
 )
 from envlock.layers.pack import pack_os, pack_segment, pack_wheels
 from envlock.platforms import PLATFORMS
-from envlock.workers import killed_workers, worker_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,11 +77,11 @@ class Packing:
 
     def run(self, plans: Sequence[LayerPlan]) -> dict[str, StreamDigests]:
         """Return the digests of each layer by its plan's key."""
-        total = sum(artifact.size for plan in plans for artifact in plan.artifacts)
+        artifacts = [artifact for plan in plans for artifact in plan.artifacts]
+        total = sum(artifact.size for artifact in artifacts)
         with (
             self._reporter.task(f"packing {len(plans)} layers", total, "bytes") as task,
-            worker_pool(self._workers) as pool,
-            killed_workers(),
+            packing_pool(self._workers, to_encode(artifacts, self._segments)) as pool,
         ):
             try:
                 return self._packed(pool, plans, task)

@@ -4,13 +4,15 @@
 holds on one machine only.  This encoder is plain integer arithmetic: the same input gives
 the same bytes on every Python.  It compresses about as well as zlib's level 1 and is some
 forty times slower, which is why wheels are never compressed again (see ``gzipstream``) and
-the result for a .deb is cached.
+the result for a .deb is cached.  ``deflate.c`` is the same encoder once more, for machines
+with a C compiler (see ``compiled``).
 
 :func:`literals` is some eight times faster and saves a quarter of a program instead of half:
 it gives each byte a code by how often it occurs, and looks for runs of zeros only.
 
 Every function returns whole bytes and no final block: pieces can be joined freely and end
-with :data:`END`.  A change of anything here changes digests: raise ``lock.model.PACKER``.
+with :data:`END`.  A change of anything here changes digests: raise ``lock.model.PACKER``, and
+change ``deflate.c`` alike.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import re
 from array import array
 from collections import Counter
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,6 +52,29 @@ _LENGTH_EXTRA = [0] * 8 + [extra for extra in range(1, 6) for _ in range(4)] + [
 _DISTANCE_EXTRA = [0] * 4 + [extra for extra in range(1, 14) for _ in range(2)]
 
 
+class Twin(Protocol):
+    """Another encoder that gives the very same bytes."""
+
+    def compress(self, data: bytes) -> bytes: ...
+
+    def literals(self, data: bytes) -> bytes: ...
+
+
+_twin: Twin | None = None
+
+
+def take_over(twin: Twin | None) -> None:
+    """Let ``twin`` do the work in this process from now on, or with None nobody else."""
+    global _twin  # noqa: PLW0603
+    _twin = twin
+
+
+def largest(size: int) -> int:
+    """Return how many bytes :func:`compress` and :func:`literals` make of ``size`` at most."""
+    whole, rest = divmod(size, CHUNK)
+    return size + 5 * (whole * -(-CHUNK // 0xFFFF) + -(-rest // 0xFFFF))
+
+
 def stored(data: bytes) -> bytes:
     """Return ``data`` as stored blocks (RFC 1951, 3.2.4); at most 5 bytes per 65,535 more."""
     pieces = []
@@ -63,6 +88,8 @@ def stored(data: bytes) -> bytes:
 
 def compress(data: bytes) -> bytes:
     """Return ``data`` compressed, chunk by chunk; a chunk that would grow is stored."""
+    if _twin is not None:
+        return _twin.compress(data)
     pieces = []
     for start in range(0, len(data), CHUNK):
         chunk = data[start : start + CHUNK]
@@ -76,6 +103,8 @@ def literals(data: bytes) -> bytes:
 
     For large files, where :func:`compress` would take minutes.
     """
+    if _twin is not None:
+        return _twin.literals(data)
     pieces = []
     for start in range(0, len(data), LITERALS_CHUNK):
         chunk = data[start : start + LITERALS_CHUNK]
