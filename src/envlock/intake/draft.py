@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from envlock.errors import Location, SpecError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 _Value = TypeVar("_Value", str, str | None)
@@ -41,13 +41,29 @@ class Note:
         return f"{self.where}: {self.text}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forced:
+    """A version that a file forces on the others.
+
+    because: what the file says of it, or nothing; against: whose requirement it breaks, and
+    what that says; empty where it is not known yet.
+    """
+
+    package: str
+    version: str
+    where: str
+    because: str = ""
+    against: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True, kw_only=True)
 class Draft:
     """What was read so far; lists keep the files' order.
 
     channels: name to URL, None where the name is enough; pythons: match specs or PEP 440
     specifiers of Python, each with its place and whether it is a match spec; cuda: version of
-    the virtual package.
+    the virtual package; index_packages: what is taken from an index and from no other; debian:
+    packages of the OS layer besides Python; checks: modules to import, or commands.
     """
 
     name: str | None = None
@@ -59,7 +75,17 @@ class Draft:
     pypi: list[Item] = field(default_factory=list)
     pypi_constraints: list[Item] = field(default_factory=list)
     indexes: dict[str, str] = field(default_factory=dict)
+    index_packages: dict[str, list[str]] = field(default_factory=dict)
+    exclude: list[str] = field(default_factory=list)
+    forced: list[Forced] = field(default_factory=list)
+    debian: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    user: str | None = None
+    workdir: str | None = None
+    command: list[str] = field(default_factory=list)
+    entrypoint: list[str] = field(default_factory=list)
+    checks: list[str | list[str]] = field(default_factory=list)
     cuda: str | None = None
     notes: list[Note] = field(default_factory=list)
 
@@ -70,23 +96,37 @@ class Draft:
     def add(self, other: Draft) -> None:
         """Take over what another file says; raises UsageError where two contradict."""
         self.name = self.name or other.name
-        for field_ in ("platforms", "pythons", "notes"):
+        for field_ in ("platforms", "pythons", "notes", "exclude", "forced", "debian", "checks"):
             mine = getattr(self, field_)
             mine.extend(item for item in getattr(other, field_) if item not in mine)
+        for field_ in ("user", "workdir", "command", "entrypoint", "cuda"):
+            setattr(self, field_, getattr(self, field_) or getattr(other, field_))
         for field_ in ("conda", "conda_constraints", "pypi", "pypi_constraints"):
             getattr(self, field_).extend(getattr(other, field_))
         _merge(self.channels, other.channels, "the channel")
         _merge(self.indexes, other.indexes, "the index")
         _merge(self.env, other.env, "the variable")
-        self.cuda = self.cuda or other.cuda
+        _merge(self.labels, other.labels, "the label")
+        for name, packages in other.index_packages.items():
+            self.index_packages.setdefault(name, []).extend(packages)
 
     def check(self) -> None:
         """Refuse what has two owners, drop what is said twice; raises UsageError."""
+        self._without_forced()
         self.conda = once(self.conda)
         self.conda_constraints = once(self.conda_constraints)
         self.pypi = once(self.pypi)
         self.pypi_constraints = once(self.pypi_constraints)
         check_owners([*self.conda, *self.conda_constraints], [*self.pypi, *self.pypi_constraints])
+
+    def _without_forced(self) -> None:
+        """Drop the lines about packages whose version is forced: the override says it."""
+        names = {one.package for one in self.forced}
+        for field_ in ("pypi", "pypi_constraints"):
+            for item in getattr(self, field_):
+                if item.name in names and not _bare(item):
+                    self.note(item.where, f"{item.text} gives way: {item.name} is forced")
+            setattr(self, field_, [one for one in getattr(self, field_) if one.name not in names])
 
 
 def _merge(mine: dict[str, _Value], theirs: dict[str, _Value], what: str) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from envlock.errors import Location, SpecError, UsageError
+from envlock.errors import SpecError, UsageError
 from envlock.intake.draft import Draft, requirement
+from envlock.intake.toml_text import at, read_toml
 from envlock.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from envlock.errors import Location
     from envlock.intake.readers import Choices
 
 _TOOLS = ("conda-lock", "pdm", "pixi", "poetry", "hatch", "uv")
@@ -24,14 +25,8 @@ _TOOLS = ("conda-lock", "pdm", "pixi", "poetry", "hatch", "uv")
 
 def read(path: Path, shown: str, choices: Choices) -> Draft:
     """Read a project file; raises SpecError, UsageError."""
-    try:
-        text = path.read_text("utf-8")
-        table = tomllib.loads(text)
-    except OSError as error:
-        raise UsageError(f"the file cannot be read: {error.strerror}", where=shown) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"this is not valid TOML: {error}", where=shown) from None
-    return _Reader(table, text.splitlines(), shown, choices).draft()
+    table, lines = read_toml(path, shown)
+    return _Reader(table, lines, shown, choices).draft()
 
 
 @dataclass(slots=True)
@@ -65,12 +60,7 @@ class _Reader:
         return draft
 
     def _at(self, text: str) -> Location:
-        """Return the first line that has a text: TOML's reader keeps no places."""
-        for n, line in enumerate(self.lines):
-            column = line.find(text)
-            if column >= 0:
-                return Location(file=self.shown, line=n + 1, column=column + 1, text=line)
-        return Location(file=self.shown, line=1, column=1)
+        return at(self.lines, text, self.shown)
 
     def _take(self, draft: Draft, what: str, texts: object) -> None:
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):

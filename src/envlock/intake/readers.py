@@ -31,7 +31,20 @@ class Reader(Protocol):
         """Return what the file says; raises SpecError or UsageError with the place."""
 
 
-KNOWN = ("environment.yml", "conda-lock.yml", "pyproject.toml", "requirements.txt")
+KNOWN = (
+    "environment.yml",
+    "conda-lock.yml",
+    "pyproject.toml",
+    "requirements.txt",
+    "Dockerfile",
+    "uv.lock",
+    "pylock.toml",
+    "the folder of a virtual environment",
+)
+_PYLOCK = re.compile(r"pylock\.(?:[^.]+\.)?toml")
+_DOCKERFILE = re.compile(
+    r"(?:Docker|Container)file(?:\..+)?|.+\.(?:Docker|Container)file", re.IGNORECASE
+)
 _LOCK = re.compile(r"^(?:package|metadata):", re.MULTILINE)
 _HEAD = 1024 * 1024
 
@@ -46,6 +59,8 @@ def read_file(path: Path, shown: str, choices: Choices) -> Draft:
 
 
 def _format(path: Path, shown: str) -> str:
+    if path.is_dir():
+        return "virtualenv"
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD).decode("utf-8", "replace")
@@ -59,6 +74,12 @@ def _format(path: Path, shown: str) -> str:
         )
     if path.suffix in (".yml", ".yaml"):
         return "conda_lock" if len(_LOCK.findall(head)) == 2 else "environment"
+    if path.name == "uv.lock":
+        return "uv_lock"
+    if _PYLOCK.fullmatch(path.name):
+        return "pylock"
+    if _DOCKERFILE.fullmatch(path.name):
+        return "dockerfile"
     if path.suffix == ".toml":
         return "pyproject"
     if path.suffix in (".txt", ".in"):

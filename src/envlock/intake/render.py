@@ -11,7 +11,7 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from envlock.intake.draft import Draft, Item
+    from envlock.intake.draft import Draft, Forced, Item
     from envlock.intake.settle import Settled
 
 _WIDTH = 96
@@ -32,7 +32,7 @@ def render(name: str, draft: Draft, settled: Settled, sources: Sequence[str]) ->
             ),
             f'python: "{settled.python}"',
         ],
-        _indexes(draft.indexes),
+        _indexes(draft),
         [
             "debian:                          # the OS layer",
             f"  suite: {settled.suite}",
@@ -40,18 +40,12 @@ def render(name: str, draft: Draft, settled: Settled, sources: Sequence[str]) ->
         ],
         _conda(draft),
         _pypi(draft),
-        [
-            "image:",
-            *_mapping("env", draft.env),
-            "  user: nonroot",
-            "  workdir: /app",
-            "  command: [python3]",
-        ],
-        [
-            "# checks:                        # what must work in the image",
-            "#   - import: numpy",
-        ],
+        [line for one in draft.forced for line in _override(one)],
+        _image(draft),
+        _checks(draft),
     ]
+    if draft.forced:
+        blocks[-3].insert(0, "overrides:")
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
@@ -75,13 +69,70 @@ def _platform(draft: Draft, settled: Settled) -> str:
     return f'{{{cuda}glibc: "{settled.glibc}"}}'
 
 
-def _indexes(indexes: Mapping[str, str]) -> list[str]:
-    if not indexes:
+def _indexes(draft: Draft) -> list[str]:
+    if not draft.indexes:
         return []
+    lines = ["indexes:                         # asked before the default one, in this order"]
+    for name, url in draft.indexes.items():
+        packages = list(dict.fromkeys(draft.index_packages.get(name, ())))
+        if packages:
+            listed = f"packages: [{', '.join(packages)}]"
+            lines.append(f"  {name}: {{url: {json.dumps(url)}, {listed}}}")
+        else:
+            lines.append(f"  {name}: {json.dumps(url)}")
+    return lines
+
+
+def _override(one: Forced) -> list[str]:
+    pins = ", ".join(f"{name}: {json.dumps(said)}" for name, said in one.against.items())
+    because = one.because or f"{one.where} forces it"
     return [
-        "indexes:                         # asked before the default one, in this order",
-        *(f"  {name}: {json.dumps(url)}" for name, url in indexes.items()),
+        f"  - package: {one.package}",
+        f'    version: "=={one.version}"',
+        f"    against: {{{pins}}}",
+        f"    because: {scalar(because)}"
+        + ("" if one.because else "   # say what needs this version"),
+        "    checks:",
+        f"      - version: {json.dumps(one.version)}",
     ]
+
+
+def _image(draft: Draft) -> list[str]:
+    command = draft.command or ([] if draft.entrypoint else ["python3"])
+    return [
+        "image:",
+        *_mapping("env", draft.env),
+        f"  user: {draft.user or 'nonroot'}",
+        f"  workdir: {scalar(draft.workdir or '/app')}",
+        *([f"  entrypoint: {_flow(draft.entrypoint)}"] if draft.entrypoint else []),
+        *([f"  command: {_flow(command)}"] if command else []),
+        *_mapping("labels", draft.labels),
+    ]
+
+
+def _checks(draft: Draft) -> list[str]:
+    if not draft.checks:
+        return [
+            "# checks:                        # what must work in the image",
+            "#   - import: numpy",
+        ]
+    return [
+        "checks:                          # what must work in the image",
+        *(
+            f"  - import: {scalar(one)}" if isinstance(one, str) else f"  - run: {_flow(one)}"
+            for one in draft.checks
+        ),
+    ]
+
+
+def _flow(words: Sequence[str]) -> str:
+    """Return a list in brackets; a word is plain where YAML reads it back so in brackets, too."""
+    return f"[{', '.join(_word(word) for word in words)}]"
+
+
+def _word(text: str) -> str:
+    plain = re.fullmatch(r"[A-Za-z0-9_./-]+", text) and text[0] != "-" and _reads_as(text)
+    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def _conda(draft: Draft) -> list[str]:
@@ -106,6 +157,7 @@ def _pypi(draft: Draft) -> list[str]:
         "pypi:",
         *(_items("dependencies", draft.pypi) or ["  dependencies: []"]),
         *_items("constraints", draft.pypi_constraints),
+        *([f"  exclude: {_flow(list(dict.fromkeys(draft.exclude)))}"] if draft.exclude else []),
     ]
 
 

@@ -27,13 +27,25 @@ def read(path: Path, shown: str, choices: Choices) -> Draft:
     """Read a requirements file and those that it names; raises SpecError, UsageError."""
     draft = Draft(platforms=list(choices.platforms))
     constraints = path.name.startswith("constraints")
-    _Reader(draft).file(path, shown, draft.pypi_constraints if constraints else draft.pypi)
+    read_into(draft, path, shown, draft.pypi, constraints=constraints)
     return draft
+
+
+def read_into(
+    draft: Draft, path: Path, shown: str, items: list[Item], *, constraints: bool = False
+) -> None:
+    """Add a file's requirements to ``items``, and to the draft what else it says.
+
+    constraints: the file is one of pip's ``-c``.  Raises SpecError, UsageError.
+    """
+    reader = _Reader(draft, items)
+    reader.file(path, shown, draft.pypi_constraints if constraints else items)
 
 
 @dataclass(slots=True)
 class _Reader:
     draft: Draft
+    asked: list[Item]
     seen: set[Path] = field(default_factory=set)
     hashes: bool = False
 
@@ -57,7 +69,7 @@ class _Reader:
             return
         if include := _INCLUDE.fullmatch(line):
             other = path.parent / include[2].strip()
-            into = self.draft.pypi if include[1] in ("-r", "--requirement") else None
+            into = self.asked if include[1] in ("-r", "--requirement") else None
             shown = str(location.file).rpartition("/")[0]
             shown = f"{shown}/{include[2].strip()}" if shown else include[2].strip()
             self.file(other, shown, self.draft.pypi_constraints if into is None else into)

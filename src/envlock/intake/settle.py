@@ -46,15 +46,17 @@ def settle(draft: Draft, python: str | None = None) -> Settled:
         draft.conda.insert(0, Item(text=f"python={chosen}", name="python", where="envlock init"))
     if conda:
         suite, glibc = SUITES["3.11"]
-        return Settled(python=chosen, suite=suite, glibc=glibc, packages=("ca-certificates",))
+        packages = tuple(dict.fromkeys(("ca-certificates", *draft.debian)))
+        return Settled(python=chosen, suite=suite, glibc=glibc, packages=packages)
     suite, glibc = SUITES[chosen]
     packages = (
         f"python{chosen}-minimal",
         f"libpython{chosen}-stdlib",
         "libstdc++6",
         "ca-certificates",
+        *draft.debian,
     )
-    return Settled(python=chosen, suite=suite, glibc=glibc, packages=packages)
+    return Settled(python=chosen, suite=suite, glibc=glibc, packages=tuple(dict.fromkeys(packages)))
 
 
 def _python(draft: Draft, asked: str | None, order: Sequence[str]) -> str:

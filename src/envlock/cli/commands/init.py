@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from envlock.intake.draft import Draft
     from envlock.intake.readers import Choices
+    from envlock.intake.settle import Settled
     from envlock.project import Project
 
 
@@ -32,7 +33,8 @@ def init_command(
         typer.Option(
             "--from",
             metavar="FILE...",
-            help="environment.yml, conda-lock.yml, pyproject.toml or requirements.txt; several "
+            help="Dockerfile, requirements.txt, pyproject.toml, uv.lock, pylock.toml, "
+            "environment.yml, conda-lock.yml, or the folder of a virtual environment; several "
             "are joined.",
         ),
     ] = None,
@@ -49,6 +51,9 @@ def init_command(
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the spec if there is one.")
+    ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do not ask an index whose pins are overridden.")
     ] = False,
 ) -> None:
     """Begin a spec (envs/NAME.yaml), and tell what of the files it does not say."""
@@ -73,7 +78,12 @@ def init_command(
             f"{project.shown(path)} is there already",
             hint="choose another name, or replace it with --force",
         )
-    text = render(name, draft, settle(draft, python), [file.name for file in files])
+    shown_files = [file.name for file in files]
+    settled = settle(draft, python)
+    if any(not one.against for one in draft.forced):
+        state.offline = offline
+        _settle_forced(state, draft, name, settled)
+    text = render(name, draft, settled, shown_files)
     parse_spec(parse_document(text, project.shown(path)), project.shown(path))
     write_atomically(path, text.encode())
     for note in draft.notes:
@@ -88,10 +98,30 @@ def init_command(
     )
 
 
+def _settle_forced(state: Context, draft: Draft, name: str, settled: Settled) -> None:
+    """Ask the index whose pins the forced versions are against."""
+    from dataclasses import replace
+
+    from envlock.errors import EnvlockError
+    from envlock.intake.forced import natural, settle_forced
+    from envlock.intake.render import render
+    from envlock.spec.document import parse_document
+    from envlock.spec.parse import parse_spec
+
+    bare = render(name, replace(draft, forced=[]), settled, [])
+    spec = parse_spec(parse_document(bare, name), name)
+    try:
+        found = natural(spec, state.python_solvers(spec), state.output)
+    except EnvlockError as error:
+        settle_forced(draft, error)
+    else:
+        settle_forced(draft, found)
+
+
 def _sort(words: Sequence[str], sources: Sequence[Path] | None) -> tuple[str | None, list[Path]]:
     """Return the name, if one is given, and the files: behind --from there may be several."""
     files = list(sources or ())
-    more = [word for word in words if files and Path(word).is_file()]
+    more = [word for word in words if files and _is_source(Path(word))]
     names = [word for word in words if word not in more]
     if len(names) > 1:
         raise UsageError(
@@ -99,6 +129,11 @@ def _sort(words: Sequence[str], sources: Sequence[Path] | None) -> tuple[str | N
             hint="a file is read where it stands behind --from and is there",
         )
     return (names[0] if names else None), [*files, *map(Path, more)]
+
+
+def _is_source(path: Path) -> bool:
+    """Tell whether a word is a file or a virtual environment, and not a name."""
+    return path.is_file() or (path / "pyvenv.cfg").is_file()
 
 
 def _platforms(asked: Sequence[str]) -> tuple[str, ...]:
