@@ -28,6 +28,12 @@ _FLAG_ENCRYPTED, _FLAG_DESCRIPTOR, _FLAG_UTF8 = 0x1, 0x8, 0x800
 _EXTRA_UNICODE_PATH = 0x7075
 _PIECE = 1024 * 1024
 
+BROKEN_ZIP: tuple[type[Exception], ...] = (
+    zipfile.BadZipFile, ValueError, RuntimeError, EOFError, LookupError, OverflowError, OSError,
+    struct.error, zlib.error,
+)  # fmt: skip
+"""What zipfile raises for archives that are none, are damaged or encrypted."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZipMember:
@@ -141,7 +147,7 @@ def read_zip(path: Path, archive: BinaryIO) -> list[ZipFileInfo]:
     try:
         with zipfile.ZipFile(archive) as reader:
             infos = reader.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OSError) as error:
+    except BROKEN_ZIP as error:
         raise ArtifactError(f"{path.name} is not a usable zip archive ({error})") from error
     names = [info.filename for info in infos]
     if len(set(names)) != len(names):

@@ -6,7 +6,6 @@ import hashlib
 import re
 import warnings
 import zipfile
-import zlib
 from dataclasses import replace
 from email.parser import Parser
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -15,6 +14,7 @@ from envlock.audit.index.entries import record
 from envlock.audit.index.layout import installed_name, modules_in, namespaces_in
 from envlock.audit.index.model import WheelIndex
 from envlock.audit.index.module import SOURCE_LIMIT, SkippedError, index_source
+from envlock.layers.zipcontent import BROKEN_ZIP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 METADATA_LIMIT = 16 * 1024 * 1024
 MEMBERS_LIMIT = 200_000
 TOTAL_LIMIT = 1024 * 1024 * 1024
-_BAD = (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, KeyError,
-        OSError, zlib.error)  # fmt: skip
 _PTH_IMPORT = re.compile(r"(?:import|__import__\()\s*['\"]?([A-Za-z_]\w*)")
 
 
@@ -50,9 +48,12 @@ class LocalArchive:
     def __init__(self, path: Path | IO[bytes]) -> None:
         try:
             self._zip = zipfile.ZipFile(path)
-        except _BAD as error:
+        except BROKEN_ZIP as error:
             raise SkippedError(f"not a usable zip archive ({error})") from None
-        self._infos = {i.filename: i for i in self._zip.infolist() if not i.is_dir()}
+        infos = self._zip.infolist()
+        if not all(info.filename for info in infos):
+            raise SkippedError("not a usable zip archive (a member has no name)")
+        self._infos = {info.filename: info for info in infos if not info.is_dir()}
 
     def names(self) -> Sequence[str]:
         return list(self._infos)
@@ -71,7 +72,7 @@ class LocalArchive:
         try:
             with self._zip.open(info) as stream:
                 data = stream.read(limit + 1)
-        except _BAD as error:
+        except BROKEN_ZIP as error:
             raise SkippedError(f"damaged ({error})") from None
         if len(data) > limit:
             raise SkippedError(f"more than {limit} bytes")

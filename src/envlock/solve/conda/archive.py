@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from envlock.errors import ArtifactError, FetchError
 from envlock.layers.condaarchive import unpacks_to
 from envlock.layers.unpacked import needed_zstd_module
+from envlock.layers.zipcontent import BROKEN_ZIP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,8 +72,7 @@ def _readable(artifact: Artifact) -> Iterator[None]:
     try:
         yield
     except (
-        tarfile.TarError, zipfile.BadZipFile, zstd.ZstdError, EOFError, OSError, ValueError,
-        KeyError, TypeError, AttributeError, RecursionError,
+        tarfile.TarError, zstd.ZstdError, *BROKEN_ZIP, TypeError, AttributeError, RecursionError,
     ) as error:  # fmt: skip
         raise ArtifactError(f"{artifact.file} is no conda package: {error}") from None
 

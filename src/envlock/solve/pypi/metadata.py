@@ -16,6 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from envlock.errors import ArtifactError, FetchError
+from envlock.layers.zipcontent import BROKEN_ZIP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +91,7 @@ class MetadataReader:
                 pass
             try:
                 return self._by_range(wheel)
-            except (FetchError, OSError, zipfile.BadZipFile, KeyError):
+            except (FetchError, *BROKEN_ZIP):
                 pass
             stored = self._fetcher.one(
                 [wheel.url], name=wheel.file, sha256=wheel.sha256, size=wheel.size
@@ -98,7 +99,7 @@ class MetadataReader:
         try:
             with zipfile.ZipFile(stored) as archive:
                 return _member(archive, wheel)
-        except zipfile.BadZipFile as error:
+        except BROKEN_ZIP as error:
             raise ArtifactError(f"{wheel.file} is no wheel: {error}") from None
 
     def _by_range(self, wheel: Chosen) -> bytes:
