@@ -10,6 +10,7 @@ from envlock.errors import CheckFailedError
 from envlock.image.archive import write_archive
 from envlock.image.build import Workshop, build_image
 from envlock.image.layout import staging
+from envlock.imagediff import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +31,18 @@ class Built:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """The image must be the recorded one.
+
+    Where it is not, it is compared with ``against``, or with the recorded image where that lies
+    at the target or ``near``.
+    """
+
+    against: Path | None = None
+    near: tuple[Path, ...] = ()
+
+
 def build(
     lock: Lock,
     paths: Mapping[str, Path],
@@ -38,13 +51,13 @@ def build(
     reporter: Reporter,
     *,
     prove: Callable[[Path], Report] | None,
-    expect: str | None = None,
+    expect: Expected | None = None,
     created: int = 0,
 ) -> Built:
     """Make the image of ``lock`` at ``target``, an OCI layout or a file ending in ``.tar``.
 
     ``paths`` are the lock's artifacts by sha256; ``prove`` runs the checks on a layout, None
-    leaves them out; ``expect`` is the manifest digest that must come out.  Raises
+    leaves them out; with ``expect`` the digest must come out that the lock records.  Raises
     CheckFailedError, and then ``target`` is as it was before.
     """
     seconds: dict[str, float] = {}
@@ -52,13 +65,10 @@ def build(
     with staging(target) as place:
         digests = build_image(lock, paths, place, workshop, reporter, created=created)
         seconds["pack"] = time.monotonic() - started
-        if expect is not None and expect != digests.manifest:
-            raise CheckFailedError(
-                "the image is not the recorded one",
-                details=(f"  recorded: {expect}", f"  built:    {digests.manifest}"),
-                hint="the packer or an input differs from when the digest was recorded; "
-                "envlock build --record records this one",
-            )
+        recorded = lock.built.manifest if expect is not None and lock.built is not None else None
+        if expect is not None and recorded is not None and recorded != digests.manifest:
+            near = (target, *expect.near)
+            raise explain(lock, place.folder, against=expect.against, near=near)
         report = None
         if prove is not None:
             before = time.monotonic()

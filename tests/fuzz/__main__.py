@@ -113,6 +113,8 @@ def _guided(name: str, corpus: Path, seconds: float, found: Path) -> dict[str, o
 def _inner(name: str, corpus: Path, seconds: float, found: Path) -> None:
     import atheris
 
+    from envlock.errors import EnvlockError
+
     with atheris.instrument_imports(include=["envlock"]):
         from . import targets
     target = targets.TARGETS[name]
@@ -120,7 +122,7 @@ def _inner(name: str, corpus: Path, seconds: float, found: Path) -> None:
     def one(data: bytes) -> None:
         try:
             target(data)
-        except targets.EnvlockError:
+        except EnvlockError:
             return
 
     options = [

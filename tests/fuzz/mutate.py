@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 LONGEST = 1 << 16
 
 TOKENS = (
-    b"\0", b"\xff", b"\x80", b"../", b"/", b"./", b"\n", b"\x1b[2J", b"\xff\xff\xff\xff", b"}", b"[",
-    b"9" * 30, b"-1", b"null", b"true", b"1e999", b"\xed\xa0\x80", b"PK\x03\x04", b"ustar\0",
+    b"\0", b"\xff", b"\x80", b"../", b"/", b"./", b"\n", b"\x1b[2J", b"\xff\xff\xff\xff", b"}",
+    b"[", b"9" * 30, b"-1", b"null", b"true", b"1e999", b"\xed\xa0\x80", b"PK\x03\x04", b"ustar\0",
     b"L", b"x", b"NaN", b"&a *a", b"\r", b"\xef\xbb\xbf", b"\\ud800", b"7777777",
 )  # fmt: skip
 

@@ -23,6 +23,8 @@ from .targets import _tar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..makers.conda import Content
+
 FOUND = Path(__file__).with_name("found")
 """Inputs that once went wrong, by target: they stay seeds, and are tried at each run."""
 
@@ -54,7 +56,9 @@ def _zips() -> dict[str, tuple[bytes, ...]]:
     )  # fmt: skip
     plain = make_zip(members)
     odd = make_zip([Member("x", b"stored", method=0), Member("y", b"later", descriptor=True)])
-    names = b"a/x.py\0x = 1\n\0\0a-1.data/scripts/s\0#!python\nx\0\0a-1.dist-info/RECORD\0a/x.py,,\n"
+    names = (
+        b"a/x.py\0x = 1\n\0\0a-1.data/scripts/s\0#!python\nx\0\0a-1.dist-info/RECORD\0a/x.py,,\n"
+    )
     points = b"a-1.dist-info/entry_points.txt\0[console_scripts]\nx = a:b.c\n[gui_scripts]\ny=a:b\n"
     return {
         "zip_archive": (plain, odd),
@@ -82,7 +86,7 @@ def _tars() -> dict[str, tuple[bytes, ...]]:
 
 
 def _conda() -> dict[str, tuple[bytes, ...]]:
-    files = {
+    files: dict[str, Content] = {
         "bin/x": Prefixed(f"#!{PLACEHOLDER}/bin/python\n", executable=True),
         "lib/l": Link("../bin/x"),
         "lib/b": Prefixed(b"\x7fELF" + PLACEHOLDER.encode() + b"\0\0", binary=True),

@@ -111,7 +111,7 @@ def wheel_files(data: bytes) -> None:
 
 def tar(data: bytes) -> None:
     """Any bytes as a tar, by both sets of rules; the strict one accepts no more than the other."""
-    accepted = []
+    accepted: list[Any] = []
     for pax in (False, True):
         try:
             found = [
@@ -238,7 +238,8 @@ def lock_sealed(data: bytes) -> None:
         return
     if not isinstance(value, dict):
         return
-    for item in value.get("artifacts") if isinstance(value.get("artifacts"), list) else []:
+    artifacts = value.get("artifacts")
+    for item in artifacts if isinstance(artifacts, list) else ():
         if isinstance(item, dict):
             item["seal"] = codec._seal(item)
     if isinstance(value.get("spec"), dict):

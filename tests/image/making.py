@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from envlock.image.build import Workshop
 from envlock.lock.codec import dump_lock
-from envlock.lock.model import Artifact, DebianSection, Lock
-from envlock.pipeline import Built, build
+from envlock.lock.model import Artifact, BuiltImage, DebianSection, Lock
+from envlock.pipeline import Built, Expected, build
 from envlock.progress import SILENT
 
 from ..layers.making import deflated, make_wheel
@@ -85,14 +85,17 @@ class Environment:
     ) -> Built:
         """Build as the command line does."""
         workshop = Workshop(cache=cache, workers=workers, fresh=fresh)
+        lock = self.lock
+        if expect is not None:
+            lock = replace(lock, built=BuiltImage(manifest=expect, config=expect))
         return build(
-            self.lock,
+            lock,
             self.paths,
             target,
             workshop,
             SILENT,
             prove=prove,
-            expect=expect,
+            expect=Expected() if expect is not None else None,
             created=created,
         )
 

@@ -57,7 +57,7 @@ def dump_lock(lock: Lock) -> str:
     value = _plain(lock)
     value["seal"] = _seal(value)
     if lock.built is not None:
-        value["built"] = asdict(lock.built)
+        value["built"] = {key: item for key, item in asdict(lock.built).items() if item}
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -274,7 +274,9 @@ def _audit(value: dict[str, Any]) -> AuditSection:
 
 def _built(value: dict[str, Any]) -> BuiltImage:
     return BuiltImage(
-        manifest=matching(_DIGEST, value["manifest"]), config=matching(_DIGEST, value["config"])
+        manifest=matching(_DIGEST, value["manifest"]),
+        config=matching(_DIGEST, value["config"]),
+        layers=tuple(matching(_DIGEST, item) for item in texts(value.get("layers", []))),
     )
 
 

@@ -176,10 +176,14 @@ class AuditSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltImage:
-    """Digests that ``envlock build --record`` saw (OCI image-spec descriptors)."""
+    """Digests that ``envlock build --record`` saw (OCI image-spec descriptors).
+
+    layers: of the layers' blobs, lowest first; empty where an earlier envlock recorded.
+    """
 
     manifest: str
     config: str
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

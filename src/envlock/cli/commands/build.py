@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from envlock.image.build import Workshop
     from envlock.lock.model import Lock
-    from envlock.pipeline import Built
+    from envlock.pipeline import Built, Expected
 
 
 @command("build")
@@ -45,6 +45,12 @@ def build_command(
     check: Annotated[
         bool, typer.Option("--check", help="Make every layer anew and compare with the record.")
     ] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against", help="With --check: the image to compare with, where they differ."
+        ),
+    ] = None,
     no_validate: Annotated[
         bool, typer.Option("--no-validate", help="Publish without running the checks.")
     ] = False,
@@ -66,6 +72,8 @@ def build_command(
         raise UsageError("-o names one place, but several environments are to be built")
     if output is not None:
         _check_output(output)
+    if against is not None and not check:
+        raise UsageError("--against names what --check compares with")
     if gpu and no_validate:
         raise UsageError("--gpu runs checks, and --no-validate leaves them out")
     documents = []
@@ -79,12 +87,18 @@ def build_command(
                 target,
                 artifact_map=artifact_map,
                 record=record,
-                check=check,
+                expect=_expected(state, name, against) if check else None,
                 validate=not no_validate,
                 gpu=gpu,
             )
         )
     state.output.document({"images": documents})
+
+
+def _expected(state: Context, name: str, against: Path | None) -> Expected:
+    from envlock.pipeline import Expected
+
+    return Expected(against=against, near=(state.project.image(name),))
 
 
 _PACKED = re.compile(r"(?i)\.(tar|tgz|tbz2?|txz|tzst|gz|bz2|xz|zst|lz4|zip|7z)$")
@@ -136,7 +150,7 @@ def _build(
     *,
     artifact_map: Path | None,
     record: bool,
-    check: bool,
+    expect: Expected | None,
     validate: bool,
     gpu: bool,
 ) -> dict[str, Any]:
@@ -145,13 +159,15 @@ def _build(
     from envlock.pipeline import ProofError, build
     from envlock.workers import usable_cpus
 
-    if check and lock.built is None:
+    if expect is not None and lock.built is None:
         raise UsageError(
             f"the lock of {lock.name} has no recorded digest to compare with",
             hint=f"envlock build {lock.name} --record writes it",
         )
-    prove = prover(state, lock, anew=check, gpu=gpu) if validate else None
-    workshop = Workshop(cache=state.config.cache_dir, workers=usable_cpus(), fresh=check)
+    prove = prover(state, lock, anew=expect is not None, gpu=gpu) if validate else None
+    workshop = Workshop(
+        cache=state.config.cache_dir, workers=usable_cpus(), fresh=expect is not None
+    )
     started = time.monotonic()
     paths = _artifacts(state, lock, artifact_map, workshop)
     fetched = time.monotonic() - started
@@ -165,7 +181,7 @@ def _build(
             workshop,
             state.output,
             prove=prove,
-            expect=lock.built.manifest if check and lock.built else None,
+            expect=expect,
             created=_source_date_epoch(),
         )
     except ProofError as error:
@@ -244,7 +260,11 @@ def _record(state: Context, lock: Lock, built: Built) -> None:
     from envlock.lock.codec import dump_lock
     from envlock.lock.model import BuiltImage
 
-    digests = BuiltImage(manifest=built.digests.manifest, config=built.digests.config)
+    digests = BuiltImage(
+        manifest=built.digests.manifest,
+        config=built.digests.config,
+        layers=tuple(layer.digest for layer in built.digests.layers),
+    )
     path = state.project.lock(lock.name, lock.platform)
     text = dump_lock(dataclasses.replace(lock, built=digests))
     if path.read_text() != text:

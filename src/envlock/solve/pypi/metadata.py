@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from envlock.solve.pypi.uv import Chosen
 
 _LIMIT = 16 * 1024 * 1024
+_UNREADABLE: tuple[type[Exception], ...] = (FetchError, *BROKEN_ZIP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ class MetadataReader:
                 pass
             try:
                 return self._by_range(wheel)
-            except (FetchError, *BROKEN_ZIP):
+            except _UNREADABLE:
                 pass
             stored = self._fetcher.one(
                 [wheel.url], name=wheel.file, sha256=wheel.sha256, size=wheel.size
