@@ -37,10 +37,10 @@ PATIENCE = 1800
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A cell and what came of it: a manifest digest, or an error; seconds of wall time."""
+    """A cell and what came of it: its builds' manifest digests, or an error; seconds in all."""
 
     cell: Cell
-    digest: str = ""
+    digests: tuple[str, ...] = ()
     error: str = ""
     seconds: float = 0.0
 
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         good = verdict(outcomes, expected)
         ok = ok and good
         told[name] = [
-            {"axis": one.cell.axis, "value": one.cell.value, "digest": one.digest,
+            {"axis": one.cell.axis, "value": one.cell.value, "digests": one.digests,
              "error": one.error or one.cell.skipped, "seconds": round(one.seconds, 1)}
             for one in outcomes
         ]  # fmt: skip
@@ -116,7 +116,8 @@ def run(
 
 def _one(environment: Environment, folder: Path, cell: Cell) -> Outcome:
     place = folder
-    if cell.place is not None and cell.place.is_absolute():
+    if cell.nobody or (cell.place is not None and cell.place.is_absolute()):
+        # of its own: folders above this one may be closed to others
         place = Path(tempfile.mkdtemp(prefix="envlock-reproduce-", dir=cell.place))
     elif cell.place is not None:
         place = folder / cell.place
@@ -134,7 +135,7 @@ def _one(environment: Environment, folder: Path, cell: Cell) -> Outcome:
         work, place / "job.json", place / "image", place / "cache", workers=cell.workers
     )
     started = time.monotonic()
-    digests, error = set(), ""
+    digests, error = [], ""
     for gone in ("", *cell.again):
         _remove(place, gone)
         done = subprocess.run(
@@ -142,11 +143,11 @@ def _one(environment: Environment, folder: Path, cell: Cell) -> Outcome:
             env=driver_environment(STDLIB_ONLY="1", **cell.variables),
             capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
-        digests.add(done.stdout.strip())
+        digests.append(done.stdout.strip())
         error = error or (done.stderr.strip().splitlines() or ["?"])[-1] if done.returncode else ""
     seconds = time.monotonic() - started
     shutil.rmtree(place, ignore_errors=True)
-    return Outcome(cell=cell, digest=" ".join(sorted(digests)), error=error, seconds=seconds)
+    return Outcome(cell=cell, digests=tuple(digests), error=error, seconds=seconds)
 
 
 def _remove(place: Path, what: str) -> None:
@@ -163,7 +164,7 @@ def _remove(place: Path, what: str) -> None:
 def verdict(outcomes: Sequence[Outcome], expected: str | None) -> bool:
     """Tell whether there is one digest, and no error; ``expected``: which one it must be."""
     ran = [one for one in outcomes if not one.cell.skipped]
-    found = {one.digest for one in ran}
+    found = {digest for one in ran for digest in one.digests}
     return (
         bool(ran)
         and not any(one.error for one in ran)
@@ -174,7 +175,7 @@ def verdict(outcomes: Sequence[Outcome], expected: str | None) -> bool:
 
 def table(name: str, outcomes: Sequence[Outcome], expected: str | None) -> list[str]:
     """Return the matrix for people."""
-    first = expected or next((one.digest for one in outcomes if one.digest), "")
+    first = expected or next((digest for one in outcomes for digest in one.digests), "")
     lines = [f"{name}: {first}{' (recorded in the lock)' if expected else ''}"]
     for one in outcomes:
         if one.cell.skipped:
@@ -182,7 +183,8 @@ def table(name: str, outcomes: Sequence[Outcome], expected: str | None) -> list[
         elif one.error:
             state = f"FAIL {one.error}"
         else:
-            state = "same" if one.digest == first else f"FAIL {one.digest}"
+            others = sorted({*one.digests} - {first})
+            state = f"FAIL {' '.join(others)}" if others else "same"
         spent = f"{one.seconds:6.1f} s" if not one.cell.skipped else " " * 8
         lines.append(f"  {one.cell.axis:12} {one.cell.value:34} {spent}  {state}")
     ran = sum(not one.cell.skipped for one in outcomes)
