@@ -118,6 +118,10 @@ class OverrideError(EnvlockError):
     """An override that no longer describes what it overrides."""
 
 
+class StaleOverrideError(OverrideError):
+    """An override that has no effect any more, or has outlived its ``until``."""
+
+
 class LockError(EnvlockError):
     """A lock file that cannot be read or was not written by envlock."""
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 if TYPE_CHECKING:
@@ -186,3 +187,39 @@ def test_diff_without_git_or_revision_says_what_to_do(solved: Machine) -> None:
         assert done.returncode == 2
         assert "git knows no revision" in done.stderr
     assert solved.run("diff", "a", "b", "c").returncode == 2
+
+
+def test_diff_tells_what_the_image_gains_and_loses(solved: Machine, index: Index) -> None:
+    old = solved.root / "old.json"
+    shutil.copy(solved.lock("demo"), old)
+    index.wheel("shared", "1.9")
+    _solve(solved, "-P", "shared")
+    files = (str(old), str(solved.lock("demo")))
+    text = solved.run("diff", *files).stdout
+    assert "  image: 1 of 2 layers are new (" in text
+    assert "1 stay (" in text
+    document = _json(solved, "diff", *files)
+    schema = json.loads(solved.run("schema", "diff").stdout)
+    jsonschema.Draft202012Validator(schema).validate(document)
+    layers = document["locks"][0]["layers"]
+    assert [len(layers[sort]) for sort in ("kept", "new", "gone")] == [1, 1, 1]
+    assert layers["kept"][0]["title"].startswith("Debian bookworm")
+    markdown = solved.run("diff", *files, "--format", "markdown").stdout
+    assert markdown == solved.run("diff", *files, "--markdown").stdout
+    assert "**Image**" in markdown
+    assert "- new: 6 small distributions and the environment at /opt/env (" in markdown
+
+
+def test_diff_in_markdown_shows_the_spec_in_its_colours(solved: Machine) -> None:
+    old = solved.root / "old.json"
+    shutil.copy(solved.lock("demo"), old)
+    text = SPEC.replace("plugin needs the old engine", "a ```` fence\\n| and <b>more</b>")
+    solved.write_spec("demo", text)
+    _solve(solved)
+    shown = solved.run("diff", str(old), str(solved.lock("demo")), "--format", "markdown").stdout
+    lines = shown.splitlines()
+    start = lines.index("`````diff")
+    assert lines[start + 1 : lines.index("`````")] == [
+        "- overrides.engine.because: plugin needs the old engine",
+        "+ overrides.engine.because: a ```` fence\\n| and <b>more</b>",
+    ]

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from envlock.cli.output import megabytes
+from envlock.layers.changed import artifact_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from envlock.layers.changed import LayerChanges
+    from envlock.layers.plan import LayerPlan
     from envlock.lock.compare import Change, Difference, OverrideChange
     from envlock.lock.model import Artifact, LockedOverride
 
+_TICKS = re.compile("`+")
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+_FOLDED = 25
+"""From how many rows on a table is folded away in a pull request."""
+_NAMED = 6
+"""How many new layers are named."""
 
 
-def as_text(title: str, difference: Difference) -> Iterator[str]:
+def as_text(title: str, difference: Difference, layers: LayerChanges) -> Iterator[str]:
     """Yield lines for a terminal."""
     if not difference:
         yield f"{title}: no difference"
@@ -28,12 +37,14 @@ def as_text(title: str, difference: Difference) -> Iterator[str]:
             yield f"  {line}"
     for line in difference.spec:
         yield f"  spec: {line}"
+    if _moves_image(layers):
+        yield f"  image: {_layers(layers)}"
     if difference.image[0] != difference.image[1]:
         yield f"  image: {difference.image[0] or 'not recorded'} -> {_recorded(difference)}"
 
 
-def as_markdown(title: str, difference: Difference) -> Iterator[str]:
-    """Yield Markdown for a pull request: a heading, a table, the rest as lists."""
+def as_markdown(title: str, difference: Difference, layers: LayerChanges) -> Iterator[str]:
+    """Yield Markdown for a pull request: a heading, a sentence, a table, the rest as lists."""
     yield f"### {_escaped(title)}"
     yield ""
     if not difference:
@@ -42,16 +53,67 @@ def as_markdown(title: str, difference: Difference) -> Iterator[str]:
         return
     yield f"{_summary(difference)[0].upper()}{_summary(difference)[1:]}."
     yield ""
+    yield from _list("Overrides", [line for one in difference.overrides for line in _override(one)])
+    yield from _fenced("Spec", difference.spec)
+    yield from _list("Image", _image(difference, layers))
     if difference.packages:
+        folded = len(difference.packages) >= _FOLDED
+        if folded:
+            yield f"<details><summary>{len(difference.packages)} packages</summary>"
+            yield ""
         yield "| package | kind | before | after | size |"
         yield "| --- | --- | --- | --- | ---: |"
         yield from map(_row, difference.packages)
         yield ""
-    lines = [line for override in difference.overrides for line in _override(override)]
+        if folded:
+            yield "</details>"
+            yield ""
+
+
+def _image(difference: Difference, layers: LayerChanges) -> Iterator[str]:
+    """Yield what the image gains and loses, and its digests."""
+    if _moves_image(layers):
+        yield _layers(layers)
+        yield from (f"new: {_layer(one)}" for one in _largest(layers.new))
+        yield from (f"gone: {_layer(one)}" for one in _largest(layers.gone))
     if difference.image[0] != difference.image[1]:
-        lines.append(f"image: {difference.image[0] or 'not recorded'} -> {_recorded(difference)}")
-    yield from _list("Overrides and image", lines)
-    yield from _list("The spec", difference.spec)
+        yield f"{difference.image[0] or 'not recorded'} -> {_recorded(difference)}"
+
+
+def _moves_image(layers: LayerChanges) -> bool:
+    return bool(layers.new or layers.gone)
+
+
+def _layers(layers: LayerChanges) -> str:
+    """Say how much of an image is new; sizes are those of the artifacts in the layers."""
+    new, kept, gone = (_sum(each) for each in (layers.new, layers.kept, layers.gone))
+    text = f"{len(layers.new)} of {layers.total} layers are new ({megabytes(new)})"
+    if layers.kept:
+        text += f", {len(layers.kept)} stay ({megabytes(kept)})"
+    if layers.gone:
+        text += f", {len(layers.gone)} of before are gone ({megabytes(gone)})"
+    return text
+
+
+def _layer(layer: LayerPlan) -> str:
+    return f"{layer.title} ({megabytes(artifact_bytes(layer))})"
+
+
+def _largest(layers: Iterable[LayerPlan]) -> list[LayerPlan]:
+    return sorted(layers, key=artifact_bytes, reverse=True)[:_NAMED]
+
+
+def _sum(layers: Iterable[LayerPlan]) -> int:
+    return sum(map(artifact_bytes, layers))
+
+
+def _fenced(heading: str, lines: Iterable[str]) -> Iterator[str]:
+    """Yield changes of the spec as a block that is coloured by its signs."""
+    shown = [line.replace("\n", " ") for line in lines]
+    if shown:
+        ticks = max((len(run) for line in shown for run in _TICKS.findall(line)), default=0)
+        fence = "`" * max(3, ticks + 1)
+        yield from (f"**{heading}**", "", f"{fence}diff", *shown, fence, "")
 
 
 def _list(heading: str, lines: Iterable[str]) -> Iterator[str]:
@@ -136,7 +198,7 @@ def _recorded(difference: Difference) -> str:
     return difference.image[1] or "not recorded (envlock build --record)"
 
 
-def as_data(difference: Difference) -> dict[str, Any]:
+def as_data(difference: Difference, layers: LayerChanges) -> dict[str, Any]:
     """Return a difference as ``--json`` shows it."""
     return {
         "packages": [
@@ -165,6 +227,14 @@ def as_data(difference: Difference) -> dict[str, Any]:
             "fetched": difference.fetched,
         },
         "image": {"old": difference.image[0], "new": difference.image[1]},
+        "layers": {
+            sort: [{"title": one.title, "bytes": artifact_bytes(one)} for one in each]
+            for sort, each in (
+                ("kept", layers.kept),
+                ("new", layers.new),
+                ("gone", layers.gone),
+            )
+        },
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +16,25 @@ from envlock.cli.difference import as_data, as_markdown, as_text
 from envlock.errors import LockError, UsageError
 
 if TYPE_CHECKING:
+    from envlock.layers.changed import LayerChanges
     from envlock.lock.compare import Difference
     from envlock.lock.model import Lock
+
+
+class Form(Enum):
+    """How differences are written."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compared:
+    """Two locks, compared."""
+
+    title: str
+    difference: Difference
+    layers: LayerChanges
 
 
 @command("diff")
@@ -34,8 +53,11 @@ def diff_command(
         typer.Option("--rev", "-r", help="What git has there: a branch, a commit. [default: HEAD]"),
     ] = None,
     platform: Annotated[str | None, typer.Option(help="One platform only.")] = None,
+    form: Annotated[
+        Form, typer.Option("--format", help="Plain text, or Markdown for a pull request.")
+    ] = Form.TEXT,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="As Markdown, for a pull request.")
+        bool, typer.Option("--markdown", help="The same as --format markdown.")
     ] = False,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 1 where something differs.")
@@ -51,22 +73,27 @@ def diff_command(
         found = [_pair(state, names[0], names[1], platform)]
     else:
         found = _since(state, names, revision or "HEAD", platform)
-    render = as_markdown if markdown else as_text
-    for title, difference in found:
-        for line in render(title, difference):
+    render = as_markdown if markdown or form is Form.MARKDOWN else as_text
+    for one in found:
+        for line in render(one.title, one.difference, one.layers):
             state.output.result(line)
     state.output.document(
-        {"locks": [{"title": title, **as_data(difference)} for title, difference in found]}
+        {"locks": [{"title": o.title, **as_data(o.difference, o.layers)} for o in found]}
     )
-    if exit_code and any(difference for _, difference in found):
+    if exit_code and any(one.difference for one in found):
         raise typer.Exit(1)
 
 
-def _pair(state: Context, old: str, new: str, platform: str | None) -> tuple[str, Difference]:
+def _compared(title: str, old: Lock | None, new: Lock | None) -> _Compared:
+    from envlock.layers.changed import changed_layers
     from envlock.lock.compare import compare
 
+    return _Compared(title=title, difference=compare(old, new), layers=changed_layers(old, new))
+
+
+def _pair(state: Context, old: str, new: str, platform: str | None) -> _Compared:
     locks = [_named(state, name, platform) for name in (old, new)]
-    return f"{old} -> {new}", compare(*locks)
+    return _compared(f"{old} -> {new}", *locks)
 
 
 def _named(state: Context, name: str, platform: str | None) -> Lock:
@@ -78,9 +105,8 @@ def _named(state: Context, name: str, platform: str | None) -> Lock:
 
 def _since(
     state: Context, names: list[str] | None, revision: str, platform: str | None
-) -> list[tuple[str, Difference]]:
+) -> list[_Compared]:
     """Compare the locks of the working tree with those of a revision."""
-    from envlock.lock.compare import compare
     from envlock.platforms import PLATFORMS
 
     found = []
@@ -91,7 +117,7 @@ def _since(
             old, new = _then(state, name, known, revision), _now(state, name, known)
             if old is not None or new is not None:
                 seen = True
-                found.append((f"{name} {known}", compare(old, new)))
+                found.append(_compared(f"{name} {known}", old, new))
         if not seen and names:
             raise LockError(
                 f"{name} is not locked, and was not at {revision}",

@@ -11,10 +11,9 @@ from envlock.cli.commands.build import load_named
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.output import megabytes
+from envlock.cli.tables import table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from envlock.lock.model import Lock
     from envlock.spec.model import Spec
 
@@ -40,8 +39,9 @@ def list_command(
         for spec in map(state.spec, state.names(None))
         for t in spec.targets
     ]
-    _table(
-        state, [[str(row[key]) for key in ("name", "platform", "state", "shown")] for row in rows]
+    table(
+        state.output,
+        [[str(row[key]) for key in ("name", "platform", "state", "shown")] for row in rows],
     )
     state.output.document(
         {"environments": [{k: v for k, v in row.items() if k != "shown"} for row in rows]}
@@ -75,8 +75,8 @@ def _environment(state: Context, spec: Spec, platform: str) -> dict[str, Any]:
 
 def _packages(state: Context, lock: Lock) -> None:
     forced = {override.package for override in lock.overrides}
-    _table(
-        state,
+    table(
+        state.output,
         [
             [a.name, a.version, a.kind, megabytes(a.size), "override" if a.name in forced else ""]
             for a in lock.artifacts
@@ -100,11 +100,3 @@ def _packages(state: Context, lock: Lock) -> None:
             ],
         }
     )
-
-
-def _table(state: Context, rows: Sequence[Sequence[str]]) -> None:
-    """Print columns side by side; the last one as long as it is."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        state.output.result("  ".join(cells).rstrip())

@@ -12,7 +12,13 @@ from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.output import error_document, megabytes
-from envlock.errors import EnvlockError, LockError, StaleLockError, UnsatisfiableError
+from envlock.errors import (
+    EnvlockError,
+    LockError,
+    StaleLockError,
+    StaleOverrideError,
+    UnsatisfiableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,6 +212,7 @@ def _names(written: Sequence[str]) -> frozenset[str]:
 
 def _solve(state: Context, spec: Spec, target: Target, wish: _Wish) -> dict[str, Any]:
     from envlock.cli.advising import with_advice
+    from envlock.cli.stale import with_lines
     from envlock.files import write_atomically
     from envlock.lock.codec import dump_lock
     from envlock.review import ReviewError, review_to_data, section_of
@@ -227,6 +234,8 @@ def _solve(state: Context, spec: Spec, target: Target, wish: _Wish) -> dict[str,
         found = _reviewed(state, spec, target, lock, wish) if wish.audit else None
     except (ConflictError, ReviewError) as conflict:
         raise with_advice(state, spec, target, conflict) from None
+    except StaleOverrideError as error:
+        raise with_lines(state, spec, error) from None
     if found is not None:
         lock = dataclasses.replace(lock, audit=section_of(found))
     text = dump_lock(_with_digests(lock, previous))
@@ -299,11 +308,13 @@ def _summarise(
     changed: bool,
 ) -> None:
     from envlock.cli.reviewing import tell, tell_more
+    from envlock.cli.stale import tell_waiting
 
     say = state.output.message
     for line in _changes(previous, lock):
         say(f"  {line}")
     tell(state, lock, found)
+    tell_waiting(state, spec, lock)
     if found is not None:
         tell_more(state, spec, found)
     unhandled = [s for s in (lock.debian.scripts if lock.debian else ()) if s.unhandled]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from envlock.errors import OverrideError
+from envlock.errors import OverrideError, StaleOverrideError
 from envlock.lock.model import VoidedRequirement
 from envlock.solve.conda.explain import unlisted
 from envlock.solve.conda.records import (
@@ -169,7 +169,7 @@ def _bare(requirement: Requirement) -> str:
 def _check_claim(override: Override, artifact: Artifact, claim: str, pins: list[_Pin]) -> None:
     who = f"{artifact.name} {artifact.version}"
     if not pins:
-        raise error(
+        raise stale(
             override,
             f"{who} does not require {override.package}",
             f"remove {artifact.name} from against:, or the override if nothing is left",
@@ -182,7 +182,7 @@ def _check_claim(override: Override, artifact: Artifact, claim: str, pins: list[
             f'look at it again, then write against: {{{artifact.name}: "{pins[0].text}"}}',
         )
     if all(pin.holds for pin in pins):
-        raise error(
+        raise stale(
             override,
             f"it changes nothing: {who} requires {said}, which {override.version} meets",
             "remove the override; a plain dependency or constraint does the same",
@@ -213,7 +213,7 @@ def check_until(override: Override, artifacts: Sequence[Artifact]) -> None:
             "name a package that is locked, or leave until: out",
         )
     if match_spec(override.conda_until).matches(package_record(found)):
-        raise error(
+        raise stale(
             override,
             f"it is stale: {found.name} {found.version} is here, and it was to last until "
             f"{override.conda_until}",
@@ -224,5 +224,12 @@ def check_until(override: Override, artifacts: Sequence[Artifact]) -> None:
 def error(override: Override, problem: str, hint: str) -> OverrideError:
     """Return the error for an override that is not what it says."""
     return OverrideError(
+        f"the override of {override.package}: {problem}", where=str(override.location), hint=hint
+    )
+
+
+def stale(override: Override, problem: str, hint: str) -> StaleOverrideError:
+    """Return the error for an override that has no effect, or has outlived its time."""
+    return StaleOverrideError(
         f"the override of {override.package}: {problem}", where=str(override.location), hint=hint
     )

@@ -11,7 +11,7 @@ from envlock.platforms import PLATFORMS
 from envlock.solve.conda.channels import Channels
 from envlock.solve.conda.explain import explain
 from envlock.solve.conda.names import purls_of, with_names
-from envlock.solve.conda.overrides import check_until, effect, error, forced_conda
+from envlock.solve.conda.overrides import check_until, effect, forced_conda, stale
 from envlock.solve.conda.packages import PackageReader, may_bring_distributions
 from envlock.solve.conda.records import artifact, virtual_packages
 from envlock.solve.conda.solver import Question, Rattler
@@ -219,7 +219,7 @@ def _overrides(
         check_until(override, artifacts)
         forced = forced_conda(override, artifacts)
         if forced is None:
-            raise error(
+            raise stale(
                 override,
                 "nothing in the environment requires it",
                 "add it to conda.dependencies, or remove the override",
@@ -243,7 +243,7 @@ def _check_left(override: Override, left: frozenset[str], python: bool, spec: Sp
     """Refuse dependents that are no conda packages where no wheel can depend on the package."""
     if left and not (python and spec.pypi.dependencies):
         name = min(left)
-        raise error(
+        raise stale(
             override,
             f"{name} is not among the packages, so there is no pin of it to override",
             f"remove {name} from against:, or the override if nothing is left",

@@ -93,6 +93,14 @@ class Rattler:
             firsts[name] = min(firsts.get(name, channel), channel, key=ranks.__getitem__)
         return firsts
 
+    def records(self, platform: str, packages: Sequence[str]) -> list[tuple[str, RepoDataRecord]]:
+        """Return (channel, record) of everything that the channels have of these packages.
+
+        Raises FetchError.
+        """
+        found = self._run(lambda gateway: self._named(gateway, platform, packages))
+        return [(self._channels.name(record.channel), record) for record in found]
+
     def _run(
         self, ask: Callable[[Gateway], Coroutine[Any, Any, list[RepoDataRecord]]]
     ) -> list[RepoDataRecord]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from envlock.errors import OverrideError
+from envlock.errors import OverrideError, StaleOverrideError
 from envlock.lock.model import LockedExclude, LockedOverride, VoidedRequirement
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ def check_override(
     for dependent, claimed in override.against.items():
         found = described.get(dependent)
         if found is None:
-            raise _error(
+            raise _stale(
                 override,
                 f"{dependent} is not among the packages, so there is no pin of it to override",
                 f"remove {dependent} from against:, or the override if nothing is left",
             )
         pins = requirements_on(found, override.package, environment)
         if not pins:
-            raise _error(
+            raise _stale(
                 override,
                 f"{dependent} {found.version} does not require {override.package}",
                 f"remove {dependent} from against:, or the override if nothing is left",
@@ -59,7 +59,7 @@ def check_override(
                     f'look at it again, then write against: {{{dependent}: "{bare(pin)}"}}',
                 )
         if all(pin.specifier.contains(override.version, prereleases=True) for pin in pins):
-            raise _error(
+            raise _stale(
                 override,
                 f"it changes nothing: {dependent} {found.version} requires {bare(pins[0])}, "
                 f"which {override.version} meets",
@@ -81,7 +81,7 @@ def _check_until(override: Override, versions: Mapping[str, str]) -> None:
             "name a distribution that is locked, or leave until: out",
         )
     if override.until.specifier.contains(version, prereleases=True):
-        raise _error(
+        raise _stale(
             override,
             f"it is stale: {name} {version} is here, and it was to last until {override.until}",
             "remove the override and solve again; if it is still needed, move until:",
@@ -90,6 +90,12 @@ def _check_until(override: Override, versions: Mapping[str, str]) -> None:
 
 def _error(override: Override, problem: str, hint: str) -> OverrideError:
     return OverrideError(
+        f"the override of {override.package}: {problem}", where=str(override.location), hint=hint
+    )
+
+
+def _stale(override: Override, problem: str, hint: str) -> StaleOverrideError:
+    return StaleOverrideError(
         f"the override of {override.package}: {problem}", where=str(override.location), hint=hint
     )
 

@@ -1,0 +1,159 @@
+"""``envlock outdated``: what has moved since the locks were made, and stale overrides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envlock.cli.app import command
+from envlock.cli.complete import environments
+from envlock.cli.context import Context
+from envlock.cli.stale import deletion
+from envlock.cli.tables import table
+from envlock.errors import LockError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from envlock.lock.model import Lock
+    from envlock.outdated import Outlook, OverrideState, PackageState
+    from envlock.spec.model import Spec, Target
+
+_UNKNOWN = "-"
+
+
+@command("outdated")
+def outdated_command(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Environments; all of envs/ by default.", autocompletion=environments),
+    ] = None,
+    platform: Annotated[str | None, typer.Option(help="One platform only.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show the packages that are up to date, too.")
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Exit with 1 for an override that is stale, or that upstream can do without.",
+        ),
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Use caches only.")] = False,
+) -> None:
+    """Show newer versions of locked packages, and whether overrides are still needed.
+
+    "allowed" is what envlock solve -U would lock, "newest" the newest that the platform takes.
+    """
+    from envlock.outdated import outlook_to_data
+
+    state: Context = context.obj
+    state.offline = offline
+    outlooks = [
+        _look(state, spec, target)
+        for spec in map(state.spec, state.names(names))
+        for target in spec.targets
+        if platform in (None, target.name)
+    ]
+    for outlook in outlooks:
+        _show(state, outlook, every=every)
+    state.output.document({"environments": [outlook_to_data(outlook) for outlook in outlooks]})
+    if strict and any(outlook.stale for outlook in outlooks):
+        raise typer.Exit(1)
+
+
+def _look(state: Context, spec: Spec, target: Target) -> Outlook:
+    from envlock.fetch.indexes import SimpleIndex
+    from envlock.outdated import Sources, look
+
+    sources = Sources(
+        solvers=state.solvers(spec), index=SimpleIndex(state.index_urls(spec), state.http)
+    )
+    text = state.project.spec(spec.name).read_text("utf-8-sig")
+    return look(spec, target, _locked(state, spec, target), sources, state.output, text=text)
+
+
+def _locked(state: Context, spec: Spec, target: Target) -> Lock:
+    from envlock.lock.check import differences
+    from envlock.lock.codec import load_lock
+    from envlock.spec.projection import project
+
+    path = state.project.lock(spec.name, target.name)
+    if not path.exists():
+        raise LockError(
+            f"{spec.name} is not locked for {target.name}", hint=f"run envlock solve {spec.name}"
+        )
+    lock = load_lock(path)
+    if differences(project(spec, target.name), lock):
+        state.output.warn(
+            f"{spec.file} has changed since it was locked: allowed is what the spec says now"
+        )
+    return lock
+
+
+def _show(state: Context, outlook: Outlook, *, every: bool) -> None:
+    say = state.output.result
+    shown = [one for one in outlook.packages if every or one.behind]
+    say(f"{outlook.name} {outlook.platform}: {_summary(outlook)}")
+    if shown:
+        head = ["package", "kind", "locked", "allowed", "newest", ""]
+        table(state.output, [head, *map(_row, shown)])
+    if outlook.problem:
+        state.output.warn(f"envlock solve -U {outlook.name} would fail: {outlook.problem}")
+    for override in outlook.overrides:
+        for line in _override(override):
+            say(line)
+
+
+def _summary(outlook: Outlook) -> str:
+    movable = sum(one.movable for one in outlook.packages)
+    behind = sum(one.behind for one in outlook.packages)
+    if not behind:
+        return f"all {len(outlook.packages)} packages are the newest"
+    text = f"{movable or 'none'} of {len(outlook.packages)} packages would move with "
+    text += f"envlock solve -U {outlook.name}"
+    if behind == movable:
+        return text
+    return f"{text}, {behind - movable}{' more' if movable else ''} could if the spec let them"
+
+
+def _row(one: PackageState) -> list[str]:
+    return [
+        one.name,
+        one.kind,
+        one.locked,
+        one.allowed or _UNKNOWN,
+        one.newest or _UNKNOWN,
+        ", ".join(_remarks(one)),
+    ]
+
+
+def _remarks(one: PackageState) -> Iterator[str]:
+    if one.forced:
+        yield "override"
+    if one.yanked:
+        yield "yanked"
+    if one.gone:
+        yield "no longer offered"
+    if one.kind == "debian" and one.movable and one.source == "debian-security":
+        yield "security"
+
+
+def _override(one: OverrideState) -> Iterator[str]:
+    yield f"override {one.package} {one.version}: {_STATES[one.state]}"
+    yield from (f"  {reason}" for reason in one.reasons)
+    yield from (f"  ({note})" for note in one.notes)
+    if one.hint:
+        yield f"  hint: {one.hint}"
+    if one.state == "stale" and one.lines is not None:
+        yield f"  the override is {deletion(one.where.split(':')[0], one.lines)}"
+
+
+_STATES = {
+    "needed": "needed, as far as is known",
+    "replaceable": "upstream can do without it",
+    "changed": "upstream pins something else now",
+    "stale": "stale",
+}

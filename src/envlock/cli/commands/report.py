@@ -1,0 +1,125 @@
+"""``envlock report``: an environment as one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from envlock.cli.app import command
+from envlock.cli.commands.build import load_named
+from envlock.cli.complete import environments
+from envlock.cli.context import Context
+from envlock.cli.output import megabytes
+from envlock.errors import LockError, StaleLockError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from envlock.lock.model import Lock
+    from envlock.lock.proof import Proof
+
+
+@command("report")
+def report_command(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="An environment.", autocompletion=environments)],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="[default: build/NAME.html]")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Show what changed since another environment, lock file, or git revision.",
+            autocompletion=environments,
+        ),
+    ] = None,
+    platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
+) -> None:
+    """Write one HTML page: what the image is made of, overrides, who requires whom.
+
+    The page needs no network and no scripts; it is made from the lock alone.
+    """
+    from envlock.files import write_atomically
+    from envlock.report import Subject, gather, render
+
+    state: Context = context.obj
+    lock = load_named(state, name, platform, verb="shows")
+    proof = _proof(state, lock)
+    page = gather(
+        Subject(
+            lock=lock,
+            others=tuple(_others(state, lock)),
+            proof=proof,
+            against=_against(state, against, lock) if against else None,
+        )
+    )
+    text = render(page).encode()
+    target = output or state.project.root / "build" / f"{name}.html"
+    if output is None:
+        from envlock.image.layout import project_folder
+
+        project_folder(target.parent)
+    if target.is_dir():
+        raise UsageError("a page is written to a file", where=str(target), hint="-o FILE.html")
+    write_atomically(target.absolute(), text)
+    shown = state.project.shown(target.absolute())
+    state.output.message(
+        f"{lock.name} {lock.platform}: {len(page.packages)} packages, {len(page.cards)} "
+        f"override{'s' if len(page.cards) != 1 else ''}, {megabytes(len(text))} -> {shown}"
+    )
+    state.output.document(
+        {
+            "name": lock.name,
+            "platform": lock.platform,
+            "output": shown,
+            "bytes": len(text),
+            "packages": len(page.packages),
+            "layers": len(page.layers),
+            "overrides": [card.package for card in page.cards],
+            "proof": page.seen.date if page.seen else None,
+            "shared_with": list(page.others),
+            "against": page.against.title if page.against else None,
+        }
+    )
+
+
+def _others(state: Context, lock: Lock) -> Iterator[Lock]:
+    """Yield the project's other locks for this platform; one that is damaged is left out."""
+    from envlock.lock.codec import load_lock
+
+    for name in state.project.names():
+        path = state.project.lock(name, lock.platform)
+        if name != lock.name and path.exists():
+            try:
+                yield load_lock(path)
+            except (LockError, StaleLockError) as error:
+                state.output.warn(f"{state.project.shown(path)}: {error.message}; left out")
+
+
+def _proof(state: Context, lock: Lock) -> Proof | None:
+    """Return the proof beside the lock, else what this machine proved of the recorded image."""
+    from envlock.lock.proof import load_proof, proof_path
+    from envlock.report import recalled
+
+    path = proof_path(state.project.root / "locks", lock.name, lock.platform)
+    if path.exists():
+        return load_proof(path)
+    return recalled(state.config.cache_dir, lock)
+
+
+def _against(state: Context, text: str, lock: Lock) -> tuple[str, Lock]:
+    """Return the lock that is meant, and a name for it."""
+    from envlock.lock.codec import load_lock, parse_lock
+    from envlock.revisions import file_at
+
+    if text.endswith(".json"):
+        return text, load_lock(Path(text))
+    if text in state.project.names():
+        return text, load_named(state, text, lock.platform, verb="shows")
+    shown = state.project.shown(state.project.lock(lock.name, lock.platform))
+    found: Any = file_at(state.project.root, shown, text)
+    if found is None:
+        raise LockError(f"{lock.name} was not locked at {text}", where=shown)
+    return f"{lock.name} at {text}", parse_lock(found, f"{text}:{shown}")
