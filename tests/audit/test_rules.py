@@ -580,3 +580,47 @@ def test_a_namespace_has_the_names_of_any_module(audit: Auditor) -> None:
     source = "import spaced\nplace = (spaced.__path__, spaced.__name__)\nspaced.gone\n"
     found = audit({"app": {"app.py": source}, "other": {"spaced/other.py": ""}})
     assert texts(found.of("breaks-import")) == ["app needs spaced.gone"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "class Markup:\n    for name in ('a', 'b'):\n        locals()[name] = 1\n",
+        "if True:\n    def make():\n        vars().update(a=1)\n",
+    ],
+)
+def test_names_of_a_class_or_function_are_not_the_modules(audit: Auditor, body: str) -> None:
+    found = audit({"app": {"app.py": "from lib import gone\n"}, "lib": {"lib.py": body}})
+    assert texts(found.of("breaks-import")) == ["app needs lib.gone"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "locals()['gone'] = 1\n",
+        "class One:\n    pass\nfor name in 'ab':\n    vars()[name] = One\n",
+        "try:\n    locals().update(table)\nexcept NameError:\n    pass\n",
+    ],
+)
+def test_names_that_a_module_gives_itself_are_unknown(audit: Auditor, body: str) -> None:
+    found = audit({"app": {"app.py": "from lib import gone\n"}, "lib": {"lib.py": body}})
+    assert not [f for f in found.findings if f.needs.name == "gone"]
+
+
+COMPILED: dict[str, str | bytes] = {
+    "app/__init__.py": "def patch():\n    from lib import gone\n",
+    "app/__init__.cpython-311-x86_64-linux-gnu.so": b"",
+    "app/other.py": "from lib import gone\n",
+    "app/other.cpython-311-x86_64-linux-gnu.so": b"",
+}
+
+
+def test_sources_of_what_mypyc_compiled_are_read(audit: Auditor) -> None:
+    library: dict[str, str | bytes] = {"3c22db45__mypyc.cpython-311-x86_64-linux-gnu.so": b""}
+    found = audit({"app": {**COMPILED, **library}, "lib": LIB})
+    assert texts(found.of("breaks-call")) == ["app.patch needs lib.gone"]
+    assert texts(found.of("breaks-module")) == ["app.other needs lib.gone"]
+
+
+def test_a_source_that_an_extension_hides_is_not_read(audit: Auditor) -> None:
+    assert not audit({"app": COMPILED, "lib": LIB}).findings

@@ -114,6 +114,24 @@ def test_a_line_that_covers_nothing(world: Machine) -> None:
     assert world.lock("one").read_bytes() == before
 
 
+def test_a_line_for_a_place_that_is_told_with_another(machine: Machine, index: Index) -> None:
+    sources = {"app/__init__.py": "import gone.one\nimport app.more\n"}
+    offer(index, "app", "1.0", {**sources, "app/more.py": "import gone.two\n"})
+    both = "accepts:\n  - app needs gone\n  - app.more needs gone\n"
+    done = _solve(machine, NATURAL + both)
+    assert done.returncode == 0, done.stderr
+    lock = load_lock(machine.lock("one"))
+    assert lock.audit is not None
+    assert {one.pattern: one.findings for one in lock.audit.accepted} == {
+        "app needs gone": ("breaks-import app needs gone",),
+        "app.more needs gone": (),
+    }
+    assert (
+        "'app.less needs gone' covers nothing"
+        in _solve(machine, NATURAL + both + "  - app.less needs gone\n").stderr
+    )
+
+
 def test_what_the_override_fixes_is_nothing_to_accept(world: Machine) -> None:
     idle = ACCEPTS + "      - app needs lib.old\n"
     done = _solve(world, NATURAL + OVERRIDE + idle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -163,6 +164,7 @@ class Audit:
 _NAME = re.compile(r"[-_.]+")
 
 
+@functools.lru_cache(maxsize=4096)
 def normalize(name: str) -> str:
     """Return a distribution's name as PEP 503 compares it."""
     return _NAME.sub("-", name).lower()

@@ -7,14 +7,16 @@ Patterns that begin with anything else would be tried at every character.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _NAMES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (hint, re.compile(pattern, re.MULTILINE))
     for hint, pattern in (
         ("globals()", r"globals\(\)\s*(\[[^\]]*\]\s*=[^=]|\.update|\.setdefault|\.__|[,)])"),
         ("globals()", r"globals\(\)(?<!\wglobals\(\))\s*$"),
-        ("locals()", r"locals\(\)\s*(\[|\.update)"),
-        ("vars()", r"vars\(\)\s*(\[|\.update)"),
         ("sys.modules", r"sys\.modules\s*\[\s*__(name|package)__\s*\]"),
         ("sys.modules", r"sys\.modules\.get\(__name__"),
         ("del sys.modules", r"del sys\.modules"),
@@ -41,6 +43,13 @@ _CHILDREN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("modules[", r"modules(?<!\wmodules)\[[^\]]*\]\s*=[^=]"),
     )
 )
+_OWN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (hint, re.compile(pattern))
+    for hint, pattern in (
+        ("locals()", r"locals\(\)\s*(\[|\.update)"),
+        ("vars()", r"vars\(\)\s*(\[|\.update)"),
+    )
+)
 _ALIAS = re.compile(r"sys\.modules\[f[\"']([\w.]+)\.\{(\w+)\}[\"']\]\s*=\s*sys\.modules\[\2\]")
 _NAME_HINTS = tuple(dict.fromkeys(hint for hint, _ in _NAMES))
 _CHILD_HINTS = ("modules", "meta_path", "__path__", "sys.path")
@@ -59,6 +68,19 @@ def may_make_names(text: str) -> bool:
 def makes_names(text: str) -> bool:
     """Tell whether code puts names into its module's namespace unseen."""
     return _any(_NAMES, text)
+
+
+def makes_own_names(text: str, inner: Callable[[], list[tuple[int, int]]]) -> bool:
+    """Tell whether a module's body puts names into its own namespace by ``locals()``.
+
+    inner: returns the lines (from 1, both ends included) of what has a namespace of its own.
+    """
+    if not _any(_OWN, text):
+        return False
+    lines = text.split("\n")
+    for first, last in inner():
+        lines[first - 1 : last] = [""] * (last - first + 1)
+    return _any(_OWN, "\n".join(lines))
 
 
 def makes_children(text: str) -> bool:

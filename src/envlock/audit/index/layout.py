@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 _EXTENSION = re.compile(r"^(?P<name>[^.]+)(\.(cpython-[^.]+|abi3|pypy[^.]*|cp\d[^.]*))?\.so$")
 _PYTHON_TWO = re.compile(r"^(lib2to3|.*py2)$")
 _TESTS = frozenset({"tests", "test"})
+_RANK = {"so-pkg": 4, "pkg": 3, "so": 2, "py": 1}
+_COMPILED = {"pkg": 4, "so-pkg": 3, "py": 2, "so": 1}
+_MYPYC = "__mypyc."
+"""Stands in the name of the library that has the code of all modules that mypyc compiled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +56,15 @@ def installed_name(file: str) -> str | None:
 
 
 def modules_in(files: Iterable[str]) -> dict[str, Member]:
-    """Return the modules among a wheel's files; packages beat extensions beat sources."""
-    rank = {"pkg": 3, "so-pkg": 3, "so": 2, "py": 1}
+    """Return the modules among a wheel's files; packages beat extensions beat sources.
+
+    What mypyc compiles is beaten by the source beside it, which it does the same as.
+    """
+    every = list(files)
+    compiled = any(_MYPYC in file for file in every)
+    rank = _COMPILED if compiled else _RANK
     found: dict[str, Member] = {}
-    for file in files:
+    for file in every:
         installed = installed_name(file)
         made = module_of(installed) if installed else None
         if made is None:

@@ -6,7 +6,13 @@ import ast
 import re
 from typing import Any
 
-from envlock.audit.index.dynamic import aliases, makes_children, makes_names, may_make_names
+from envlock.audit.index.dynamic import (
+    aliases,
+    makes_children,
+    makes_names,
+    makes_own_names,
+    may_make_names,
+)
 from envlock.audit.index.expressions import dotted
 from envlock.audit.index.skeleton import Skeleton
 from envlock.audit.index.targets import bound_names
@@ -60,6 +66,7 @@ def _index(source: bytes, module: str, package: bool) -> dict[str, Any]:
     skeleton = Skeleton(tree, text, Uses(source, text), base)
     found: dict[str, Any] = {"body": skeleton.body, "functions": skeleton.functions}
     own = f"setattr({module.rpartition('.')[2]}," in text
+    own = own or makes_own_names(text, lambda: _inner(tree))
     if own or (may_make_names(text) and makes_names(_eager(tree, text, skeleton.decided))):
         found["open"] = True
     if "sys.modules[f" in text:
@@ -97,6 +104,19 @@ def _eager(tree: ast.Module, text: str, decided: list[tuple[int, int]]) -> str:
     for first, last in spans:
         lines[first - 1 : last] = [""] * (last - first + 1)
     return "\n".join(lines)
+
+
+def _inner(tree: ast.Module) -> list[tuple[int, int]]:
+    """Return the lines of a module's functions and classes, wherever in its body they stand."""
+    found: list[tuple[int, int]] = []
+    stack: list[ast.AST] = [tree]
+    while stack:
+        for node in ast.iter_child_nodes(stack.pop()):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                found.append((node.lineno, node.end_lineno or node.lineno))
+            elif isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
+                stack.append(node)
+    return found
 
 
 def _docstrings(tree: ast.Module) -> list[ast.Expr]:

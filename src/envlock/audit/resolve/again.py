@@ -69,7 +69,7 @@ class Mark:
             module.names.unbind(name)
             if entry is not None:
                 module.names.bind(name, entry[1], certain=entry[0])
-            module.digest = ""
+            module.changed()
         while len(run.moved) > self.moved:
             failure, place = run.moved.pop()
             failure.place = place

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Found = Literal["yes", "maybe", "no"]
 
 _DEPTH = 220
+_TARGETS = frozenset({"sys", "os", "typing"})
 
 
 class Imports:
@@ -50,7 +51,8 @@ class Imports:
         module.escapes = {}
         module.exported, module.exports_unknown = None, False
         module.live = set()
-        module.stored, module.digest, module.unit, module.checked = None, "", None, ""
+        module.changed()
+        module.stored, module.unit, module.checked = None, None, ""
         module.outcome, module.binders = "", {}
         for shared in entry.get("globals", ()):
             module.names.bind(shared, None, certain=False)
@@ -291,9 +293,10 @@ class Imports:
         return "no", None
 
     def _standard(self, module: str, name: str) -> tuple[Found, Value | None]:
-        special = self._special(module, name)
-        if special is not None:
-            return "yes", special
+        if module in _TARGETS:
+            special = self._special(module, name)
+            if special is not None:
+                return "yes", special
         child = f"{module}.{name}"
         if self._world.find(child) == "stdlib" and self._world.stdlib.is_module(child):
             return "yes", ("m", child)

@@ -24,11 +24,12 @@ from envlock.errors import DiskError
 from envlock.files import write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from envlock.audit.index.model import WheelIndex
 
-LAYOUT = 1
+LAYOUT = 2
 """Version of what is kept; a change makes everything be run anew."""
 VARIANTS = 6
 """How many parts are kept for one module: one for each world that it was met in."""
@@ -64,14 +65,18 @@ class Shelf:
     fresh: list[str] = field(default_factory=list)
     changed: bool = False
 
-    def number(self, question: tuple[str, ...]) -> int:
-        """Return the number of a question with its answer."""
-        if not self.numbers:
-            self.numbers = {tuple(one): place for place, one in enumerate(self.questions)}
-        found = self.numbers.get(question)
-        if found is None:
-            found = self.numbers[question] = len(self.questions)
-            self.questions.append(list(question))
+    def numbered(self, questions: Iterable[tuple[str, ...]]) -> list[int]:
+        """Return the numbers of questions with their answers."""
+        numbers = self.numbers
+        if not numbers:
+            numbers.update((tuple(one), place) for place, one in enumerate(self.questions))
+        found = []
+        for question in questions:
+            number = numbers.get(question)
+            if number is None:
+                number = numbers[question] = len(self.questions)
+                self.questions.append(list(question))
+            found.append(number)
         return found
 
     def add(self, text: str) -> list[int]:

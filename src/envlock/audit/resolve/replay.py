@@ -204,6 +204,15 @@ class Replay:
             parent.deep = max(parent.deep, part["deep"] + 1)
 
     def _effects(self, part: Part) -> None:
+        """Do what a part did; it is nothing that the part under way does itself."""
+        before = self._run.notes
+        self._run.noting(Notes(0, active=False))
+        try:
+            self._do(part)
+        finally:
+            self._run.noting(before)
+
+    def _do(self, part: Part) -> None:
         run = self._run
         for made in part["failures"]:
             run.failed(*made)

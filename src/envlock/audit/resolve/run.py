@@ -222,7 +222,7 @@ class Run:
             self.tracer.before(notes, module, name)
         module.binders.setdefault(name, []).append(notes)
         self.undo.append((module, name, module.names.bound.get(name)))
-        module.digest = ""
+        module.changed()
         try:
             notes.binds.append((module.name, name, value_to_data(value)))
         except TypeError:
@@ -257,6 +257,7 @@ class Run:
     def _body(self, module: Module) -> None:
         """Run a module's body with clauses and conditions of its own."""
         self.begun.append(module)
+        self.pending.pop(module.name, None)  # what an attempt that was given up asked
         saved = self.clauses, self.unsure, self.importing, self.env, self.asking
         self.clauses, self.unsure, self.importing, self.env, self.asking = [], 0, True, 0, False
         self.sinks.append(module.escapes)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from envlock.audit.model import Kind, Need, Place
-    from envlock.audit.resolve.notes import Notes
+    from envlock.audit.resolve.notes import Event, Notes
     from envlock.audit.resolve.values import Value
 
 Node = list[Any]
@@ -126,7 +126,8 @@ class Module:
     """A module under way or done.
 
     stored: gives its state as text, until somebody looks; digest: what tells the state from
-    others; outcome: the same for what leaves it; unit: the unfinished part of the run that it
+    others; asked: questions about that state, with their answers, as parts note them; outcome:
+    the same as digest for what leaves it; unit: the unfinished part of the run that it
     belongs to; checked: the module for whose sake it is being compared with an earlier run;
     binders: names that functions bound when it was finished, and the parts that did.
     """
@@ -136,6 +137,7 @@ class Module:
     names: Names = field(default_factory=Names)
     stored: Callable[[], str] | None = None
     digest: str = ""
+    asked: dict[str, Event] = field(default_factory=dict)
     outcome: str = ""
     unit: Notes | None = None
     checked: str = ""
@@ -146,6 +148,11 @@ class Module:
     exported: list[str] | None = None
     exports_unknown: bool = False
     live: set[str] = field(default_factory=set)
+
+    def changed(self) -> None:
+        """Forget what told its state from others."""
+        self.digest = ""
+        self.asked.clear()
 
     @property
     def lists(self) -> bool:

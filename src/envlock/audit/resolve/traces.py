@@ -92,25 +92,38 @@ class Tracer:
 
     def touch(self, notes: Notes, module: Module, kind: str) -> None:
         """Note that a finished module was loaded or looked at."""
-        digest = self.digest(module)
+        key = f" {kind}"  # no name has a space
+        event = module.asked.get(key)
+        if event is None:
+            digest = self.digest(module)
+            told = (module.outcome, digest) if kind == "l" else (digest,)
+            event = module.asked[key] = (kind, module.name, *told)
+        notes.events[event] = None
         if kind == "l":
-            notes.events["l", module.name, module.outcome, digest] = None
             return
-        notes.events[kind, module.name, digest] = None
-        self._run.world.seen(self._run.world.watches, module.name)
+        self._watched(module.name)
         for name in module.binders:
             self._reader(notes, module, name)
 
     def read(self, notes: Notes, module: Module, name: str) -> None:
         """Note that a name of a finished module was looked at."""
-        try:
-            code = code_of(module.names.bound.get(name))
-        except TypeError:
-            code = ""  # nothing is like it
-        whole = f"{module.name} {name}"
-        notes.events["a", whole, code, self.digest(module)] = None
-        self._run.world.seen(self._run.world.watches, whole)
-        self._reader(notes, module, name)
+        event = module.asked.get(name)
+        if event is None:
+            try:
+                code = code_of(module.names.bound.get(name))
+            except TypeError:
+                code = ""  # nothing is like it
+            event = ("a", f"{module.name} {name}", code, self.digest(module))
+            module.asked[name] = event
+        notes.events[event] = None
+        self._watched(event[1])
+        if module.binders:
+            self._reader(notes, module, name)
+
+    def _watched(self, name: str) -> None:
+        watches = self._run.world.watches
+        if watches:
+            self._run.world.seen(watches, name)
 
     def _reader(self, notes: Notes, module: Module, name: str) -> None:
         for one in module.binders.get(name, ()):
@@ -143,9 +156,11 @@ class Tracer:
         held = [(module, *self._hold(module)) for module in notes.members]
         if any(text.startswith("odd") for _, text, _ in held):
             return
-        part = self._part(shelf, notes, {module.name for module in notes.members})
+        own = {module.name for module in notes.members}
+        part = self._part(shelf, notes, own)
         gone = list(self._run.gone)
-        part["gone"] = gone[notes.gone :]
+        # other modules that ran meanwhile have parts of their own, which tell this of them
+        part["gone"] = [pair for pair in gone[notes.gone :] if pair[0] in own]
         part["known"] = self.known(gone[: notes.gone], notes.members)
         part["members"] = [
             [module.name, self.key(module), module.digest, module.outcome, escapes,
@@ -164,14 +179,17 @@ class Tracer:
         return event[0] not in "am" or before.get(event[1], event[2]) == event[2]
 
     def _part(self, shelf: Shelf, notes: Notes, own: set[str]) -> Part:
-        number, before = shelf.number, notes.before
+        before, events = notes.before, list(notes.events)
+        if own:
+            events = [event for event in events if event[1].partition(" ")[0] not in own]
+        if before:
+            events = [event for event in events if self._outer(event, before)]
         return {
-            "finds": [number(find) for find in notes.finds.items()],
-            "events": [
-                number(event[: _LENGTHS.get(event[0], 3)])
-                for event in notes.events
-                if event[1].partition(" ")[0] not in own and self._outer(event, before)
-            ],
+            "finds": shelf.numbered(notes.finds.items()),
+            "events": shelf.numbered(
+                event if len(event) == 3 else event[: _LENGTHS.get(event[0], 3)]
+                for event in events
+            ),
             "careful": any(event[0] in "cn" for event in notes.events),
             "failures": [facts_of(failure) for failure in notes.failures.values()],
             "handled": [[list(key), how, force] for key, (how, force) in notes.handled.items()],
