@@ -60,6 +60,21 @@ def index_wheel(path: Path) -> WheelIndex:
     return found[0]
 
 
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Large trees without cycles: looking for garbage in them only costs time.
+
+    As a decorator, so that the trees are gone before the collector looks again.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def audit_wheels(
     paths: Sequence[Path],
     target: Target,
@@ -76,6 +91,7 @@ def audit_wheels(
     return audit_files(keyed, target, cache=cache, jobs=jobs, reporter=reporter)
 
 
+@_no_collector()
 def audit_lock(
     lock: Lock,
     paths: Mapping[str, Path],
@@ -94,17 +110,17 @@ def audit_lock(
     found = _read_audit(known)
     if found is not None:
         return found
-    with _no_collector():
-        files = {one.sha256: paths[one.sha256] for one in artifacts if has_code(one)}
-        names = {one.sha256: one.file for one in artifacts}
-        made, notes = _loaded(files, names, cache, jobs, reporter)
-        indexes = [bare(one) for one in artifacts if not has_code(one)]
-        indexes += [fitted(made[one.sha256], one) for one in artifacts if one.sha256 in made]
-        audit = audit_indexes(indexes, target, notes=notes, cache=cache)
+    files = {one.sha256: paths[one.sha256] for one in artifacts if has_code(one)}
+    names = {one.sha256: one.file for one in artifacts}
+    made, notes = _loaded(files, names, cache, jobs, reporter)
+    indexes = [bare(one) for one in artifacts if not has_code(one)]
+    indexes += [fitted(made[one.sha256], one) for one in artifacts if one.sha256 in made]
+    audit = audit_indexes(indexes, target, notes=notes, cache=cache)
     _write_audit(known, audit)
     return audit
 
 
+@_no_collector()
 def audit_files(
     paths: Mapping[str, Path],
     target: Target,
@@ -118,9 +134,8 @@ def audit_files(
     found = _read_audit(known)
     if found is not None:
         return found
-    with _no_collector():
-        indexes, notes = load_indexes(paths, cache=cache, jobs=jobs, reporter=reporter)
-        audit = audit_indexes(indexes, target, notes=notes, cache=cache)
+    indexes, notes = load_indexes(paths, cache=cache, jobs=jobs, reporter=reporter)
+    audit = audit_indexes(indexes, target, notes=notes, cache=cache)
     if not audit.unverified:
         _write_audit(known, audit)
     return audit
@@ -189,8 +204,15 @@ def audit_indexes(
     """Audit indexes as one environment, in which each distribution has one owner."""
     ordered = owned(indexes)
     kept = _kept(cache, ordered, target)
-    found = _deep(lambda: report(trace(ordered, target, cache, kept)))
-    return dataclasses.replace(found, notes=(*notes, *found.notes))
+
+    def work() -> Audit:
+        found = trace(ordered, target, cache, kept)
+        made = report(found)
+        found.release()
+        return made
+
+    made = _deep(work)
+    return dataclasses.replace(made, notes=(*notes, *made.notes))
 
 
 def audit_known(keys: Iterable[str], target: Target, cache: Path | None) -> Audit | None:
@@ -255,18 +277,6 @@ def _deep(action: Callable[[], _T]) -> _T:
     if not fine:
         raise value
     return value  # type: ignore[no-any-return]
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Large trees without cycles: looking for garbage in them only costs time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _known(cache: Path | None, paths: Iterable[str], target: Target) -> Path | None:

@@ -33,6 +33,15 @@ class Trace:
     alone: dict[str, dict[Key, Escape]] = field(default_factory=dict)
     calls: list[Escape] = field(default_factory=list)
 
+    def release(self) -> None:
+        """Let go of the run's objects, most of which refer to each other.
+
+        The collector would take as long to find a million of them as a third of the run.
+        """
+        self.run.release()
+        for found in (self.roots, self.alone, self.calls):
+            found.clear()
+
 
 def trace(
     indexes: Sequence[WheelIndex],

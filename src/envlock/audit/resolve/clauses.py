@@ -30,7 +30,7 @@ def run_try(executor: Executor, run: Run, node: Node, frame: Frame) -> None:
         if error.clause is not clause:
             del run.clauses[depth - 1 :]
             raise
-        caught = error
+        caught = error.with_traceback(None)  # which holds this frame, and all that it refers to
     except BranchEndError:
         ended = True
     finally:

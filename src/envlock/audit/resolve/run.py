@@ -73,6 +73,14 @@ class Run:
         self.executor = Executor(self)
         self.attributes = Attributes(self)
 
+    def release(self) -> None:
+        """Let go of everything that was met; the run is over."""
+        for module in self.modules.values():
+            module.release()
+        for met in (self.modules, self.failures, self.undo, self.moved, self.begun):
+            met.clear()
+        vars(self).clear()
+
     def failure(
         self,
         kind: Kind,

@@ -154,6 +154,13 @@ class Module:
         self.digest = ""
         self.asked.clear()
 
+    def release(self) -> None:
+        """Let go of what refers back to the module; it is not looked at any more."""
+        self.names.bound.clear()
+        self.escapes.clear()
+        self.binders.clear()
+        self.stored = self.unit = None
+
     @property
     def lists(self) -> bool:
         """Whether ``__all__`` says what a star brings, whatever else there is."""
