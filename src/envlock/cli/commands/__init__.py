@@ -3,6 +3,7 @@
 from envlock.cli.commands import (
     audit,
     build,
+    bundle,
     diff,
     export,
     init,
@@ -21,6 +22,7 @@ from envlock.cli.commands import (
 __all__ = [
     "audit",
     "build",
+    "bundle",
     "diff",
     "export",
     "init",

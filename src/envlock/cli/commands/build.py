@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from envlock.cli.app import command
+from envlock.cli.bundles import open_bundle
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.output import megabytes
@@ -61,13 +62,20 @@ def build_command(
         Path | None,
         typer.Option("--artifact-map", help="JSON file: sha256 to local file.", dir_okay=False),
     ] = None,
+    from_bundle: Annotated[
+        Path | None,
+        typer.Option("--from-bundle", help="Take lock and artifacts from FILE.tar, offline."),
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
     platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
 ) -> None:
     """Build images from locks, prove them in a sandbox, publish them as OCI layouts."""
     state: Context = context.obj
     state.offline = offline
-    asked = list(names or state.project.names())
+    if record and from_bundle is not None:
+        raise UsageError("--record writes into a lock of the project, and the bundle has its own")
+    bundled = open_bundle(state, from_bundle, names) if from_bundle is not None else None
+    asked = [bundled.name] if bundled else list(names or state.project.names())
     if output is not None and len(asked) != 1:
         raise UsageError("-o names one place, but several environments are to be built")
     if output is not None:
@@ -78,7 +86,7 @@ def build_command(
         raise UsageError("--gpu runs checks, and --no-validate leaves them out")
     documents = []
     for name in asked:
-        lock = load_named(state, name, platform)
+        lock = bundled or load_named(state, name, platform)
         target = output or state.project.image(name)
         documents.append(
             _build(
