@@ -1,8 +1,8 @@
 """``envlock bundle``, builds from what it writes, and bundles that nobody should build from."""
 
-from __future__ import contextlib
-import annotations
+from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
