@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal
 
 from packaging.requirements import Requirement
@@ -170,6 +170,21 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedVulnerability:
+    """A known vulnerability that is accepted.
+
+    id: of the advisory, or one of its aliases; package: where it is accepted, None for all;
+    until: the last day on which it is, None for no end.
+    """
+
+    id: str
+    because: str
+    package: str | None = None
+    until: date | None = None
+    location: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """How the image presents itself (OCI image-spec, config)."""
 
@@ -186,7 +201,8 @@ class Image:
 class Spec:
     """One environment.
 
-    file: the name that errors show; accepts: breakage that no override causes.
+    file: the name that errors show; accepts: breakage that no override causes; vulnerabilities:
+    known ones that are accepted, which no solve and no build asks for.
     """
 
     file: str
@@ -201,5 +217,6 @@ class Spec:
     pypi: Pypi = field(default_factory=Pypi)
     overrides: tuple[Override, ...] = ()
     accepts: tuple[Accepts, ...] = ()
+    vulnerabilities: tuple[AcceptedVulnerability, ...] = ()
     image: Image = field(default_factory=Image)
     checks: tuple[Check, ...] = ()

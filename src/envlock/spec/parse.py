@@ -28,6 +28,7 @@ from envlock.spec.model import (
 )
 from envlock.spec.overrides import check_overrides, parse_override
 from envlock.spec.schema import check_schema
+from envlock.spec.vulnerabilities import parse_vulnerabilities
 from envlock.urls import carries_secret
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def parse_spec(document: Document, shown: str) -> Spec:
             for n, item in enumerate(value.get("overrides") or [])
         ),
         accepts=parser.accepts(("accepts",), value.get("accepts")),
+        vulnerabilities=parse_vulnerabilities(value.get("vulnerabilities"), parser.at),
         image=parser.image(value.get("image") or {}),
         checks=parser.checks(("checks",), value.get("checks"), in_override=False),
     )

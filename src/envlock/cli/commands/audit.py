@@ -68,6 +68,13 @@ def audit_command(
     advise_limit: Annotated[
         int, typer.Option("--advise-limit", min=1, help="Versions of a package that are tried.")
     ] = 12,
+    vulnerabilities: Annotated[
+        Path | None,
+        typer.Option(
+            "--vulnerabilities",
+            help="Compare locks with these advisories instead (OSV: a JSON file, folder or zip).",
+        ),
+    ] = None,
 ) -> None:
     """Tell which imports, modules and names will not be there, without installing anything.
 
@@ -75,6 +82,11 @@ def audit_command(
     """
     state: Context = context.obj
     state.offline = offline
+    if vulnerabilities is not None:
+        if advise or artifacts is not None:
+            raise UsageError("--vulnerabilities looks at locks, and at nothing else besides")
+        _vulnerabilities(state, names, vulnerabilities)
+        return
     if advise:
         _advise(state, names, artifacts, advise_limit)
         return
@@ -83,6 +95,20 @@ def audit_command(
     else:
         documents = [document for name in state.names(names) for document in _locks(state, name)]
     _settle(state, documents)
+
+
+def _vulnerabilities(state: Context, names: list[str] | None, path: Path) -> None:
+    from envlock.cli.vulnerabilities import check_vulnerabilities
+
+    documents, errors = check_vulnerabilities(state, names, path)
+    for error in errors:
+        state.output.problem(error)
+    document: dict[str, Any] = {"environments": documents}
+    if errors:
+        document["error"] = error_document(errors[0])
+    state.output.document(document)
+    if errors:
+        raise typer.Exit(errors[0].exit_code)
 
 
 def _advise(

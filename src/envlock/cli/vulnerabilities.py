@@ -1,0 +1,148 @@
+"""``envlock audit --vulnerabilities``: what advisories say of locks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from envlock.errors import EnvlockError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from envlock.advisories.model import Advisories, Verdict, Vulnerability
+    from envlock.cli.context import Context
+    from envlock.lock.model import Lock
+    from envlock.spec.model import AcceptedVulnerability, Spec
+
+
+class VulnerableError(EnvlockError):
+    """Locked packages have known vulnerabilities that nobody accepted."""
+
+
+def check_vulnerabilities(
+    state: Context, names: list[str] | None, path: Path
+) -> tuple[list[dict[str, Any]], list[EnvlockError]]:
+    """Judge locks by the advisories in ``path``; return documents, and what is wrong.
+
+    Raises UsageError for advisories that cannot be read, LockError.
+    """
+    from envlock.advisories.judge import judge
+    from envlock.advisories.read import read_advisories
+
+    with state.output.task("reading advisories"):
+        advisories = read_advisories(path)
+    for note in advisories.notes:
+        state.output.warn(note)
+    documents: list[dict[str, Any]] = []
+    errors: list[EnvlockError] = []
+    today = datetime.now(UTC).date()
+    for spec, lock in _locks(state, names):
+        accepted = spec.vulnerabilities if spec else ()
+        verdict = judge(lock, advisories, accepted, today)
+        _show(state, lock, advisories, verdict)
+        documents.append(_document(lock, advisories, verdict))
+        if verdict.open:
+            errors.append(_problem(lock, verdict))
+    return documents, errors
+
+
+def _locks(state: Context, names: list[str] | None) -> Iterator[tuple[Spec | None, Lock]]:
+    from envlock.lock.codec import load_lock
+
+    for name in names or state.names(None):
+        spec = state.optional_spec(name)
+        for one in state.project.locked_platforms(name):
+            yield spec, load_lock(state.project.lock(name, one))
+
+
+def _show(state: Context, lock: Lock, advisories: Advisories, verdict: Verdict) -> None:
+    say = state.output.result
+    say(
+        f"{lock.name} {lock.platform}: {len(verdict.found)} known vulnerabilities, "
+        f"{len(verdict.found) - len(verdict.open)} accepted, by {advisories.read} advisories"
+    )
+    for one in verdict.found:
+        for line in _lines(one):
+            say(f"  {line}")
+    for entry in verdict.unused:
+        state.output.warn(
+            f"{entry.location}: {entry.id} is accepted, and these advisories do not name it for "
+            f"{lock.name} {lock.platform}"
+        )
+    for sentence in verdict.unjudged:
+        state.output.warn(f"not compared: {sentence}")
+
+
+def _lines(one: Vulnerability) -> Iterator[str]:
+    subject = one.subject
+    brought = subject.artifact.name
+    of = f" (in {brought})" if brought != subject.name else ""
+    word = f", {one.severity}" if one.severity else ""
+    yield f"{subject.name} {subject.version}{of}: {', '.join(one.ids)}{word}"
+    if one.summary:
+        yield f"    {one.summary}"
+    yield (
+        f"    fixed in {', '.join(one.fixed)}"
+        if one.fixed
+        else "    no version is named that fixes it"
+    )
+    if one.accepted is not None:
+        until = f", until {one.accepted.until}" if one.accepted.until else ""
+        yield f"    accepted{until}: {one.accepted.because}"
+    elif one.expired is not None:
+        yield f"    was accepted until {one.expired.until}: {one.expired.because}"
+
+
+def _problem(lock: Lock, verdict: Verdict) -> VulnerableError:
+    several = len(verdict.open) != 1
+    first = verdict.open[0]
+    return VulnerableError(
+        f"{lock.name} {lock.platform} has {len(verdict.open)} known "
+        f"{'vulnerabilities' if several else 'vulnerability'} that nobody has accepted",
+        details=[
+            f"  {one.subject.name} {one.subject.version}: {', '.join(one.ids)}"
+            for one in verdict.open
+        ],
+        hint="lock versions that are fixed (envlock solve -P PKG), or write into the spec\n"
+        "vulnerabilities:\n"
+        "  accepts:\n"
+        f"    - id: {first.ids[0]}\n"
+        f"      package: {first.subject.name}\n"
+        "      because: <why it does no harm here>\n"
+        "      until: <the last day on which that holds>",
+    )
+
+
+def _document(lock: Lock, advisories: Advisories, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "name": lock.name,
+        "platform": lock.platform,
+        "advisories": advisories.read,
+        "vulnerabilities": [_plain(one) for one in verdict.found],
+        "unused": [{"id": entry.id, "package": entry.package} for entry in verdict.unused],
+        "unjudged": list(verdict.unjudged),
+    }
+
+
+def _plain(one: Vulnerability) -> dict[str, Any]:
+    return {
+        "package": one.subject.name,
+        "version": one.subject.version,
+        "ecosystem": one.subject.ecosystem,
+        "artifact": one.subject.artifact.file,
+        "ids": list(one.ids),
+        "summary": one.summary,
+        "severity": one.severity,
+        "fixed": list(one.fixed),
+        "accepted": _entry(one.accepted),
+        "expired": _entry(one.expired),
+    }
+
+
+def _entry(entry: AcceptedVulnerability | None) -> dict[str, Any] | None:
+    if entry is None:
+        return None
+    until = entry.until.isoformat() if entry.until else None
+    return {"id": entry.id, "because": entry.because, "until": until}
