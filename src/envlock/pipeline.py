@@ -10,13 +10,15 @@ from envlock.errors import CheckFailedError
 from envlock.image.archive import write_archive
 from envlock.image.build import Workshop, build_image
 from envlock.image.layout import staging
+from envlock.image.referrers import attach
 from envlock.imagediff import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from envlock.image.layout import ImageDigests
+    from envlock.image.referrers import Document
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
     from envlock.validate.results import Report
@@ -53,11 +55,13 @@ def build(
     prove: Callable[[Path], Report] | None,
     expect: Expected | None = None,
     created: int = 0,
+    about: Callable[[ImageDigests], Sequence[Document]] | None = None,
 ) -> Built:
     """Make the image of ``lock`` at ``target``, an OCI layout or a file ending in ``.tar``.
 
     ``paths`` are the lock's artifacts by sha256; ``prove`` runs the checks on a layout, None
-    leaves them out; with ``expect`` the digest must come out that the lock records.  Raises
+    leaves them out; with ``expect`` the digest must come out that the lock records; ``about``
+    makes documents that are put beside the image, as what refers to it.  Raises
     CheckFailedError, and then ``target`` is as it was before.
     """
     seconds: dict[str, float] = {}
@@ -77,6 +81,9 @@ def build(
             if not report.ok:
                 raise ProofError(report)
         before = time.monotonic()
+        documents = about(digests) if about is not None else ()
+        if documents:
+            attach(place.folder, documents)
         if target.suffix == ".tar":
             write_archive(place.folder, target)
         else:

@@ -7,17 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from envlock.exchange.places import Places
-    from envlock.lock.model import Lock
+    from envlock.lock.model import Artifact, Lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What is written: an environment's locks, by platform, and where their artifacts are."""
+    """What is written: an environment's locks, by platform, and where their artifacts are.
+
+    metadata: returns the METADATA of a wheel; raises FetchError.
+    """
 
     name: str
     locks: tuple[Lock, ...]
     places: Places
+    metadata: Callable[[Artifact], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +88,16 @@ FORMATS: dict[str, Format] = {
             module="envlock.exchange.pixi",
             help="pixi.lock (version 7; experimental)",
             all_platforms=True,
+        ),
+        Format(
+            name="cyclonedx",
+            module="envlock.exchange.cyclonedx",
+            help="a bill of materials, CycloneDX 1.6",
+        ),
+        Format(
+            name="spdx",
+            module="envlock.exchange.spdx",
+            help="a bill of materials, SPDX 2.3",
         ),
     )
 }

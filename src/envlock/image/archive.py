@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from envlock.files import read_pieces, written_beside
 from envlock.image.config import canonical
 from envlock.image.layout import referenced_blobs
+from envlock.image.referrers import is_referrer
 from envlock.layers import tar
 from envlock.layers.entry import Bytes, Content, Entry, directory
 
@@ -70,6 +71,8 @@ def _docker_manifest(layout: Path) -> bytes:
     """Return Docker's image list (docker image spec 1.2, "Combined Image JSON")."""
     images = []
     for descriptor in json.loads((layout / "index.json").read_text())["manifests"]:
+        if is_referrer(descriptor):
+            continue
         manifest = json.loads(_blob_path(layout, descriptor["digest"]).read_text())
         name = descriptor["annotations"]["org.opencontainers.image.ref.name"]
         images.append(

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import stat
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import LockError, StaleLockError
@@ -59,6 +59,15 @@ def dump_lock(lock: Lock) -> str:
     if lock.built is not None:
         value["built"] = {key: item for key, item in asdict(lock.built).items() if item}
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def lock_digest(lock: Lock) -> str:
+    """Return the ``sha256:`` digest of the lock file's text without what a build recorded in it.
+
+    It is that of the file as long as nothing is recorded, and does not change when it is.
+    """
+    text = dump_lock(replace(lock, built=None))
+    return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def load_lock(path: Path) -> Lock:

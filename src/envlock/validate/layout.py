@@ -112,7 +112,7 @@ def open_layout(path: Path, *, architecture: str | None = None) -> Image:
     try:
         _check_version(blobs, path)
         index = _parse(_read(blobs, "index.json"), "index.json")
-        manifest = _choose(blobs, _descriptors(index, "manifests"), architecture, path)
+        manifest = _choose(blobs, _descriptors(_images(index), "manifests"), architecture, path)
         return _image(blobs, manifest)
     except OSError as error:
         raise DiskError(f"cannot read the image: {error}", where=str(path)) from error
@@ -266,6 +266,15 @@ def _descriptor(entry: Any, where: str) -> Descriptor:
     )
 
 
+def _images(index: dict[str, Any]) -> dict[str, Any]:
+    """Return an index without the documents about images, which have an ``artifactType``."""
+    entries = index.get("manifests")
+    if not isinstance(entries, list):
+        return index
+    images = [e for e in entries if not (isinstance(e, dict) and e.get("artifactType"))]
+    return {**index, "manifests": images}
+
+
 def _choose(
     blobs: Blobs, candidates: list[Descriptor], architecture: str | None, path: Path
 ) -> Descriptor:
@@ -274,7 +283,7 @@ def _choose(
     for candidate in candidates:
         if candidate.media_type in INDEXES:
             nested = _parse(read_verified(blobs, candidate), candidate.name)
-            flat += _descriptors(nested, "manifests")
+            flat += _descriptors(_images(nested), "manifests")
         else:
             flat.append(candidate)
     fitting = [found for found in flat if architecture and found.architecture == architecture]

@@ -68,6 +68,12 @@ def build_command(
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
     platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
+    sbom: Annotated[
+        bool, typer.Option("--sbom", help="Add bills of materials: CycloneDX and SPDX.")
+    ] = False,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Add a SLSA statement of lock and image.")
+    ] = False,
 ) -> None:
     """Build images from locks, prove them in a sandbox, publish them as OCI layouts."""
     state: Context = context.obj
@@ -98,6 +104,8 @@ def build_command(
                 expect=_expected(state, name, against) if check else None,
                 validate=not no_validate,
                 gpu=gpu,
+                sbom=sbom,
+                provenance=provenance,
             )
         )
     state.output.document({"images": documents})
@@ -161,7 +169,10 @@ def _build(
     expect: Expected | None,
     validate: bool,
     gpu: bool,
+    sbom: bool,
+    provenance: bool,
 ) -> dict[str, Any]:
+    from envlock.cli.documents import Papers
     from envlock.image.build import Workshop
     from envlock.image.layout import project_folder
     from envlock.pipeline import ProofError, build
@@ -181,6 +192,8 @@ def _build(
     fetched = time.monotonic() - started
     if target == state.project.image(lock.name):
         project_folder(target.parent)
+    created = _source_date_epoch()
+    papers = Papers(lock, sbom=sbom, provenance=provenance, created=created, paths=paths)
     try:
         built = build(
             lock,
@@ -190,7 +203,8 @@ def _build(
             state.output,
             prove=prove,
             expect=expect,
-            created=_source_date_epoch(),
+            created=created,
+            about=papers.make,
         )
     except ProofError as error:
         say_report(state, error.report)
@@ -198,7 +212,10 @@ def _build(
     if record:
         _record(state, lock, built)
     built = dataclasses.replace(built, seconds={"fetch": fetched, **built.seconds})
-    return _summary(state, lock, target, built)
+    beside = [state.project.shown(path) for path in papers.write_beside(target.absolute())]
+    if beside:
+        state.output.message(f"in the image's layout, and as files: {', '.join(beside)}")
+    return _summary(state, lock, target, built) | {"documents": beside}
 
 
 def _artifacts(

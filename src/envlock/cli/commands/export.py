@@ -51,6 +51,7 @@ def export_command(
     offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
 ) -> None:
     """Write locks for other tools; the URLs in the file are those of this machine."""
+    from envlock.cli.documents import metadata_of
     from envlock.exchange.formats import Subject
     from envlock.files import write_atomically
 
@@ -59,7 +60,9 @@ def export_command(
     chosen = _format(form, variables=variables)
     locks = _locks(state, name, chosen, platform)
     places = _places(state, locks, name, variables=variables)
-    export = chosen.exporter()(Subject(name=name, locks=locks, places=places))
+    export = chosen.exporter()(
+        Subject(name=name, locks=locks, places=places, metadata=metadata_of(state, places))
+    )
     for note in export.notes:
         state.output.message(note)
     if output is not None:

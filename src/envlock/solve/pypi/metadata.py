@@ -67,13 +67,22 @@ class MetadataReader:
         ):
 
             def one(wheel: Chosen) -> Described:
-                described = _parse(wheel, self._text(wheel))
+                described = _parse(wheel, self.text(wheel))
                 task.advance(1)
                 return described
 
             return tuple(pool.map(one, chosen))
 
-    def _text(self, wheel: Chosen) -> bytes:
+    def known(self, sha256: str, size: int, name: str) -> bytes | None:
+        """Return the METADATA of a wheel that is in the store, else what was read of it before."""
+        stored = self._fetcher.store.get(sha256, size)
+        if stored is not None:
+            return read_metadata(stored, name)
+        kept = self._cache / f"{sha256}.metadata"
+        return kept.read_bytes() if kept.is_file() else None
+
+    def text(self, wheel: Chosen) -> bytes:
+        """Return the METADATA of one wheel; raises FetchError, ArtifactError."""
         from envlock.files import write_atomically
 
         known = self._cache / f"{wheel.sha256}.metadata"
@@ -97,11 +106,7 @@ class MetadataReader:
             stored = self._fetcher.one(
                 [wheel.url], name=wheel.file, sha256=wheel.sha256, size=wheel.size
             )
-        try:
-            with zipfile.ZipFile(stored) as archive:
-                return _member(archive, wheel)
-        except BROKEN_ZIP as error:
-            raise ArtifactError(f"{wheel.file} is no wheel: {error}") from None
+        return read_metadata(stored, wheel.file)
 
     def _by_range(self, wheel: Chosen) -> bytes:
         if wheel.url.startswith("file:"):
@@ -110,17 +115,26 @@ class MetadataReader:
 
         try:
             with RemoteZip(wheel.url, session=self._http.session()) as archive:
-                return _member(archive, wheel)
+                return _member(archive, wheel.file)
         except RemoteZipError as error:
             raise FetchError(str(error)) from None
 
 
-def _member(archive: zipfile.ZipFile, wheel: Chosen) -> bytes:
+def read_metadata(wheel: Path, name: str) -> bytes:
+    """Return the METADATA in a local wheel, which errors call ``name``; raises ArtifactError."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return _member(archive, name)
+    except BROKEN_ZIP as error:
+        raise ArtifactError(f"{name} is no wheel: {error}") from None
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     for info in archive.infolist():
         folder, _, file = info.filename.partition("/")
         if file == "METADATA" and folder.endswith(".dist-info") and info.file_size < _LIMIT:
             return archive.read(info)
-    raise ArtifactError(f"{wheel.file} has no METADATA")
+    raise ArtifactError(f"{name} has no METADATA")
 
 
 def _parse(wheel: Chosen, text: bytes) -> Described:
