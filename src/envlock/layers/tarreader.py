@@ -267,12 +267,18 @@ def _read_pax(source: Reader, header: _Header, longs: dict[bytes, str]) -> None:
         length = int(digits) if digits.isdigit() and len(digits) < 7 else 0
         record, data = rest[: length - len(digits) - 1], data[length:]
         key, equals, value = record.removesuffix(b"\n").partition(b"=")
+        if not len(digits) + 1 < length <= len(digits) + 1 + len(rest):
+            raise ArtifactError("a PAX header in a tar has a record of a wrong length")
         if not equals or not record.endswith(b"\n") or key.startswith(b"GNU.sparse"):
             raise ArtifactError("a PAX header in a tar cannot be understood")
         if key not in _PAX_KEYS:
             continue
         text = _text(value)
-        if header.flag == b"g" or not text or (key == b"size" and not value.isdigit()):
+        if (
+            header.flag == b"g"
+            or not text
+            or (key == b"size" and not (value.isdigit() and len(value) < 20))
+        ):
             raise ArtifactError(f"a PAX header in a tar sets {key.decode()} to {text!r}")
         longs[_PAX_KEYS[key]] = text
 
