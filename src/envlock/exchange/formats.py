@@ -90,6 +90,21 @@ FORMATS: dict[str, Format] = {
             all_platforms=True,
         ),
         Format(
+            name="pylock",
+            module="envlock.exchange.pylock",
+            help="pylock.toml (PEP 751), for pip and uv",
+        ),
+        Format(
+            name="pylock-wheels",
+            module="envlock.exchange.pylock_wheels",
+            help="the same without hosts, for wheels in a folder beside it",
+        ),
+        Format(
+            name="requirements",
+            module="envlock.exchange.requirements",
+            help="requirements.txt with hashes, without hosts",
+        ),
+        Format(
             name="cyclonedx",
             module="envlock.exchange.cyclonedx",
             help="a bill of materials, CycloneDX 1.6",
