@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,12 +19,11 @@ from envlock.intake.shell_lines import commands, pip_call
 from .drafting import asked, draft, notes, spec_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..makers.index import Index
     from ..makers.machine import Machine
 
 FILE = "Dockerfile"
+ROOT = Path(__file__).resolve().parents[2]
 RECIPE = r"""
 # syntax=docker/dockerfile:1
 ARG CUDA=12.4.1
@@ -113,6 +114,21 @@ def test_what_is_not_carried_over_is_told_with_its_line(folder: Path) -> None:
         (24, "the image has no user app: it runs as nonroot (65532)"),
     ]
     assert "constraints.txt:2:1: triton<3 gives way: triton is forced" in found
+
+
+def test_the_docs_tell_what_is_told(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "from-dockerfile.md").read_text()
+    blocks = [block.partition("\n")[2] for block in page.split("```")[1::2]]
+    (tmp_path / "requirements.txt").write_text(blocks[1])
+    (tmp_path / "constraints.txt").write_text(blocks[2])
+    found = draft(tmp_path, FILE, blocks[0])
+    assert [line.strip() for line in blocks[3].splitlines()[1:-1]] == notes(found)
+    (forced,) = found.forced
+    (written,) = yaml.safe_load(blocks[4])["overrides"]
+    assert (written["package"], written["because"]) == (forced.package, forced.because)
+    assert written["version"] == f"=={forced.version}"
+    spec = spec_of(replace(found, forced=[]))
+    assert yaml.safe_load(blocks[5])["checks"] == [one.plain() for one in spec.checks]
 
 
 def test_a_forced_version_becomes_an_override(machine: Machine, index: Index) -> None:
