@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MD5 = "0" * 32
-WITH_URLS = [name for name in FORMATS if name not in {"cyclonedx", "spdx"}]
+HOST_FREE = {"cyclonedx", "spdx", "pylock-wheels", "requirements"}
+WITH_URLS = [name for name in FORMATS if name not in HOST_FREE]
 CHANNEL = "https://conda.example.com/conda-forge"
 
 
@@ -132,9 +133,21 @@ def test_a_wheel_that_no_index_has(tmp_path: Path) -> None:
 )
 def test_no_secret_is_written(form: str, channel: str, base: str, tmp_path: Path) -> None:
     lock = _lock(conda("numpy", md5=MD5), wheel("app"))
+    if form == "pylock" and "s3cret" in channel:  # it names no channel
+        assert "s3cret" not in _export(form, lock, _places(tmp_path, channel, Shelf(base)))
+        return
     with pytest.raises(EnvlockError, match="has a credential in it") as caught:
         _export(form, lock, _places(tmp_path, channel, Shelf(base)))
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["pylock-wheels", "requirements"])
+def test_lists_of_wheels_name_no_host(form: str, tmp_path: Path) -> None:
+    lock = _lock(conda("numpy", md5=MD5), wheel("app"))
+    places = _places(tmp_path, shelf=Shelf("https://me:s3cret@i.example.com"))
+    text = _export(form, lock, places)
+    assert "://" not in text
+    assert wheel("app").sha256 in text
 
 
 @pytest.mark.parametrize("form", WITH_URLS)
