@@ -223,3 +223,15 @@ def test_diff_in_markdown_shows_the_spec_in_its_colours(solved: Machine) -> None
         "- overrides.engine.because: plugin needs the old engine",
         "+ overrides.engine.because: a ```` fence\\n| and <b>more</b>",
     ]
+
+
+def test_the_shell_completes_environments_and_their_packages(solved: Machine) -> None:
+    def offered(*words: str) -> list[str]:
+        asked = {"COMP_WORDS": " ".join(("envlock", *words)), "COMP_CWORD": str(len(words))}
+        done = solved.run(environ={"_ENVLOCK_COMPLETE": "complete_bash", **asked})
+        return done.stdout.split()
+
+    assert offered("why", "de") == ["demo"]
+    assert offered("why", "demo", "p") == ["plugin", "python3.11-minimal"]
+    assert offered("why", "demo", "eng") == ["engine"]
+    assert offered("why", "unknown", "p") == []

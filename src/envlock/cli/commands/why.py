@@ -8,7 +8,7 @@ import typer
 
 from envlock.cli.app import command
 from envlock.cli.commands.build import load_named
-from envlock.cli.complete import environments
+from envlock.cli.complete import environments, packages
 from envlock.cli.context import Context
 from envlock.cli.output import megabytes
 from envlock.errors import UsageError
@@ -27,7 +27,10 @@ _ENDLESS = 100_000
 def why_command(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="An environment.", autocompletion=environments)],
-    package: Annotated[str, typer.Argument(help="A package of its lock.", metavar="PKG")],
+    package: Annotated[
+        str,
+        typer.Argument(help="A package of its lock.", metavar="PKG", autocompletion=packages),
+    ],
     platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
 ) -> None:
     """Show who asked for a package: a tree up to the spec, voided requirements marked."""
