@@ -213,3 +213,10 @@ def test_a_full_or_closed_cache_is_no_conflict(machine: Machine, index: Index) -
     done = machine.run("solve", ENVLOCK_CACHE_DIR=str(machine.root / "file" / "cache"))
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_name_that_no_index_has(machine: Machine, index: Index) -> None:
+    machine.write_spec("one", "pypi:\n  dependencies: [nunpy]\n")
+    done = machine.run("solve")
+    assert done.returncode == 1
+    assert "hint: check how nunpy is spelled" in done.stderr

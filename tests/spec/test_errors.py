@@ -25,6 +25,30 @@ overrides:
 
 # what is added to HEAD (it begins in line 6), line:column, part of message, part of hint
 ADDED = {
+    "a reason that is missing": (
+        OVERRIDE.replace("    because: it must\n", ""),
+        "7:5",
+        "overrides[0] lacks the key 'because'",
+        "because: Why the version has to be forced",
+    ),
+    "a twisted comparison": (
+        "pypi: {dependencies: ['numpy=>1,=<2']}\n",
+        "6:23",
+        "'numpy=>1,=<2' is not a requirement",
+        'did you mean "numpy>=1,<=2"?',
+    ),
+    "a comparison as conda writes it": (
+        "pypi: {dependencies: ['numpy=1.26']}\n",
+        "6:23",
+        "'numpy=1.26' is not a requirement",
+        'did you mean "numpy==1.26"?',
+    ),
+    "a colon in a text": (
+        "description: a: b\n",
+        "6:15",
+        "not valid YAML",
+        "a text with a colon needs quotes",
+    ),
     "unknown key": ("debain: {}\n", "6:1", "unknown key 'debain'", "did you mean 'debian'"),
     "unknown key, nothing near": ("zzz: 1\n", "6:1", "unknown key 'zzz'", "known keys: version"),
     "unknown key inside": (
@@ -112,7 +136,7 @@ ADDED = {
         "pypi:\n  dependencies:\n    - torch => 2\n",
         "8:7",
         "'torch => 2' is not a requirement",
-        "write it as pip does",
+        'did you mean "torch >= 2"?',
     ),
     "a requirement by URL": (
         "pypi:\n  dependencies: [x @ https://example.com/x.whl]\n",
@@ -247,7 +271,7 @@ ADDED = {
         None,
     ),
     "not YAML": ("image: {env: [}\n", "6:15", "not valid YAML", None),
-    "a tab": ("image:\n\tenv: {}\n", "7:1", "not valid YAML", None),
+    "a tab": ("image:\n\tenv: {}\n", "7:1", "not valid YAML", "write them in place of the tab"),
     "a control character": ("image: '\x07'\n", "6:9", "control character", None),
     "an escaped NUL": ('description: "a\\0b"\n', "6:14", "control character", None),
     "an escaped surrogate": ('description: "\\ud800"\n', "6:14", "surrogate", None),

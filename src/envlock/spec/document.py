@@ -104,6 +104,7 @@ class _Builder:
             raise SpecError(
                 f"not valid YAML: {error.problem or error.context}",
                 location=self._location(mark) if mark else None,
+                hint=_advice(error.problem or ""),
             ) from None
         except yaml.reader.ReaderError as error:
             raise self._forbidden_character(error.position) from None
@@ -188,6 +189,15 @@ class _Builder:
         if kind in {"int", "float"}:
             return _number(text)
         return text  # a timestamp stays as it was written
+
+
+def _advice(problem: str) -> str | None:
+    """Return what to do about what PyYAML says, for the mistakes that are made most."""
+    if "'\\t'" in problem:
+        return "YAML is indented with spaces: write them in place of the tab"
+    if problem.startswith("mapping values are not allowed"):
+        return "a text with a colon needs quotes; a key begins below the keys beside it"
+    return None
 
 
 def _check_tag(node: yaml.Node, here: Location) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,7 @@ class _Parser:
             raise SpecError(
                 f"{text!r} is not a requirement: {reason}",
                 location=self.at(place),
-                hint='write it as pip does: "torch>=2.6,<2.7"',
+                hint=_meant(text) or 'write it as pip does: "torch>=2.6,<2.7"',
             ) from None
         if requirement.url is not None:
             raise SpecError(
@@ -291,3 +292,16 @@ def _is_url(text: str) -> bool:
         return parts.scheme == "file" or (bool(parts.hostname) and parts.port != 0)
     except ValueError:
         return False
+
+
+_TWISTED = re.compile(r"=([<>])|(?<![=<>!~])=(?![=<>])")
+
+
+def _meant(text: str) -> str | None:
+    """Return a hint for ``=>``, ``=<`` and a single ``=``, if that is all that is wrong."""
+    right = _TWISTED.sub(lambda found: f"{found[1] or '='}=", text)
+    try:
+        Requirement(right)
+    except InvalidRequirement:
+        return None
+    return f'did you mean "{right}"?'

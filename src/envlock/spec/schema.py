@@ -92,7 +92,7 @@ def _complaint(document: Document, error: Any) -> tuple[Any, str, str | None]:
         return (
             mark.key,
             f"{name or 'the spec'} lacks the key {missing[0]!r}",
-            (_known_keys(error) or _hint(error)),
+            (_known_keys(error) or _missing_hint(error, missing[0])),
         )
     if kind in {"enum", "const"}:
         allowed = error.validator_value if kind == "enum" else [error.validator_value]
@@ -142,6 +142,12 @@ def _meaning(value: Any, raw: str) -> str:
 
 def _example(error: Any) -> str:
     return _hint(error) or "envlock schema prints what a spec has"
+
+
+def _missing_hint(error: Any, key: str) -> str | None:
+    """Return what the schema says of a key that is missing."""
+    said = error.schema.get("properties", {}).get(key, {}).get("description", "")
+    return f"{key}: {said}" if said else _hint(error)
 
 
 def _hint(error: Any) -> str | None:

@@ -356,4 +356,15 @@ def _complaint(stderr: str, question: Question) -> EnvlockError:
     return UnsatisfiableError(
         f"{question.name}: the PyPI requirements cannot all be met",
         details=[f"  {line.strip()}" for line in lines],
+        hint=_spelling(text),
     )
+
+
+def _spelling(text: str) -> str | None:
+    """Return a hint for distributions that no index has."""
+    words = " ".join(text.split())
+    unknown = dict.fromkeys(re.findall(r"(\S+) was not found in the package registry", words))
+    if not unknown:
+        return None
+    names = ", ".join(unknown)
+    return f"check how {names} is spelled, and which indexes the spec and the machine name"
