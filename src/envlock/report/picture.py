@@ -18,6 +18,8 @@ NARROW = (480, 760, 17)
 """Width, height and size of letters: for a screen, and for a telephone."""
 
 _GAP = 1.5
+_SMALLER = (0.82, 0.68)
+_SMALLEST = 11.0
 _LETTER = 0.56
 _BOLD = 0.64
 """How wide letters are, by their height: of sans-serif digits and small letters, rather more."""
@@ -50,7 +52,7 @@ def _frame(layer: Layer, box: Box, text: int) -> Frame:
 
 def _tile(package: Package, box: Box, text: int) -> Tile:
     """Return a tile with what fits of its words, in smaller letters if need be."""
-    for size in (text, 0.82 * text):
+    for size in (text, *(one * text for one in _SMALLER if one * text > _SMALLEST)):
         lines = _lines(package, box, size)
         if lines:
             return Tile(box=box, package=package, lines=lines, text=size)
