@@ -276,7 +276,8 @@ def spliced(data: bytes) -> None:
     if whole:
         writer.copy_small(data, plain)
         writer.write(b"between")
-        writer.copy_large([data[at : at + 7] for at in range(0, len(data), 7)], len(plain))
+        pieces = [data[at : at + 7] for at in range(0, len(data), 7)]
+        writer.copy_large(pieces, len(plain), zlib.crc32(plain))
         writer.copy_stored(data)
         expected = b"before" + plain + b"between" + plain + data + b"after"
     else:
@@ -294,7 +295,7 @@ def gzip_segment(data: bytes) -> None:
     out = io.BytesIO()
     writer = GzipWriter(out)
     size = int.from_bytes(data[:2], "little")
-    writer.copy_large([data[2:]], size)
+    writer.copy_large([data[2:]], size, 0)
     writer.finish()
     assert len(gzip.decompress(out.getvalue())) == size
 

@@ -291,6 +291,7 @@ def test_a_damaged_packed_package_is_made_anew(tiny: Environment, tmp_path: Path
     first = tiny.build(tmp_path / "a", tmp_path / "cache")
     for segment in (tmp_path / "cache" / "segments").glob("*.gz"):
         segment.write_bytes(b"damaged")
+    shutil.rmtree(tmp_path / "a")
     again = tiny.build(tmp_path / "b", tmp_path / "cache")
     assert again.digests.manifest == first.digests.manifest
     check_layout(tmp_path / "b")

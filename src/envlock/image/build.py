@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from envlock.errors import LockError
 from envlock.files import write_atomically
 from envlock.image.packing import SEGMENTS, Packing, conda_items
+from envlock.image.places import remember_layout, take_over
 from envlock.image.pool import packing_pool, to_encode
 from envlock.layers.clashes import check_conda, check_wheels
 from envlock.layers.condapack import known_facts
@@ -69,13 +70,18 @@ def build_image(
     plans = plan_layers(lock)
     layers: dict[str, StreamDigests] = {}
     facts: dict[str, CondaFacts] = {}
+    recalled = {} if workshop.fresh else {plan.key: _recall(workshop, plan) for plan in plans}
+    known = {key: digests for key, digests in recalled.items() if digests is not None}
     for plan in plans:
-        known = None if workshop.fresh else _recall(workshop, plan)
         told = [known_facts(item, workshop.cache / SEGMENTS) for item in conda_items(plan)]
-        if known is None or None in told or not staging.reuse(known.digest, known.size):
+        if plan.key not in known or None in told:
             continue
-        layers[plan.key] = known
-        facts |= {one.name: one for one in told if one is not None}
+        digests = known[plan.key]
+        if staging.reuse(digests.digest, digests.size) or take_over(
+            workshop.cache, digests.digest, digests.size, staging.blobs
+        ):
+            layers[plan.key] = digests
+            facts |= {one.name: one for one in told if one is not None}
     missing = [plan for plan in plans if plan.key not in layers]
     if missing:
         packing = Packing(
@@ -87,12 +93,14 @@ def build_image(
             workers=workshop.workers,
             fresh=workshop.fresh,
         )
-        layers |= packing.run(missing)
+        layers |= packing.run(missing, known)
         facts |= packing.facts
     packages = [facts[name] for name in sorted(facts)]
     check_conda(owners, packages)
     for plan in missing:
         _remember(workshop, plan, layers[plan.key])
+    if staging.target.suffix != ".tar":
+        remember_layout(workshop.cache, staging.target)
     _say_what_is_not_run(packages, reporter)
     described = [(plan.title, layers[plan.key]) for plan in plans]
     return staging.complete(lock, described, created, package_variables(packages))

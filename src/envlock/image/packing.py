@@ -73,10 +73,14 @@ class Packing:
         self._reporter = reporter
         self._workers = workers
         self._fresh = fresh
+        self._known: Mapping[str, StreamDigests] = {}
         self._segments = blobs.parent / SEGMENTS if fresh else cache / SEGMENTS
 
-    def run(self, plans: Sequence[LayerPlan]) -> dict[str, StreamDigests]:
-        """Return the digests of each layer by its plan's key."""
+    def run(
+        self, plans: Sequence[LayerPlan], known: Mapping[str, StreamDigests]
+    ) -> dict[str, StreamDigests]:
+        """Return the digests of each layer by its plan's key; known: what some will be."""
+        self._known = known
         artifacts = [artifact for plan in plans for artifact in plan.artifacts]
         total = sum(artifact.size for artifact in artifacts)
         with (
@@ -108,8 +112,7 @@ class Packing:
         futures: dict[Future[StreamDigests], LayerPlan] = {}
         for plan in largest_first:
             if plan.kind in {"distribution", "rest"}:
-                mine = {a.sha256: self._paths[a.sha256] for a in plan.artifacts}
-                futures[pool.submit(pack_wheels, plan, mine, self._blobs)] = plan
+                futures[self._wheels(pool, plan)] = plan
         sizes = {plan.key: sum(a.size for a in plan.artifacts) for plan in futures.values()}
         futures |= {join(): plan for plan, join in joinings}
         digests = {}
@@ -123,6 +126,10 @@ class Packing:
             self.facts[facts.name] = facts
             task.advance(plan.artifacts[0].size)
         return digests
+
+    def _wheels(self, pool: ProcessPoolExecutor, plan: LayerPlan) -> Future[StreamDigests]:
+        mine = {a.sha256: self._paths[a.sha256] for a in plan.artifacts}
+        return pool.submit(pack_wheels, plan, mine, self._blobs, self._known.get(plan.key))
 
     def _os(self, pool: ProcessPoolExecutor, plan: LayerPlan, task: Task) -> Joining:
         """Pack the .debs of a layer; what is returned waits for them and joins them."""
@@ -138,7 +145,8 @@ class Packing:
                 done.append(future.result())
                 task.advance(deb.size)
             done.sort(key=lambda segment: (segment.facts.package, segment.facts.architecture))
-            return pool.submit(pack_os, plan, done, self._blobs, multiarch=multiarch)
+            known = self._known.get(plan.key)
+            return pool.submit(pack_os, plan, done, self._blobs, multiarch=multiarch, known=known)
 
         return join
 

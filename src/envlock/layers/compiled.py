@@ -39,7 +39,10 @@ _TRIAL = b"".join(
 
 
 class Encoder:
-    """The two functions of a compiled ``deflate.c``; raises OSError if it cannot be loaded."""
+    """The two functions of a compiled ``deflate.c``, for one thread.
+
+    Raises OSError if it cannot be loaded.
+    """
 
     def __init__(self, library: Path) -> None:
         loaded = ctypes.CDLL(str(library))
@@ -47,6 +50,7 @@ class Encoder:
         for function in (self._compress, self._literals):
             function.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p]
             function.restype = ctypes.c_size_t
+        self._room = ctypes.create_string_buffer(deflate.largest(deflate.CHUNK))
 
     def compress(self, data: bytes) -> bytes:
         """Return what ``deflate.compress`` returns; raises MemoryError."""
@@ -57,7 +61,8 @@ class Encoder:
         return self._call(self._literals, data)
 
     def _call(self, function: ctypes._NamedFuncPointer, data: bytes) -> bytes:
-        out = ctypes.create_string_buffer(deflate.largest(len(data)))
+        most = deflate.largest(len(data))
+        out = self._room if most <= len(self._room) else ctypes.create_string_buffer(most)
         written = function(data, len(data), out)
         if data and not written:
             raise MemoryError

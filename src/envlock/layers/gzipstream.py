@@ -12,6 +12,10 @@ bit in the first byte; with that bit cleared and the end aligned by an empty sto
 another block may follow.  How many bits the last byte still has cannot be seen without
 decoding, so both possible alignments are tried and the one that inflates to the very same
 bytes is taken.  Where neither does, the member ends there.
+
+Where it is known what will come out (an earlier build told the digest), large streams are copied
+without being inflated, and the plain bytes are not hashed: the digest of what was written
+vouches for all of them.
 """
 
 from __future__ import annotations
@@ -19,10 +23,11 @@ from __future__ import annotations
 import hashlib
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from envlock.errors import ArtifactError
 from envlock.layers import deflate
+from envlock.layers.crc import crc32_combine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,6 +39,10 @@ SPLICE_LIMIT = 1024 * 1024
 """Streams of more plain bytes than this are copied as they come and end their member."""
 
 _FINAL_BLOCK = 0x01
+
+
+class UnexpectedBytesError(ArtifactError):
+    """A stream has another digest than the one that was known beforehand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +58,6 @@ class StreamDigests:
     plain_size: int
 
 
-@runtime_checkable
 class Streamable(Protocol):
     """Content that knows how to put itself into a gzip stream without being compressed."""
 
@@ -57,21 +65,36 @@ class Streamable(Protocol):
         """Write all bytes; raises ArtifactError if they are not the promised ones."""
 
 
-def splice(stream: bytes, plain: bytes) -> bytes | None:
-    """Return a raw DEFLATE stream of ``plain`` made joinable, or None where it cannot be."""
+def opened(stream: bytes, size: int) -> tuple[bytes, bytes] | None:
+    """Return a raw DEFLATE stream made joinable and its plain bytes, ``size`` of them.
+
+    None where it cannot be: it has several blocks, or what follows its end is not zero.
+    """
     if not stream or not stream[0] & _FINAL_BLOCK:
         return None
-    open_stream = bytes([stream[0] & ~_FINAL_BLOCK]) + stream[1:]
+    blocks = bytes([stream[0] & ~_FINAL_BLOCK]) + stream[1:]
+    decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        plain = decoder.decompress(blocks, size + 1)
+    except zlib.error:
+        return None
+    if len(plain) != size or decoder.eof or decoder.unconsumed_tail:
+        return None
     for alignment in (deflate.ALIGN, b"\x00" + deflate.ALIGN):
-        candidate = open_stream + alignment
-        decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+        end = decoder.copy()
         try:
-            result = decoder.decompress(candidate + deflate.END, len(plain) + 1)
+            more = end.decompress(alignment + deflate.END)
         except zlib.error:
             continue
-        if decoder.eof and not decoder.unused_data and result == plain:
-            return candidate
+        if end.eof and not end.unused_data and not more:
+            return blocks + alignment, plain
     return None
+
+
+def splice(stream: bytes, plain: bytes) -> bytes | None:
+    """Return a raw DEFLATE stream of ``plain`` made joinable, or None where it cannot be."""
+    found = opened(stream, len(plain))
+    return found[0] if found is not None and found[1] == plain else None
 
 
 def inflate(decoder: zlib._Decompress, piece: bytes) -> Iterator[bytes]:
@@ -86,10 +109,14 @@ def inflate(decoder: zlib._Decompress, piece: bytes) -> Iterator[bytes]:
 
 
 class GzipWriter:
-    """Writes gzip members to ``out`` and digests both sides on the way."""
+    """Writes gzip members to ``out`` and digests both sides on the way.
 
-    def __init__(self, out: BinaryIO) -> None:
+    known: what will come out, if that is known; :meth:`finish` holds it against what did.
+    """
+
+    def __init__(self, out: BinaryIO, known: StreamDigests | None = None) -> None:
         self._out = out
+        self._known = known
         self._plain_hash = hashlib.sha256()
         self._packed_hash = hashlib.sha256()
         self._pending = bytearray()
@@ -124,20 +151,38 @@ class GzipWriter:
         if not plain:
             return
         joined = splice(stream, plain)
+        if joined is None:
+            self.copy_closed(stream, plain)
+        else:
+            self.copy_blocks(joined, plain)
+
+    def copy_blocks(self, blocks: bytes, plain: bytes) -> None:
+        """Add blocks that others may follow (see :func:`opened`)."""
         self._flush()
         self._account(plain)
-        self._emit(joined or stream)
-        if joined is None:
-            self._end_member()
+        self._emit(blocks)
 
-    def copy_large(self, pieces: Iterable[bytes], size: int) -> int:
+    def copy_closed(self, stream: bytes, plain: bytes) -> None:
+        """Add a whole raw DEFLATE stream as it is; it ends its member."""
+        self.copy_blocks(stream, plain)
+        self._end_member()
+
+    def copy_large(self, pieces: Iterable[bytes], size: int, crc: int) -> int:
         """Add a raw DEFLATE stream of ``size`` plain bytes piece by piece; return their CRC-32.
 
+        crc: the CRC-32 that its archive promises; taken on trust where the digest is known.
         Raises ArtifactError if it is not one complete stream of just that size.
         """
         self._flush()
+        if self._known is not None:
+            for piece in pieces:
+                self._emit(piece)
+            self._crc = crc32_combine(self._crc, crc, size)
+            self._count(size)
+            self._end_member()
+            return crc
         decoder = zlib.decompressobj(-zlib.MAX_WBITS)
-        crc, left = 0, size
+        found, left = 0, size
         for piece in pieces:
             self._emit(piece)
             for plain in inflate(decoder, piece):
@@ -145,11 +190,11 @@ class GzipWriter:
                 if left < 0:
                     raise ArtifactError("a compressed stream is longer than its archive says")
                 self._account(plain)
-                crc = zlib.crc32(plain, crc)
+                found = zlib.crc32(plain, found)
         if not decoder.eof or decoder.unused_data or left:
             raise ArtifactError("a compressed stream is not as long as its archive says")
         self._end_member()
-        return crc
+        return found
 
     def copy_members(self, pieces: Iterable[bytes]) -> None:
         """Add complete gzip members that an earlier writer made."""
@@ -157,7 +202,7 @@ class GzipWriter:
         decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
         for piece in pieces:
             self._put(piece)
-            rest = piece
+            rest = b"" if self._known is not None else piece
             while rest:
                 plain = decoder.decompress(rest)
                 self._plain_hash.update(plain)
@@ -167,10 +212,18 @@ class GzipWriter:
                     decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
 
     def finish(self) -> StreamDigests:
-        """End the last member and tell the digests; an empty stream is one empty member."""
+        """End the last member and tell the digests; an empty stream is one empty member.
+
+        Raises UnexpectedBytesError where other bytes were known to come out.
+        """
         if not self._size and not self._pending:
             self._emit(b"")
         self._close_member()
+        if self._known is not None:
+            written = (f"sha256:{self._packed_hash.hexdigest()}", self._size)
+            if written != (self._known.digest, self._known.size):
+                raise UnexpectedBytesError("this layer is not what an earlier build made of it")
+            return self._known
         return StreamDigests(
             diff_id=f"sha256:{self._plain_hash.hexdigest()}",
             digest=f"sha256:{self._packed_hash.hexdigest()}",
@@ -179,10 +232,14 @@ class GzipWriter:
         )
 
     def _account(self, plain: bytes) -> None:
-        self._plain_hash.update(plain)
+        if self._known is None:
+            self._plain_hash.update(plain)
         self._crc = zlib.crc32(plain, self._crc)
-        self._member_size += len(plain)
-        self._plain_size += len(plain)
+        self._count(len(plain))
+
+    def _count(self, size: int) -> None:
+        self._member_size += size
+        self._plain_size += size
 
     def _flush(self) -> None:
         if self._pending:

@@ -18,6 +18,7 @@ from envlock.layers.blobs import layer_blob, verified
 from envlock.layers.deb import merged_path, read_control, read_entries
 from envlock.layers.debtree import Collector, PackageFacts, Tree
 from envlock.layers.entry import Entry, directory, regular, symlink
+from envlock.layers.gzipstream import UnexpectedBytesError
 from envlock.layers.plan import PREFIX, LayerPlan
 from envlock.layers.system import NONROOT, system_entries
 from envlock.layers.wheel import wheel_entries
@@ -50,20 +51,33 @@ class Segment:
     facts: PackageFacts
 
 
-def pack_wheels(plan: LayerPlan, paths: Mapping[str, Path], folder: Path) -> StreamDigests:
+def pack_wheels(
+    plan: LayerPlan, paths: Mapping[str, Path], folder: Path, known: StreamDigests | None = None
+) -> StreamDigests:
     """Write a layer of distributions as ``folder/<hex digest>``; ``paths`` by sha256.
 
+    known: what an earlier build from verified artifacts made; where something else comes out, it
+    is not believed, and the layer is made once more.
     Raises IntegrityError, ArtifactError, DiskError.
     """
+    if known is not None:
+        with contextlib.suppress(ArtifactError):
+            return _wheels_layer(plan, paths, folder, known)
+    return _wheels_layer(plan, paths, folder, None)
+
+
+def _wheels_layer(
+    plan: LayerPlan, paths: Mapping[str, Path], folder: Path, known: StreamDigests | None
+) -> StreamDigests:
     scheme = plan.scheme
     with layer_blob(folder) as (out, done), contextlib.ExitStack() as stack:
-        writer = LayerWriter(out)
+        writer = LayerWriter(out, known=known)
         if plan.kind == "rest":
             writer.add_all(environment_entries(plan))
         seen: dict[str, tuple[int, int]] = {}
         for wheel in plan.artifacts:
             path = paths[wheel.sha256]
-            archive = stack.enter_context(verified(path, wheel))
+            archive = stack.enter_context(verified(path, wheel, known=known is not None))
             for entry in installed_entries(path, archive, scheme, wheel):
                 mark = fingerprint(entry)
                 first = seen.setdefault(entry.path, mark)
@@ -166,9 +180,43 @@ def _known_segment(target: Path) -> Segment | None:
 
 
 def pack_os(
-    plan: LayerPlan, segments: Sequence[Segment], folder: Path, *, multiarch: str
+    plan: LayerPlan,
+    segments: Sequence[Segment],
+    folder: Path,
+    *,
+    multiarch: str,
+    known: StreamDigests | None = None,
 ) -> StreamDigests:
-    """Write the OS layer: directories, links and system files, then each package's files."""
+    """Write the OS layer: directories, links and system files, then each package's files.
+
+    known: what will come out, as for :func:`pack_wheels`.
+    """
+    skeleton = _os_skeleton(plan, segments, multiarch)
+    if known is not None:
+        with contextlib.suppress(UnexpectedBytesError):
+            return _os_layer(skeleton, segments, folder, known)
+    return _os_layer(skeleton, segments, folder, None)
+
+
+def _os_layer(
+    skeleton: Sequence[Entry],
+    segments: Sequence[Segment],
+    folder: Path,
+    known: StreamDigests | None,
+) -> StreamDigests:
+    with layer_blob(folder) as (out, done):
+        writer = LayerWriter(out, parents=False, known=known)
+        writer.add_all(skeleton)
+        for segment in segments:
+            if known is None:
+                verify_file(segment.path, segment.sha256, segment.size)
+            with segment.path.open("rb") as stream:
+                writer.add_segment(read_pieces(stream))
+        done.append(writer.finish())
+    return done[0]
+
+
+def _os_skeleton(plan: LayerPlan, segments: Sequence[Segment], multiarch: str) -> list[Entry]:
     tree = Tree.of(segment.facts for segment in segments)
     for path in tree.nodes:
         if path.startswith(f"{PREFIX}/"):
@@ -182,15 +230,7 @@ def pack_os(
         if name.startswith("alternative ")
     }
     system = system_entries(tree, multiarch=multiarch, alternatives=alternatives)
-    with layer_blob(folder) as (out, done):
-        writer = LayerWriter(out, parents=False)
-        writer.add_all(_skeleton(tree, system))
-        for segment in segments:
-            verify_file(segment.path, segment.sha256, segment.size)
-            with segment.path.open("rb") as stream:
-                writer.add_segment(read_pieces(stream))
-        done.append(writer.finish())
-    return done[0]
+    return _skeleton(tree, system)
 
 
 def _skeleton(tree: Tree, system: Iterable[Entry]) -> list[Entry]:

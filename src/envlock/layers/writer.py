@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from envlock.errors import ArtifactError
 from envlock.layers import tar
 from envlock.layers.entry import Entry, directory
-from envlock.layers.gzipstream import GzipWriter, Streamable, StreamDigests
+from envlock.layers.gzipstream import GzipWriter, StreamDigests
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from envlock.layers.gzipstream import Streamable
 
 
 class LayerWriter:
     """Writes one layer (OCI image-spec, layer.md): parents first, no path twice."""
 
-    def __init__(self, out: BinaryIO, *, parents: bool = True) -> None:
-        """``parents``: write a directory entry before the first path below it."""
-        self._stream = GzipWriter(out)
+    def __init__(
+        self, out: BinaryIO, *, parents: bool = True, known: StreamDigests | None = None
+    ) -> None:
+        """``parents``: write a directory entry before the first path below it.
+
+        known: what will come out, if an earlier build told (see ``GzipWriter``).
+        """
+        self._stream = GzipWriter(out, known)
         self._parents = parents
         self._seen: dict[str, str] = {}
 
@@ -71,8 +78,8 @@ class LayerWriter:
     def _write_content(self, entry: Entry) -> None:
         content = entry.content
         assert content is not None
-        if isinstance(content, Streamable):
-            content.write_to(self._stream)
+        if hasattr(content, "write_to"):  # isinstance would ask the protocol, for each file
+            cast("Streamable", content).write_to(self._stream)
         else:
             self._stream.write(content.read())
         self._stream.write(tar.padding(content.size))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from envlock.errors import ArtifactError
-from envlock.layers.gzipstream import SPLICE_LIMIT, inflate
+from envlock.layers.gzipstream import SPLICE_LIMIT, inflate, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,10 +71,19 @@ class ZipMember:
                 stream.copy_stored(piece)
             self._verify(crc, self.packed_size)
         elif self.size > SPLICE_LIMIT or self.packed_size > 2 * SPLICE_LIMIT:
-            self._verify(stream.copy_large(self._pieces(), self.size), self.size)
+            self._verify(stream.copy_large(self._pieces(), self.size, self.crc), self.size)
         else:
-            packed = b"".join(self._pieces())
-            stream.copy_small(packed, self._plain(packed))
+            self._write_small(stream, b"".join(self._pieces()))
+
+    def _write_small(self, stream: GzipWriter, packed: bytes) -> None:
+        found = opened(packed, self.size) if self.size else None
+        if found is not None:
+            self._verify(zlib.crc32(found[1]), self.size)
+            stream.copy_blocks(*found)
+            return
+        plain = self._plain(packed)
+        if plain:
+            stream.copy_closed(packed, plain)
 
     def _pieces(self) -> Iterator[bytes]:
         self.archive.seek(self.start)

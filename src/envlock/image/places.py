@@ -1,0 +1,79 @@
+"""Layers that other images of this machine have already.
+
+The cache remembers where images were written.  A layer whose digest is known is taken over from
+any of them: as a copy that shares its bytes with the original where the file system can do that,
+else as a hard link.  Blobs are never written to, so that neither image can change the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envlock.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FICLONE = 0x40049409  # linux/fs.h: the new file shares the other one's extents
+
+
+def remember_layout(cache: Path, layout: Path) -> None:
+    """Note that an image was, or is about to be, written to ``layout``; raises DiskError."""
+    name = hashlib.sha256(os.fsencode(layout)).hexdigest()[:32]
+    entry = cache / "layouts" / f"{name}.json"
+    text = json.dumps({"path": str(layout)}).encode()
+    with contextlib.suppress(OSError):
+        if entry.read_bytes() == text:
+            return
+    write_atomically(entry, text)
+
+
+def known_layouts(cache: Path) -> Iterator[Path]:
+    """Yield where images are; what is no longer there is forgotten."""
+    for entry in sorted((cache / "layouts").glob("*.json")):
+        try:
+            layout = Path(json.loads(entry.read_text())["path"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if (layout / "index.json").is_file():
+            yield layout
+        else:
+            with contextlib.suppress(OSError):
+                entry.unlink()
+
+
+def take_over(cache: Path, digest: str, size: int, blobs: Path) -> bool:
+    """Put a blob of ``size`` bytes into ``blobs`` if an image here has it; tell whether it did."""
+    name = digest.removeprefix("sha256:")
+    for layout in known_layouts(cache):
+        source = layout / "blobs" / "sha256" / name
+        with contextlib.suppress(OSError):
+            if source.stat().st_size == size and share(source, blobs / name):
+                return True
+    return False
+
+
+def share(source: Path, target: Path) -> bool:
+    """Make ``target`` another name or another owner of the bytes of ``source``.
+
+    Tells whether that was possible: file systems cannot share bytes with each other.
+    """
+    try:
+        with source.open("rb") as there, target.open("xb") as here:
+            fcntl.ioctl(here.fileno(), _FICLONE, there.fileno())
+        target.chmod(0o644)
+    except FileExistsError:
+        return True
+    except OSError:
+        with contextlib.suppress(OSError):
+            target.unlink(missing_ok=True)
+            os.link(source, target)
+            return True
+        return False
+    return True
