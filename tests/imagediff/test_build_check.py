@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from envlock.image.build import Workshop
 from envlock.imagediff import DifferentImageError
 from envlock.lock.codec import dump_lock, parse_lock
-from envlock.lock.model import BuiltImage
+from envlock.lock.model import BuiltImage, BuiltLayer
 from envlock.pipeline import Built, Expected, build
 from envlock.progress import SILENT
 
@@ -31,8 +31,10 @@ def make(folder: Path, answer: bytes) -> Environment:
 
 
 def recorded(environment: Environment, built: Built, *, layers: bool) -> Environment:
-    digests = tuple(layer.digest for layer in built.digests.layers) if layers else ()
-    image = BuiltImage(manifest=built.digests.manifest, config=built.digests.config, layers=digests)
+    known = [BuiltLayer(**asdict(layer)) for layer in built.digests.layers] if layers else []
+    image = BuiltImage(
+        manifest=built.digests.manifest, config=built.digests.config, layers=tuple(known)
+    )
     return Environment(replace(environment.lock, built=image), environment.paths)
 
 

@@ -281,6 +281,8 @@ EDITS = {
     "built without digest": _set("built", to={"manifest": "x"}),
     "built with no digest": _set("built", "manifest", to="../../x"),
     "built as number": _set("built", "config", to=5),
+    "built of layers without digests": _set("built", "layers", to=[{"size": 1}]),
+    "built of layers that are texts": _set("built", "layers", to=["x"]),
 }
 
 

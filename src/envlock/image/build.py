@@ -5,20 +5,17 @@ Standard library only: the same code runs inside the Nix sandbox.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envlock.errors import LockError
-from envlock.files import write_atomically
+from envlock.image.known import known_layers, remember_layer
 from envlock.image.packing import SEGMENTS, Packing, conda_items
-from envlock.image.places import remember_layout, take_over
+from envlock.image.places import is_whole, remember_layout, take_over
 from envlock.image.pool import packing_pool, to_encode
 from envlock.layers.clashes import check_conda, check_wheels
 from envlock.layers.condapack import known_facts
-from envlock.layers.gzipstream import StreamDigests
 from envlock.layers.pack import pack_segment
 from envlock.layers.plan import plan_layers
 from envlock.lock.model import PACKER
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
 
     from envlock.image.layout import ImageDigests, Staging
     from envlock.layers.condafacts import CondaFacts
-    from envlock.layers.plan import LayerPlan
+    from envlock.layers.gzipstream import Known, StreamDigests
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
 
@@ -70,17 +67,13 @@ def build_image(
     plans = plan_layers(lock)
     layers: dict[str, StreamDigests] = {}
     facts: dict[str, CondaFacts] = {}
-    recalled = {} if workshop.fresh else {plan.key: _recall(workshop, plan) for plan in plans}
-    known = {key: digests for key, digests in recalled.items() if digests is not None}
+    known = {} if workshop.fresh else known_layers(workshop.cache, lock, plans)
     for plan in plans:
         told = [known_facts(item, workshop.cache / SEGMENTS) for item in conda_items(plan)]
         if plan.key not in known or None in told:
             continue
-        digests = known[plan.key]
-        if staging.reuse(digests.digest, digests.size) or take_over(
-            workshop.cache, digests.digest, digests.size, staging.blobs
-        ):
-            layers[plan.key] = digests
+        if _taken_over(workshop, staging, known[plan.key]):
+            layers[plan.key] = known[plan.key].digests
             facts |= {one.name: one for one in told if one is not None}
     missing = [plan for plan in plans if plan.key not in layers]
     if missing:
@@ -97,8 +90,10 @@ def build_image(
         facts |= packing.facts
     packages = [facts[name] for name in sorted(facts)]
     check_conda(owners, packages)
-    for plan in missing:
-        _remember(workshop, plan, layers[plan.key])
+    for plan in plans:
+        before = known.get(plan.key)
+        if plan in missing or before is None or not before.seen_here:
+            remember_layer(workshop.cache, plan, layers[plan.key], before)
     if staging.target.suffix != ".tar":
         remember_layout(workshop.cache, staging.target)
     _say_what_is_not_run(packages, reporter)
@@ -151,18 +146,18 @@ def pack_packages(
                 task.advance(futures[future].size)
 
 
-def _record_path(workshop: Workshop, plan: LayerPlan) -> Path:
-    return workshop.cache / "layers" / f"{plan.key}.json"
+def _taken_over(workshop: Workshop, staging: Staging, known: Known) -> bool:
+    """Tell whether a layer need not be made: an image here has it, or its destination does.
 
-
-def _recall(workshop: Workshop, plan: LayerPlan) -> StreamDigests | None:
-    """Return the digests that an earlier build found for a layer of the very same inputs."""
-    try:
-        return StreamDigests(**json.loads(_record_path(workshop, plan).read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def _remember(workshop: Workshop, plan: LayerPlan, digests: StreamDigests) -> None:
-    text = json.dumps(dataclasses.asdict(digests), sort_keys=True)
-    write_atomically(_record_path(workshop, plan), text.encode())
+    What only the lock tells is not believed of a file that merely has the name.
+    """
+    digest, size = known.digests.digest, known.digests.size
+    if not staging.reuse(digest, size) and not take_over(
+        workshop.cache, digest, size, staging.blobs
+    ):
+        return False
+    blob = staging.blobs / digest.removeprefix("sha256:")
+    if known.seen_here or not blob.exists() or is_whole(blob, digest, size):
+        return True
+    blob.unlink()
+    return False

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from envlock.layers.condafacts import CondaFacts
     from envlock.layers.condapack import CondaSegment
-    from envlock.layers.gzipstream import StreamDigests
+    from envlock.layers.gzipstream import Known, StreamDigests
     from envlock.layers.pack import Segment
     from envlock.layers.plan import LayerPlan
     from envlock.lock.model import Artifact, Lock
@@ -73,11 +73,11 @@ class Packing:
         self._reporter = reporter
         self._workers = workers
         self._fresh = fresh
-        self._known: Mapping[str, StreamDigests] = {}
+        self._known: Mapping[str, Known] = {}
         self._segments = blobs.parent / SEGMENTS if fresh else cache / SEGMENTS
 
     def run(
-        self, plans: Sequence[LayerPlan], known: Mapping[str, StreamDigests]
+        self, plans: Sequence[LayerPlan], known: Mapping[str, Known]
     ) -> dict[str, StreamDigests]:
         """Return the digests of each layer by its plan's key; known: what some will be."""
         self._known = known

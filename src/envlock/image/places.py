@@ -15,7 +15,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envlock.files import write_atomically
+from envlock.errors import DiskError, IntegrityError
+from envlock.files import verify_file, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,5 +76,14 @@ def share(source: Path, target: Path) -> bool:
             target.unlink(missing_ok=True)
             os.link(source, target)
             return True
+        return False
+    return True
+
+
+def is_whole(blob: Path, digest: str, size: int) -> bool:
+    """Tell whether a file has the digest that is its name."""
+    try:
+        verify_file(blob, digest.removeprefix("sha256:"), size)
+    except (IntegrityError, DiskError):
         return False
     return True

@@ -90,7 +90,7 @@ def _find(near: Iterable[Path], digest: str, architecture: str) -> Image | None:
 def _by_digests(lock: Lock, built: Image) -> list[str]:
     """Return which layers differ, from the digests that the lock has of them."""
     assert lock.built is not None
-    recorded = lock.built.layers
+    recorded = [layer.digest for layer in lock.built.layers]
     if not recorded:
         return []
     lines = []

@@ -58,6 +58,17 @@ class StreamDigests:
     plain_size: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a layer will be, as an earlier build told.
+
+    seen_here: this machine found it, from artifacts that it had verified.
+    """
+
+    digests: StreamDigests
+    seen_here: bool
+
+
 class Streamable(Protocol):
     """Content that knows how to put itself into a gzip stream without being compressed."""
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from envlock.layers.gzipstream import StreamDigests
+    from envlock.layers.gzipstream import Known, StreamDigests
     from envlock.layers.scheme import Scheme
     from envlock.lock.model import Artifact
 
@@ -52,12 +52,12 @@ class Segment:
 
 
 def pack_wheels(
-    plan: LayerPlan, paths: Mapping[str, Path], folder: Path, known: StreamDigests | None = None
+    plan: LayerPlan, paths: Mapping[str, Path], folder: Path, known: Known | None = None
 ) -> StreamDigests:
     """Write a layer of distributions as ``folder/<hex digest>``; ``paths`` by sha256.
 
-    known: what an earlier build from verified artifacts made; where something else comes out, it
-    is not believed, and the layer is made once more.
+    known: what will come out; where something else does, it is not believed, and the layer is
+    made once more.
     Raises IntegrityError, ArtifactError, DiskError.
     """
     if known is not None:
@@ -67,17 +67,17 @@ def pack_wheels(
 
 
 def _wheels_layer(
-    plan: LayerPlan, paths: Mapping[str, Path], folder: Path, known: StreamDigests | None
+    plan: LayerPlan, paths: Mapping[str, Path], folder: Path, known: Known | None
 ) -> StreamDigests:
-    scheme = plan.scheme
+    scheme, trusted = plan.scheme, known is not None and known.seen_here
     with layer_blob(folder) as (out, done), contextlib.ExitStack() as stack:
-        writer = LayerWriter(out, known=known)
+        writer = LayerWriter(out, known=known.digests if known else None)
         if plan.kind == "rest":
             writer.add_all(environment_entries(plan))
         seen: dict[str, tuple[int, int]] = {}
         for wheel in plan.artifacts:
             path = paths[wheel.sha256]
-            archive = stack.enter_context(verified(path, wheel, known=known is not None))
+            archive = stack.enter_context(verified(path, wheel, known=trusted))
             for entry in installed_entries(path, archive, scheme, wheel):
                 mark = fingerprint(entry)
                 first = seen.setdefault(entry.path, mark)
@@ -185,7 +185,7 @@ def pack_os(
     folder: Path,
     *,
     multiarch: str,
-    known: StreamDigests | None = None,
+    known: Known | None = None,
 ) -> StreamDigests:
     """Write the OS layer: directories, links and system files, then each package's files.
 
@@ -194,7 +194,7 @@ def pack_os(
     skeleton = _os_skeleton(plan, segments, multiarch)
     if known is not None:
         with contextlib.suppress(UnexpectedBytesError):
-            return _os_layer(skeleton, segments, folder, known)
+            return _os_layer(skeleton, segments, folder, known.digests)
     return _os_layer(skeleton, segments, folder, None)
 
 

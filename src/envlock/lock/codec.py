@@ -23,6 +23,7 @@ from envlock.lock.model import (
     Artifact,
     AuditSection,
     BuiltImage,
+    BuiltLayer,
     DebianIndex,
     DebianSection,
     Lock,
@@ -285,7 +286,15 @@ def _built(value: dict[str, Any]) -> BuiltImage:
     return BuiltImage(
         manifest=matching(_DIGEST, value["manifest"]),
         config=matching(_DIGEST, value["config"]),
-        layers=tuple(matching(_DIGEST, item) for item in texts(value.get("layers", []))),
+        layers=tuple(
+            BuiltLayer(
+                diff_id=matching(_DIGEST, layer["diff_id"]),
+                digest=matching(_DIGEST, layer["digest"]),
+                size=whole(layer["size"]),
+                plain_size=whole(layer["plain_size"]),
+            )
+            for layer in map(mapping, value.get("layers", []))
+        ),
     )
 
 

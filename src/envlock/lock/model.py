@@ -175,15 +175,25 @@ class AuditSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltLayer:
+    """A layer as it was built: its ``sha256:`` digests and sizes in bytes, packed and plain."""
+
+    diff_id: str
+    digest: str
+    size: int
+    plain_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltImage:
     """Digests that ``envlock build --record`` saw (OCI image-spec descriptors).
 
-    layers: of the layers' blobs, lowest first; empty where an earlier envlock recorded.
+    layers: lowest first; empty where an earlier envlock recorded.
     """
 
     manifest: str
     config: str
-    layers: tuple[str, ...] = ()
+    layers: tuple[BuiltLayer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -283,12 +283,12 @@ def _source_date_epoch() -> int:
 def _record(state: Context, lock: Lock, built: Built) -> None:
     from envlock.files import write_atomically
     from envlock.lock.codec import dump_lock
-    from envlock.lock.model import BuiltImage
+    from envlock.lock.model import BuiltImage, BuiltLayer
 
     digests = BuiltImage(
         manifest=built.digests.manifest,
         config=built.digests.config,
-        layers=tuple(layer.digest for layer in built.digests.layers),
+        layers=tuple(BuiltLayer(**dataclasses.asdict(item)) for item in built.digests.layers),
     )
     path = state.project.lock(lock.name, lock.platform)
     text = dump_lock(dataclasses.replace(lock, built=digests))

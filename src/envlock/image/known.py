@@ -1,0 +1,58 @@
+"""What layers will be, before they are made: earlier builds told, here or where the lock is from.
+
+What a build on this machine found is remembered by everything that decides the layer.  What only
+the lock told, and turned out to be the digest, is remembered beside it as told: its plain digest
+was never looked at here, so that it helps for a lock that says the very same, and for no other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+from envlock.files import write_atomically
+from envlock.layers.gzipstream import Known, StreamDigests
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from envlock.layers.plan import LayerPlan
+    from envlock.lock.model import Lock
+
+
+def known_layers(cache: Path, lock: Lock, plans: Sequence[LayerPlan]) -> dict[str, Known]:
+    """Return what layers will be, by their plans' keys: from the cache, else from the lock."""
+    known = {}
+    recorded = lock.built.layers if lock.built is not None else ()
+    if len(recorded) == len(plans):
+        for plan, layer in zip(plans, recorded, strict=True):
+            digests = StreamDigests(**dataclasses.asdict(layer))
+            met_before = _recall(_path(cache, plan, told=True)) == digests
+            known[plan.key] = Known(digests=digests, seen_here=met_before)
+    for plan in plans:
+        seen = _recall(_path(cache, plan, told=False))
+        if seen is not None:
+            known[plan.key] = Known(digests=seen, seen_here=True)
+    return known
+
+
+def remember_layer(
+    cache: Path, plan: LayerPlan, digests: StreamDigests, known: Known | None
+) -> None:
+    """Note what a layer turned out to be; ``known`` is what was thought before."""
+    told = known is not None and not known.seen_here and known.digests == digests
+    text = json.dumps(dataclasses.asdict(digests), sort_keys=True)
+    write_atomically(_path(cache, plan, told=told), text.encode())
+
+
+def _path(cache: Path, plan: LayerPlan, *, told: bool) -> Path:
+    return cache / "layers" / f"{plan.key}.{'told.' if told else ''}json"
+
+
+def _recall(path: Path) -> StreamDigests | None:
+    try:
+        return StreamDigests(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
