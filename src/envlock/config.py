@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _TABLES = {"indexes", "mirrors", "snapshots", "keyrings"}
-_KEYS = _TABLES | {"cache-dir", "channel-alias", "channels", "driver-root", "jobs"}
+_KEYS = _TABLES | {
+    "cache-dir",
+    "channel-alias",
+    "channels",
+    "driver-root",
+    "insecure-registries",
+    "jobs",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +43,7 @@ class Config:
     distribution; default_index: finds the URL of ``pypi`` where ``indexes`` has none (asked
     only then, because a library must be loaded for it); channels: where conda channels are;
     jobs: how many downloads run at once; driver_root: below which the GPU driver's files and
-    devices lie.
+    devices lie; insecure_registries: ``host[:port]`` of those to which plain http is spoken.
     """
 
     cache_dir: Path
@@ -48,6 +55,7 @@ class Config:
     channels: ChannelSettings = field(default_factory=ChannelSettings)
     jobs: int = 8
     driver_root: Path = Path("/")
+    insecure_registries: frozenset[str] = frozenset()
 
     def index_urls(self) -> dict[str, str]:
         """Return the URL of each index; ``pypi`` is among them."""
@@ -93,6 +101,10 @@ def load_config(environ: Mapping[str, str]) -> Config:
             is_url=_is_url,
         ),
         jobs=_jobs(environ.get("ENVLOCK_JOBS") or table.get("jobs", 8)),
+        insecure_registries=frozenset(
+            environ.get("ENVLOCK_INSECURE_REGISTRIES", "").split()
+            or table.get("insecure-registries", [])
+        ),
     )
 
 
@@ -123,6 +135,13 @@ def _check_types(table: dict[str, Any], path: Path) -> None:
                 raise UsageError(f"{name}.{key} must be a text, not {value!r}", where=str(path))
     if not isinstance(table.get("channels", {}), dict):
         raise UsageError("channels must be a table", where=str(path), hint="write [channels]")
+    hosts = table.get("insecure-registries", [])
+    if not isinstance(hosts, list) or not all(isinstance(host, str) for host in hosts):
+        raise UsageError(
+            "insecure-registries must be a list of hosts",
+            where=str(path),
+            hint='write insecure-registries = ["registry.example.com:5000"]',
+        )
     for name in ("cache-dir", "driver-root"):
         if not isinstance(table.get(name, ""), str):
             raise UsageError(f"{name} must be a text", where=str(path))

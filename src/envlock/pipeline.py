@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from envlock.errors import CheckFailedError
 from envlock.image.archive import write_archive
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from envlock.image.layout import ImageDigests
+    from envlock.image.layout import ImageDigests, Staging
     from envlock.image.referrers import Document
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
@@ -45,6 +45,16 @@ class Expected:
     near: tuple[Path, ...] = ()
 
 
+class Destination(Protocol):
+    """Where an image goes besides its layout: a registry, an engine."""
+
+    def has(self, digest: str, size: int) -> bool:
+        """Tell whether a layer of this digest and size (bytes) is there already."""
+
+    def take(self, place: Staging) -> None:
+        """Take a whole, proven image; raises EnvlockError."""
+
+
 def build(
     lock: Lock,
     paths: Mapping[str, Path],
@@ -56,8 +66,13 @@ def build(
     expect: Expected | None = None,
     created: int = 0,
     about: Callable[[ImageDigests], Sequence[Document]] | None = None,
+    destinations: Sequence[Destination] = (),
+    keep: bool = True,
 ) -> Built:
     """Make the image of ``lock`` at ``target``, an OCI layout or a file ending in ``.tar``.
+
+    destinations: where else it goes once it is proven; without ``keep`` nothing stays at
+    ``target``, and what the only destination has already is not made.
 
     ``paths`` are the lock's artifacts by sha256; ``prove`` runs the checks on a layout, None
     leaves them out; with ``expect`` the digest must come out that the lock records; ``about``
@@ -67,6 +82,8 @@ def build(
     seconds: dict[str, float] = {}
     started = time.monotonic()
     with staging(target) as place:
+        if len(destinations) == 1 and not keep:
+            place.elsewhere = destinations[0].has
         digests = build_image(lock, paths, place, workshop, reporter, created=created)
         seconds["pack"] = time.monotonic() - started
         recorded = lock.built.manifest if expect is not None and lock.built is not None else None
@@ -84,9 +101,11 @@ def build(
         documents = about(digests) if about is not None else ()
         if documents:
             attach(place.folder, documents)
-        if target.suffix == ".tar":
+        for destination in destinations:
+            destination.take(place)
+        if keep and target.suffix == ".tar":
             write_archive(place.folder, target)
-        else:
+        elif keep:
             place.publish()
         seconds["publish"] = time.monotonic() - before
     return Built(digests=digests, report=report, seconds=seconds)

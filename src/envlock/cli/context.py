@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from envlock.fetch.indexes import Locator
     from envlock.lock.model import Lock
     from envlock.project import Project
+    from envlock.registry.open import Access
     from envlock.solve import Solvers
     from envlock.solve.conda import CondaMeans
     from envlock.solve.pypi.metadata import MetadataReader
@@ -45,6 +46,7 @@ class Context:
     output: Output
     folder: Path = field(default_factory=Path)
     offline: bool = False
+    insecure: bool = False
     headers: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """What is shown to the servers of channels, by URL; filled as channels are named."""
 
@@ -73,6 +75,19 @@ class Context:
             offline=self.offline,
             logins=lambda: self.config.index_urls().values(),
             headers=self.headers,
+        )
+
+    @cached_property
+    def registries(self) -> Access:
+        from envlock.registry.credentials import Logins, login_files
+        from envlock.registry.open import Access
+
+        files = login_files(os.environ, Path.home())
+        return Access(
+            logins=Logins(files, path=os.environ.get("PATH", os.defpath)),
+            insecure=self.config.insecure_registries,
+            all_insecure=self.insecure,
+            offline=self.offline,
         )
 
     @cached_property

@@ -51,11 +51,13 @@ def prover(
     anew: bool = True,
     gpu: bool = False,
     inside: Sandbox | None = None,
+    complete: Callable[[Path], None] | None = None,
 ) -> Callable[[Path], Report]:
     """Return what proves a layout; asks for sandbox and GPU now, before any work is done.
 
     Unless ``anew``, a proof that this machine made of the same image and lock is good enough;
-    with a GPU every proof is made anew, and none is kept.  inside: another sandbox.
+    with a GPU every proof is made anew, and none is kept.  inside: another sandbox;
+    complete: brings what a layout lacks, and is called where the layers are to be read.
     """
     from envlock.validate.checks import validate_image
     from envlock.validate.layout import open_layout
@@ -70,6 +72,8 @@ def prover(
         if known is not None:
             state.output.message("proven before; envlock validate runs the checks again")
             return known
+        if complete is not None:
+            complete(layout)
         report = validate_image(
             layout, lock, cache=cache, sandbox=inside, reporter=state.output, gpu=shown
         )

@@ -144,7 +144,7 @@ class Http:
                 timeout=_TIMEOUT,
             )
         except requests.RequestException as error:
-            raise FetchError(_reason(error), where=redact(url), hint=_HINT) from None
+            raise FetchError(reason_of(error), where=redact(url), hint=_HINT) from None
         if response.status_code < 300 or response.status_code == 416:
             return response
         response.close()
@@ -160,7 +160,7 @@ _HINT = "check the network, the mirror and its credentials, then run the command
 
 
 @functools.cache
-def _adapter_class() -> type:
+def adapter_class() -> type:
     """Return requests' adapter, trusting what the machine trusts (and REQUESTS_CA_BUNDLE)."""
     import ssl
 
@@ -257,7 +257,7 @@ def _new_session(
     session.auth = authorize
     session.headers["User-Agent"] = f"envlock/{__version__}"
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _adapter_class()(max_retries=retry, pool_maxsize=4))
+        session.mount(scheme, adapter_class()(max_retries=retry, pool_maxsize=4))
     return session  # type: ignore[no-any-return]
 
 
@@ -268,7 +268,7 @@ def _pieces(url: str, response: requests.Response) -> Pieces:
         with response:
             yield from response.iter_content(_PIECE)
     except requests.RequestException as error:
-        raise BrokenError(_reason(error), where=redact(url), hint=_HINT) from None
+        raise BrokenError(reason_of(error), where=redact(url), hint=_HINT) from None
 
 
 def _is_range(text: str, start: int, end: int, size: int) -> bool:
@@ -296,7 +296,7 @@ def _stream_file(url: str, offset: int) -> tuple[int, Pieces]:
     return offset, pieces()
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Return the innermost reason of a requests error, without its URL."""
     import requests
     import urllib3

@@ -35,6 +35,16 @@ class _Blob:
 
 def write_archive(layout: Path, target: Path) -> None:
     """Write ``layout`` as the tar file ``target``; the same layout gives the same bytes."""
+    with written_beside(target.parent, f".{target.name}.writing-") as (out, beside):
+        stream_archive(layout, out)
+        beside.chmod(0o644)
+        out.flush()
+        os.fsync(out.fileno())
+        beside.replace(target)
+
+
+def stream_archive(layout: Path, out: BinaryIO) -> None:
+    """Write ``layout`` as a tar to a stream; raises OSError."""
     blobs = layout / "blobs" / "sha256"
     contents: list[tuple[str, Content]] = [
         ("oci-layout", Bytes((layout / "oci-layout").read_bytes())),
@@ -45,16 +55,10 @@ def write_archive(layout: Path, target: Path) -> None:
             for name in sorted(referenced_blobs(layout))
         ),
     ]
-    with written_beside(target.parent, f".{target.name}.writing-") as (out, beside):
-        for folder in ("blobs", "blobs/sha256"):
-            out.write(tar.header(directory(folder)))
-        for path, content in contents:
-            _write(out, path, content)
-        out.write(tar.END_OF_ARCHIVE)
-        beside.chmod(0o644)
-        out.flush()
-        os.fsync(out.fileno())
-        beside.replace(target)
+    out.writelines(tar.header(directory(folder)) for folder in ("blobs", "blobs/sha256"))
+    for path, content in contents:
+        _write(out, path, content)
+    out.write(tar.END_OF_ARCHIVE)
 
 
 def _write(out: BinaryIO, path: str, content: Content) -> None:

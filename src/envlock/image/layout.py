@@ -23,7 +23,7 @@ from envlock.files import disk_errors, locked, sync, write_atomically
 from envlock.image.config import Blob, canonical, config_blob, index_blob, manifest_blob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from envlock.layers.gzipstream import StreamDigests
     from envlock.lock.model import Lock
@@ -48,10 +48,20 @@ class Staging:
         self.folder = folder
         self.target = target
         self.blobs = folder / "blobs" / "sha256"
+        self.elsewhere: Callable[[str, int], bool] | None = None
+        """Tells whether a blob of this digest and size need not be made: it is where the image
+        goes already.
+        """
         self._target_blobs = target / "blobs" / "sha256"
 
     def reuse(self, digest: str, size: int) -> bool:
-        """Take a blob over from the image that has the name now; tell whether it was there."""
+        """Tell whether a blob need not be made: it is taken over, or elsewhere already."""
+        return self._take_over(digest, size) or (
+            self.elsewhere is not None and self.elsewhere(digest, size)
+        )
+
+    def _take_over(self, digest: str, size: int) -> bool:
+        """Link a blob of the image that has the name now, and tell whether it was there."""
         name = digest.removeprefix("sha256:")
         source = self._target_blobs / name
         try:

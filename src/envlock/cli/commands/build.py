@@ -17,6 +17,14 @@ from envlock.cli.app import command
 from envlock.cli.bundles import open_bundle
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
+from envlock.cli.delivering import (
+    Delivery,
+    InsecureOption,
+    LoadOption,
+    PushOption,
+    delivery,
+    push_references,
+)
 from envlock.cli.output import megabytes
 from envlock.cli.proof import prover, say_report
 from envlock.errors import EnvlockError, UsageError
@@ -40,6 +48,9 @@ def build_command(
         Path | None,
         typer.Option("-o", "--output", help="An OCI layout, or FILE.tar. [default: build/NAME]"),
     ] = None,
+    push: PushOption = None,
+    load: LoadOption = None,
+    insecure: InsecureOption = False,
     record: Annotated[
         bool, typer.Option("--record", help="Write the image's digest into the lock.")
     ] = False,
@@ -77,7 +88,7 @@ def build_command(
 ) -> None:
     """Build images from locks, prove them in a sandbox, publish them as OCI layouts."""
     state: Context = context.obj
-    state.offline = offline
+    state.offline, state.insecure = offline, insecure
     if record and from_bundle is not None:
         raise UsageError("--record writes into a lock of the project, and the bundle has its own")
     bundled = open_bundle(state, from_bundle, names) if from_bundle is not None else None
@@ -88,17 +99,22 @@ def build_command(
         _check_output(output)
     if against is not None and not check:
         raise UsageError("--against names what --check compares with")
+    if bundled is None and platform is None and push is not None and (output or load):
+        _check_platforms(state, asked)
     if gpu and no_validate:
         raise UsageError("--gpu runs checks, and --no-validate leaves them out")
+    references = push_references(push, asked)
     documents = []
     for name in asked:
-        lock = bundled or load_named(state, name, platform)
-        target = output or state.project.image(name)
-        documents.append(
+        where = delivery(state, name, references.get(name), load, output)
+        every = push is not None
+        locks = [bundled] if bundled else _locks(state, name, platform, all_platforms=every)
+        made = [
             _build(
                 state,
                 lock,
-                target,
+                output or state.project.image(name),
+                where,
                 artifact_map=artifact_map,
                 record=record,
                 expect=_expected(state, name, against) if check else None,
@@ -107,7 +123,10 @@ def build_command(
                 sbom=sbom,
                 provenance=provenance,
             )
-        )
+            for lock in locks
+        ]
+        where.finish(state)
+        documents += [{**document, **where.told} for document in made]
     state.output.document({"images": documents})
 
 
@@ -115,6 +134,23 @@ def _expected(state: Context, name: str, against: Path | None) -> Expected:
     from envlock.pipeline import Expected
 
     return Expected(against=against, near=(state.project.image(name),))
+
+
+def _locks(state: Context, name: str, platform: str | None, *, all_platforms: bool) -> list[Lock]:
+    """Return the locks that are built: a registry's tag can name an image for each platform."""
+    if platform is None and all_platforms:
+        return [load_named(state, name, one) for one in state.project.locked_platforms(name)]
+    return [load_named(state, name, platform)]
+
+
+def _check_platforms(state: Context, names: list[str]) -> None:
+    """Refuse to put the images of several platforms where one has room."""
+    for name in names:
+        if len(state.project.locked_platforms(name)) > 1:
+            raise UsageError(
+                f"{name} is locked for several platforms, and only a registry takes them all",
+                hint="choose one for -o and --load: --platform linux-64",
+            )
 
 
 _PACKED = re.compile(r"(?i)\.(tar|tgz|tbz2?|txz|tzst|gz|bz2|xz|zst|lz4|zip|7z)$")
@@ -163,6 +199,7 @@ def _build(
     state: Context,
     lock: Lock,
     target: Path,
+    where: Delivery,
     *,
     artifact_map: Path | None,
     record: bool,
@@ -183,10 +220,10 @@ def _build(
             f"the lock of {lock.name} has no recorded digest to compare with",
             hint=f"envlock build {lock.name} --record writes it",
         )
-    prove = prover(state, lock, anew=expect is not None, gpu=gpu) if validate else None
-    workshop = Workshop(
-        cache=state.config.cache_dir, workers=usable_cpus(), fresh=expect is not None
-    )
+    complete = where.push.fetch if where.push else None
+    anew = expect is not None
+    prove = prover(state, lock, anew=anew, gpu=gpu, complete=complete) if validate else None
+    workshop = Workshop(cache=state.config.cache_dir, workers=usable_cpus(), fresh=anew)
     started = time.monotonic()
     paths = _artifacts(state, lock, artifact_map, workshop)
     fetched = time.monotonic() - started
@@ -205,6 +242,8 @@ def _build(
             expect=expect,
             created=created,
             about=papers.make,
+            destinations=where.destinations,
+            keep=where.keep,
         )
     except ProofError as error:
         say_report(state, error.report)
@@ -212,10 +251,11 @@ def _build(
     if record:
         _record(state, lock, built)
     built = dataclasses.replace(built, seconds={"fetch": fetched, **built.seconds})
-    beside = [state.project.shown(path) for path in papers.write_beside(target.absolute())]
+    written = papers.write_beside(target.absolute()) if where.keep else ()
+    beside = [state.project.shown(path) for path in written]
     if beside:
         state.output.message(f"in the image's layout, and as files: {', '.join(beside)}")
-    return _summary(state, lock, target, built) | {"documents": beside}
+    return _summary(state, lock, target if where.keep else None, built) | {"documents": beside}
 
 
 def _artifacts(
@@ -297,17 +337,17 @@ def _record(state: Context, lock: Lock, built: Built) -> None:
         state.output.message(f"recorded in {state.project.shown(path)}")
 
 
-def _summary(state: Context, lock: Lock, target: Path, built: Built) -> dict[str, Any]:
+def _summary(state: Context, lock: Lock, target: Path | None, built: Built) -> dict[str, Any]:
     if built.report is not None:
         say_report(state, built.report)
     else:
         state.output.warn(f"{lock.name} was not proven (--no-validate)")
     digests = built.digests
-    shown = state.project.shown(target.absolute())
+    shown = state.project.shown(target.absolute()) if target is not None else None
     times = ", ".join(f"{stage} {value:.1f} s" for stage, value in built.seconds.items())
     state.output.message(
-        f"{lock.name} {lock.platform}: {len(digests.layers)} layers, {megabytes(digests.size)} "
-        f"-> {shown} ({times})"
+        f"{lock.name} {lock.platform}: {len(digests.layers)} layers, {megabytes(digests.size)}"
+        f"{f' -> {shown}' if shown else ''} ({times})"
     )
     state.output.result(digests.manifest)
     from envlock.validate.report import as_data

@@ -1,0 +1,1 @@
+"""Images in registries: a small client of the OCI distribution specification 1.1."""
