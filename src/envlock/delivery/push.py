@@ -37,15 +37,19 @@ class Push:
         self._reporter = reporter
         self._images: list[LocalImage] = []
         self._absent: dict[str, int] = {}
+        self._mounted = 0
 
     def check(self) -> None:
         """Ask whether the registry lets us in, before any work is done; raises RegistryError."""
         self._repository.resolve(self.reference.tag or "latest")
 
     def has(self, digest: str, size: int) -> bool:
-        """Tell whether the repository has a layer already."""
+        """Tell whether the repository has a layer, or could take it over from another."""
         if self._repository.has(digest) != size:
-            return False
+            places = self._whereabouts.find(digest)
+            if not any(self._repository.mount(digest, place) for place in places):
+                return False
+            self._mounted += size
         self._absent[digest] = size
         return True
 
@@ -88,6 +92,8 @@ class Push:
             stop=self._access.stop,
             whereabouts=self._whereabouts,
         )
+        self.sent += Sent(mounted=self._mounted, there=-self._mounted)
+        self._mounted = 0
         self._absent.clear()
         self._images.append(image)
 

@@ -84,7 +84,7 @@ class HttpRepository:
         if self.has(digest) is not None:
             return Upload(way="there", size=size)
         for other in mount_from:
-            if other != self._path and self._mount(digest, other):
+            if self.mount(digest, other):
                 return Upload(way="mounted", size=size)
         BlobUpload(
             self._http,
@@ -206,8 +206,13 @@ class HttpRepository:
         data = json.dumps(index, sort_keys=True, separators=(",", ":")).encode()
         self.put_manifest(Document(media_type=INDEX, data=data), _fallback(subject))
 
-    def _mount(self, digest: str, other: str) -> bool:
-        """Take a blob over from another repository; tell whether that worked."""
+    def mount(self, digest: str, other: str) -> bool:
+        """Take a blob over from another repository of the registry; tell whether that worked.
+
+        Raises TransientError; a registry that refuses, or does not know how, is no error.
+        """
+        if other == self._path:
+            return False
         try:
             answer = self._http.request(
                 "POST",

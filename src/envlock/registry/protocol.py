@@ -85,6 +85,9 @@ class Repository(Protocol):
     def has(self, digest: str) -> int | None:
         """Return a blob's size where the repository has it."""
 
+    def mount(self, digest: str, other: str) -> bool:
+        """Take a blob over from another repository; tell whether that worked."""
+
     def upload(
         self,
         digest: str,
