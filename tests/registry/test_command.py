@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -148,6 +150,21 @@ def test_a_registry_that_fails_publishes_nothing(locked: Machine, proxy: Proxy) 
     assert done.returncode == 3
     assert not (locked.project / "here").exists()
     assert proxy.count("PUT .*manifests") == 0
+
+
+def test_ctrl_c_does_not_wait_for_the_registry(locked: Machine, proxy: Proxy) -> None:
+    proxy.faults.append(Fault("PUT .*digest=", "delay", seconds=40, times=-1))
+    reference = f"{proxy.address}/one:v1"
+    with locked.start("build", "one", "--no-validate", "--push", reference) as process:
+        deadline = time.monotonic() + 60
+        while not proxy.count("PUT .*digest=") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert proxy.count("PUT .*manifests") == 0
+    assert [path.name for path in (locked.project / "build").iterdir()] == [".gitignore"]
 
 
 def test_a_reference_without_a_registry_is_refused(locked: Machine) -> None:
