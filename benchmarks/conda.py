@@ -5,9 +5,10 @@
 ``--subset``: a folder with the repodata of real packages (``linux-64/repodata.json``,
 ``noarch/repodata.json``).  The synthetic channel is the same for the same ``--seed``.  Each
 measurement is a process of its own, the two sides take turns, and the table has each side's best
-round.  Both begin with an empty cache and with their modules loaded, which is shown apart.
-Packages are not opened: the channels have repodata only.  In the last line of each channel a
-package is forced against one dependent, which rattler alone cannot do: there it solves without.
+round.  Both begin with an empty cache, with their modules loaded and the spec read, which is
+shown apart ("ready").  Packages are not opened: the channels have repodata only.  In the last
+line of each channel a package is forced against one dependent, which rattler alone cannot do:
+there it solves without.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ SYNTHETIC = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One run: seconds (loading modules, solving, of CPU), MiB at the peak, packages chosen."""
+    """One run: seconds (until ready, solving, of CPU), MiB at the peak, packages chosen."""
 
-    loading: float
+    ready: float
     wall: float
     cpu: float
     peak: float
@@ -124,8 +125,8 @@ def _read(channel: Path, specs: list[str]) -> Any:
     return parse_spec(parse_document(text, "spec"), "spec")
 
 
-def ours(channel: Path, specs: list[str], cache: Path) -> list[str]:
-    """Solve as ``envlock solve`` does, from the spec's text to the lock's artifacts."""
+def ours(channel: Path, spec: Any, cache: Path) -> list[str]:
+    """Solve as ``envlock solve`` does, from the spec to the lock's artifacts."""
     from envlock.channels import ChannelAccess
     from envlock.fetch.artifacts import Fetcher
     from envlock.fetch.http import Http
@@ -136,14 +137,13 @@ def ours(channel: Path, specs: list[str], cache: Path) -> list[str]:
     class Closed:
         """What looks into packages, where there are none."""
 
-        def with_provides(self, artifacts: Any, *_: Any) -> Any:
+        def with_contents(self, artifacts: Any, *_: Any) -> Any:
             return tuple(artifacts)
 
     class Means(CondaMeans):
         def reader(self) -> Any:
             return Closed()
 
-    spec = _read(channel, specs)
     http = Http()
     means = Means(
         access={"main": ChannelAccess(urls=(channel.as_uri(),))},
@@ -155,15 +155,14 @@ def ours(channel: Path, specs: list[str], cache: Path) -> list[str]:
     return [artifact.path for artifact in solution.artifacts]
 
 
-def forced(channel: Path, specs: list[str], cache: Path) -> list[str]:
-    """Solve with one package forced against one dependent, the last two of ``specs``."""
+def forced(channel: Path, asked: Any, cache: Path) -> list[str]:
+    """Solve with an entry forced against one dependent: spec, entry, dependent."""
     from envlock.channels import ChannelAccess
     from envlock.solve.conda.channels import Channels
     from envlock.solve.conda.solve import target_packages
     from envlock.solve.conda.solver import Question, Rattler
 
-    *specs, entry, dependent = specs
-    spec = _read(channel, specs)
+    spec, entry, dependent = asked
     package = entry.split()[0]
     question = Question(
         platform="linux-64",
@@ -228,16 +227,21 @@ def measure(side: str, channel: Path, specs: list[str]) -> None:
     started = time.monotonic()
     for module in ("rattler", *MODULES.get(side, MODULES["envlock"])):
         importlib.import_module(module)
-    loading = time.monotonic() - started
+    asked: Any = specs
+    if side == "envlock":
+        asked = _read(channel, specs)
+    elif side == "forced":
+        asked = (_read(channel, specs[:-2]), *specs[-2:])
+    ready = time.monotonic() - started
     with tempfile.TemporaryDirectory() as cache:
         before = resource.getrusage(resource.RUSAGE_SELF)
         started = time.monotonic()
-        chosen = SIDES[side](channel, specs, Path(cache))
+        chosen = SIDES[side](channel, asked, Path(cache))
         wall = time.monotonic() - started
         after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     digest = hashlib.sha256("\n".join(sorted(chosen)).encode()).hexdigest()[:12]
-    print(json.dumps([loading, wall, cpu, after.ru_maxrss / 1024, len(chosen), digest]))
+    print(json.dumps([ready, wall, cpu, after.ru_maxrss / 1024, len(chosen), digest]))
 
 
 def run(side: str, channel: Path, specs: list[str]) -> Seen:
@@ -245,8 +249,8 @@ def run(side: str, channel: Path, specs: list[str]) -> Seen:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{side}: {done.stderr.strip()}")
-    loading, wall, cpu, peak, packages, digest = json.loads(done.stdout)
-    return Seen(loading=loading, wall=wall, cpu=cpu, peak=peak, packages=packages, digest=digest)
+    ready, wall, cpu, peak, packages, digest = json.loads(done.stdout)
+    return Seen(ready=ready, wall=wall, cpu=cpu, peak=peak, packages=packages, digest=digest)
 
 
 def compare(
@@ -262,10 +266,10 @@ def compare(
     if force is None and len({one.digest for one in (*theirs, *mine)}) != 1:
         raise SystemExit(f"{label}: the two sides chose other packages")
     cells = [f"{label:26} {mine[0].packages:5d}"]
-    for field in ("loading", "wall", "cpu", "peak"):
+    for field in ("ready", "wall", "cpu", "peak"):
         one, other = (min(getattr(seen, field) for seen in runs) for runs in (theirs, mine))
         digits = 0 if field == "peak" else 3
-        ratio = "" if field == "loading" else f" {other / one:5.2f}"
+        ratio = "" if field == "ready" else f" {other / one:5.2f}"
         cells.append(f"{one:7.{digits}f} {other:7.{digits}f}{ratio}")
     print("  ".join(cells), flush=True)
 
@@ -283,7 +287,7 @@ def main() -> None:
         measure(arguments.side, arguments.subset, arguments.specs)
         return
     print("rattler, envlock, ratio:")
-    print(f"{'':27} pkgs  {'loading, s':^15}  {'seconds':^21}  {'CPU s':^21}  {'peak MiB':^21}")
+    print(f"{'':27} pkgs  {'ready, s':^15}  {'seconds':^21}  {'CPU s':^21}  {'peak MiB':^21}")
     if arguments.subset:
         channel = arguments.subset.resolve()
         for label, specs in SUBSET.items():

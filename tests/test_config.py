@@ -113,6 +113,7 @@ def test_what_others_wrote_badly_does_not_matter(home: Path, file: str, text: st
 
 FULL = """\
 cache-dir = "~/cache"
+conda-names = "~/names.json"
 jobs = 3
 [indexes]
 own = "https://own.example.com/simple"
@@ -130,6 +131,7 @@ def test_all_there_is(home: Path) -> None:
     _write(home, "envlock/config.toml", FULL)
     config = load_config({})
     assert config.cache_dir == home / "cache"
+    assert config.conda_names == home / "names.json"
     assert config.jobs == 3
     assert config.indexes["own"] == "https://own.example.com/simple"
     assert config.mirrors == {
@@ -145,6 +147,7 @@ def test_variables_beat_the_file(home: Path) -> None:
     config = load_config(
         {
             "ENVLOCK_CACHE_DIR": "/elsewhere",
+            "ENVLOCK_CONDA_NAMES": "/names.json",
             "ENVLOCK_JOBS": "5",
             "ENVLOCK_INDEX_OWN": "https://a.example.com",
             "ENVLOCK_INDEX_PYTORCH_CU124": "https://b.example.com",
@@ -155,6 +158,7 @@ def test_variables_beat_the_file(home: Path) -> None:
         }
     )
     assert config.cache_dir == Path("/elsewhere")
+    assert config.conda_names == Path("/names.json")
     assert config.jobs == 5
     assert config.indexes["own"] == "https://a.example.com"
     assert config.indexes["pytorch-cu124"] == "https://b.example.com"

@@ -27,6 +27,7 @@ _KEYS = _TABLES | {
     "cache-dir",
     "channel-alias",
     "channels",
+    "conda-names",
     "driver-root",
     "insecure-registries",
     "jobs",
@@ -43,7 +44,8 @@ class Config:
     distribution; default_index: finds the URL of ``pypi`` where ``indexes`` has none (asked
     only then, because a library must be loaded for it); channels: where conda channels are;
     jobs: how many downloads run at once; driver_root: below which the GPU driver's files and
-    devices lie; insecure_registries: ``host[:port]`` of those to which plain http is spoken.
+    devices lie; insecure_registries: ``host[:port]`` of those to which plain http is spoken;
+    conda_names: a table of the distributions that conda packages stand for.
     """
 
     cache_dir: Path
@@ -56,6 +58,7 @@ class Config:
     jobs: int = 8
     driver_root: Path = Path("/")
     insecure_registries: frozenset[str] = frozenset()
+    conda_names: Path | None = None
 
     def index_urls(self) -> dict[str, str]:
         """Return the URL of each index; ``pypi`` is among them."""
@@ -76,6 +79,7 @@ def load_config(environ: Mapping[str, str]) -> Config:
         raise UsageError("ENVLOCK_CONFIG names a file that is not there", where=str(path))
     table = _read(path)
     _check_urls(table, path, environ)
+    names = environ.get("ENVLOCK_CONDA_NAMES") or table.get("conda-names")
     cache = environ.get("ENVLOCK_CACHE_DIR") or table.get("cache-dir")
     return Config(
         cache_dir=Path(cache).expanduser() if cache else platformdirs.user_cache_path("envlock"),
@@ -100,6 +104,7 @@ def load_config(environ: Mapping[str, str]) -> Config:
             where=str(path),
             is_url=_is_url,
         ),
+        conda_names=Path(names).expanduser() if names else None,
         jobs=_jobs(environ.get("ENVLOCK_JOBS") or table.get("jobs", 8)),
         insecure_registries=frozenset(
             environ.get("ENVLOCK_INSECURE_REGISTRIES", "").split()
@@ -142,7 +147,7 @@ def _check_types(table: dict[str, Any], path: Path) -> None:
             where=str(path),
             hint='write insecure-registries = ["registry.example.com:5000"]',
         )
-    for name in ("cache-dir", "driver-root"):
+    for name in ("cache-dir", "conda-names", "driver-root"):
         if not isinstance(table.get(name, ""), str):
             raise UsageError(f"{name} must be a text", where=str(path))
 

@@ -111,6 +111,7 @@ class CondaSolver:
     index: Index
     access: dict[str, ChannelAccess] = field(default_factory=dict)
     offline: bool = False
+    table: Path | None = None
 
     def __call__(
         self,
@@ -153,6 +154,7 @@ class CondaSolver:
                 fetcher=fetcher,
                 cache=self.root / "conda",
                 offline=self.offline,
+                table=self.table,
             ),
         )
 

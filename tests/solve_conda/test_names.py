@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import pytest
 
 from envlock.channels import ChannelAccess
-from envlock.errors import OverrideError
+from envlock.errors import OverrideError, UsageError
 from envlock.lock.codec import dump_lock, parse_lock
-from envlock.solve.conda import names
+from envlock.solve.conda.table import name_table
 
 from ..makers.conda import distribution, index_channel, make_conda
 from .solving import CondaSolver, wheels
@@ -86,9 +86,9 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     }  # fmt: skip
     (site / "conda_pypi" / "grayskull_pypi_mapping.json").write_text(json.dumps(entries))
     monkeypatch.syspath_prepend(site)
-    names._table.cache_clear()
+    name_table.cache_clear()
     yield
-    names._table.cache_clear()
+    name_table.cache_clear()
 
 
 def body(conda: str, pypi: str, more: str = "") -> str:
@@ -139,8 +139,7 @@ def test_purls_come_before_the_table(ask: CondaSolver, channel: Path) -> None:
 
 
 def test_without_conda_pypi_nothing_is_guessed(ask: CondaSolver) -> None:
-    with pytest.raises(metadata.PackageNotFoundError):
-        metadata.distribution("conda-pypi")
+    assert importlib.util.find_spec("conda_pypi") is None
     assert wheels(ask(body("silent", "silent"))) == {"silent": "9.0"}
 
 
@@ -162,3 +161,42 @@ def test_a_wheel_in_place_of_what_is_only_stood_for(ask: CondaSolver) -> None:
         ask(text)
     assert caught.value.where == "envs/one.yaml:13:5"
     assert 'conda.map: {silent: ""}' in (caught.value.hint or "")
+
+
+def with_table(ask: CondaSolver, content: str) -> CondaSolver:
+    """Return the machine with a table of the user's own."""
+    ask.table = ask.root / "names.json"
+    ask.root.mkdir(exist_ok=True)
+    ask.table.write_text(content)
+    return ask
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize(
+    "content", [{"silent": "Quiet"}, {"Quiet": {"pypi_name": "Quiet", "conda_name": "silent"}}]
+)
+def test_a_table_of_the_users_own(ask: CondaSolver, content: object) -> None:
+    lock = with_table(ask, json.dumps(content))(body("silent", "silent, quiet"))
+    assert stands_for(lock) == {"silent": {"quiet": "2.0"}}  # conda-pypi's says something else
+    assert wheels(lock) == {"silent": "9.0"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "it is no table"),
+        ('{"silent": 1}', "'silent' does not have two names"),
+        ('{"silent": {"conda_name": "silent"}}', "'silent' does not have two names"),
+    ],
+)
+def test_a_table_that_is_none(ask: CondaSolver, content: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        with_table(ask, content)(body("silent", "quiet"))
+    assert caught.value.where == str(ask.table)
+
+
+def test_a_table_that_is_not_there(ask: CondaSolver) -> None:
+    ask.table = ask.root / "none.json"
+    with pytest.raises(UsageError, match="No such file"):
+        ask(body("silent", "quiet"))

@@ -197,6 +197,7 @@ class Context:
             fetcher=self.fetcher,
             cache=self.config.cache_dir / "conda",
             offline=self.offline,
+            table=self.config.conda_names,
         )
 
     def spec(self, name: str) -> Spec:

@@ -1,17 +1,14 @@
 """Which PyPI distribution a conda package stands for that brings no ``*.dist-info``.
 
 Asked in this order, and only where the package itself says nothing: the ``purls`` of its
-repodata (package-url's type ``pypi``), the table of the distribution ``conda-pypi`` where this
-machine has it, and ``conda.map`` of the spec, whose word is the last.
+repodata (package-url's type ``pypi``), a table (``table.py``), and ``conda.map`` of the spec,
+whose word is the last.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -19,9 +16,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from envlock.errors import SpecError
+from envlock.solve.conda.table import name_table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
 
     from rattler import RepoDataRecord
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from envlock.spec.model import Spec
 
 _PURL = "pkg:pypi/"
-_TABLE = "conda_pypi/grayskull_pypi_mapping.json"
 
 
 def purls_of(record: RepoDataRecord) -> tuple[str, ...]:
@@ -39,15 +37,17 @@ def purls_of(record: RepoDataRecord) -> tuple[str, ...]:
 
 def with_names(
     artifacts: Sequence[Artifact],
-    purls: Mapping[str, Sequence[str]],
+    records: Mapping[str, RepoDataRecord],
     spec: Spec,
     askable: Collection[str],
+    table: Path | None = None,
 ) -> tuple[Artifact, ...]:
     """Return the packages, each with the distributions that it stands for.
 
-    purls: by package; askable: those that ``conda-pypi``'s table is asked about.  A name that
-    another package really brings, or that an earlier one stands for, is nobody's guess.  Raises
-    SpecError for a name in ``conda.map`` that cannot be.
+    records: the packages as their channels have them, by name, for the purls; askable: those
+    that a table is asked about; table: the user's own.  A name that another package really
+    brings, or that an earlier one stands for, is nobody's guess.  Raises SpecError for a name
+    in ``conda.map`` that cannot be, UsageError for a table that cannot be read.
     """
     own = {name for one in artifacts if one.conda for name, _ in one.conda.provides}
     said = spec.conda.map if spec.conda else {}
@@ -60,14 +60,16 @@ def with_names(
         elif one.conda.provides:
             stands = {}
         else:
-            stands = _from_purls(one, purls.get(one.name, ()))
+            stands = _from_purls(one, purls_of(records[one.name]))
             if not stands and one.name in askable:
-                stands = _from_table(one)
+                stands = _from_table(one, table)
             stands = {name: version for name, version in stands.items() if name not in taken}
         taken |= stands.keys()
         brings = dict(one.conda.provides)
         new = tuple(sorted(item for item in stands.items() if item[0] not in brings))
-        found.append(dataclasses.replace(one, conda=dataclasses.replace(one.conda, stands_for=new)))
+        same = new == one.conda.stands_for
+        record = one.conda if same else dataclasses.replace(one.conda, stands_for=new)
+        found.append(one if same else dataclasses.replace(one, conda=record))
     return tuple(found)
 
 
@@ -100,29 +102,9 @@ def _from_purls(artifact: Artifact, purls: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _from_table(artifact: Artifact) -> dict[str, str]:
-    name = _table().get(artifact.name)
+def _from_table(artifact: Artifact, own: Path | None) -> dict[str, str]:
+    name = name_table(own).get(artifact.name)
     return {name: artifact.version} if name and _is_version(artifact.version) else {}
-
-
-@functools.cache
-def _table() -> Mapping[str, str]:
-    """Return conda-pypi's table by conda names, empty where it is not installed.
-
-    Its file is read and none of its code: that would load conda itself.  Of several
-    distributions with one conda package the one of the same name is taken, else the first.
-    """
-    try:
-        path = str(metadata.distribution("conda-pypi").locate_file(_TABLE))
-        entries = json.loads(Path(path).read_text("utf-8"))
-    except (metadata.PackageNotFoundError, OSError, ValueError):
-        return {}
-    found: dict[str, str] = {}
-    for _, entry in sorted(entries.items()):
-        conda, pypi = entry["conda_name"], str(canonicalize_name(entry["pypi_name"]))
-        if pypi == conda or conda not in found:
-            found[conda] = pypi
-    return found
 
 
 def _is_version(text: str) -> bool:

@@ -6,14 +6,25 @@ package has its say; nothing is exchanged afterwards.  What upstream really says
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any
 
 from envlock.solve.conda.records import entry_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
-    from rattler import Channel, Gateway, PackageName, RepoDataRecord, Subdir
+    from rattler import (
+        Channel,
+        Gateway,
+        PackageName,
+        RepoDataRecord,
+        SparseRepoData,
+        Subdir,
+    )
 
     Key = tuple[str, str]
     """A record's channel and the place of its file in it."""
@@ -56,7 +67,7 @@ class Patches:
 
     def restore(self, record: RepoDataRecord) -> RepoDataRecord:
         """Give a record its own entries back and return it."""
-        if _key(record) in self._originals:
+        if self._originals and _key(record) in self._originals:
             record.depends, record.constrains = self._originals[_key(record)]
         return record
 
@@ -73,9 +84,10 @@ def _key(record: RepoDataRecord) -> tuple[str, str]:
 
 
 class PatchedChannel:
-    """A channel's records of some packages, patched: a source of records for rattler.
+    """A channel whose every record is patched: a source of records for rattler.
 
-    It stands before the channel itself, which has the same records as they are.
+    It asks Python for each name that a solve comes across, which is slow: for a question whose
+    dependents are not known.
     """
 
     def __init__(self, channel: Channel, gateway: Gateway, patches: Patches) -> None:
@@ -87,24 +99,56 @@ class PatchedChannel:
         self, platform: Subdir, name: PackageName
     ) -> list[RepoDataRecord]:
         """Return the channel's records of one package (rattler's ``RepoDataSource``)."""
-        from rattler import MatchSpec
-
-        names = self._patches.names()
-        if names is not None and name.normalized not in names:
-            return []
-        found = await self._gateway.query(
-            [self._channel],
-            [platform],
-            [MatchSpec(name.normalized)],  # a PackageName would be taken for its repr
-            recursive=False,
-            channel_relations="disabled",
-        )
-        return [self._patches.apply(record) for record in _flat(found)]
+        names = [name.normalized]  # a PackageName would be taken for its repr
+        found = await records_of(names, [self._channel], [platform], self._gateway)
+        return [self._patches.apply(record) for record in found]
 
     def package_names(self, platform: Subdir) -> list[str]:  # noqa: ARG002
-        """Return the packages that this source may have."""
-        return sorted(self._patches.names() or ())
+        """Return the packages that this source is known to have: none before it is asked."""
+        return []
 
 
-def _flat(found: Iterable[Iterable[RepoDataRecord]]) -> list[RepoDataRecord]:
+async def patched_repodata(
+    channel: Channel, platforms: Iterable[str], gateway: Gateway, patches: Patches, folder: Path
+) -> list[SparseRepoData]:
+    """Return the channel's records of the patched packages, patched, as repodata of its own.
+
+    It is to stand before the channel, which has the same records as they are.  rattler reads it
+    without asking Python again; folder: where it is written, for as long as it is needed.
+    """
+    from rattler import SparseRepoData
+
+    found = await records_of(sorted(patches.names() or ()), [channel], platforms, gateway)
+    by_subdir: dict[str, list[RepoDataRecord]] = {}
+    for record in found:
+        by_subdir.setdefault(record.subdir, []).append(patches.apply(record))
+    sources = []
+    for subdir, records in by_subdir.items():
+        said: dict[str, Any] = {"info": {"subdir": subdir}, "packages": {}, "packages.conda": {}}
+        for record in records:
+            kind = "packages.conda" if record.file_name.endswith(".conda") else "packages"
+            said[kind][record.file_name] = json.loads(record.to_json())
+        handle, path = tempfile.mkstemp(dir=folder, suffix=".json")
+        with os.fdopen(handle, "w") as file:
+            json.dump(said, file)
+        sources.append(SparseRepoData(channel, subdir, path))
+    return sources
+
+
+async def records_of(
+    names: Iterable[str],
+    channels: Sequence[Channel],
+    platforms: Iterable[Subdir | str],
+    gateway: Gateway,
+) -> list[RepoDataRecord]:
+    """Return every record of these packages."""
+    from rattler import MatchSpec
+
+    found = await gateway.query(
+        channels,
+        platforms,  # type: ignore[arg-type]
+        [MatchSpec(name) for name in names],
+        recursive=False,
+        channel_relations="disabled",
+    )
     return [record for records in found for record in records]

@@ -10,7 +10,7 @@ from envlock.lock.model import LockedOverride
 from envlock.platforms import PLATFORMS
 from envlock.solve.conda.channels import Channels
 from envlock.solve.conda.explain import explain
-from envlock.solve.conda.names import purls_of, with_names
+from envlock.solve.conda.names import with_names
 from envlock.solve.conda.overrides import check_until, effect, forced_conda, stale
 from envlock.solve.conda.packages import PackageReader, may_bring_distributions
 from envlock.solve.conda.records import artifact, virtual_packages
@@ -31,13 +31,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CondaMeans:
-    """The machine's means: where the spec's channels are, and how they are read."""
+    """The machine's means: where the spec's channels are, and how they are read.
+
+    table: the user's own table of the distributions that conda packages stand for.
+    """
 
     access: Mapping[str, ChannelAccess]
     http: Http
     fetcher: Fetcher
     cache: Path
     offline: bool = False
+    table: Path | None = None
 
     def reader(self) -> PackageReader:
         """Return what looks into packages."""
@@ -86,7 +90,7 @@ def solve_conda(
 ) -> CondaSolution:
     """Return the exact conda packages for one target; ``kept`` ones stay where they fit.
 
-    Raises UnsatisfiableError, OverrideError, FetchError, ArtifactError, SpecError.
+    Raises UnsatisfiableError, OverrideError, FetchError, ArtifactError, SpecError, UsageError.
     """
     conda = spec.conda
     if conda is None or not (conda.dependencies or conda.constraints):
@@ -106,9 +110,10 @@ def solve_conda(
     reader = means.reader()
     artifacts = with_names(
         reader.with_contents(chosen, reporter),
-        {record.name.normalized: purls_of(record) for record in records},
+        {record.name.normalized: record for record in records},
         spec,
         [one.name for one in chosen if may_bring_distributions(one)],
+        means.table,
     )
     _check_owners(artifacts, conda)
     locked, still_open = _overrides(spec, target, artifacts, reader, reporter)
@@ -173,7 +178,7 @@ def _check_priority(question: Question, rattler: Rattler, chosen: Sequence[Artif
         return
     asked = {one.name: one for one in question.dependencies}
     free = [one for one in chosen if one.name not in asked or asked[one.name].channel is None]
-    firsts = rattler.first_channels(question.platform, [one.name for one in free])
+    firsts = rattler.first_channels(question.platform, {one.name: one.source for one in free})
     for one in free:
         first = firsts.get(one.name, one.source)
         if first != one.source:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import re
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import FetchError, UnsatisfiableError
-from envlock.solve.conda.patched import PatchedChannel, Patches
+from envlock.solve.conda.patched import PatchedChannel, Patches, patched_repodata, records_of
 from envlock.solve.conda.records import repodata_record
 from envlock.urls import redact
 
@@ -71,7 +74,10 @@ class Rattler:
 
         patches = Patches(question.forced, question.dependents)
         try:
-            records = self._run(lambda gateway: self._solve(gateway, question, patches))
+            with tempfile.TemporaryDirectory() as folder:
+                records = self._run(
+                    lambda gateway: self._solve(gateway, question, patches, Path(folder))
+                )
         except SolverError as error:
             raise UnsatisfiableError(
                 "the conda packages cannot all be had", details=_explanation(str(error))
@@ -80,17 +86,20 @@ class Rattler:
             (patches.restore(record) for record in records), key=lambda r: r.name.normalized
         )
 
-    def first_channels(self, platform: str, packages: Sequence[str]) -> dict[str, str]:
+    def first_channels(self, platform: str, chosen: Mapping[str, str]) -> dict[str, str]:
         """Return the first channel that has each package, in whatever version.
 
-        Raises FetchError.
+        chosen: the channel that each is taken from; only those before it are asked, since it
+        surely has it.  Raises FetchError.
         """
-        found = self._run(lambda gateway: self._named(gateway, platform, packages))
-        ranks = {name: rank for rank, name in enumerate(self._channels.names)}
-        firsts: dict[str, str] = {}
-        for record in found:
-            name, channel = record.name.normalized, self._channels.name(record.channel)
-            firsts[name] = min(firsts.get(name, channel), channel, key=ranks.__getitem__)
+        firsts = dict(chosen)
+        for rank, channel in reversed(list(enumerate(self._channels.names))):
+            later = [name for name, one in chosen.items() if self._channels.names.index(one) > rank]
+            if not later:
+                continue
+            source = self._channels.sources()[rank]
+            ask = functools.partial(records_of, later, [source], [platform, "noarch"])
+            firsts |= {record.name.normalized: channel for record in self._run(ask)}
         return firsts
 
     def records(self, platform: str, packages: Sequence[str]) -> list[tuple[str, RepoDataRecord]]:
@@ -98,7 +107,8 @@ class Rattler:
 
         Raises FetchError.
         """
-        found = self._run(lambda gateway: self._named(gateway, platform, packages))
+        sources = self._channels.sources()
+        found = self._run(functools.partial(records_of, packages, sources, [platform, "noarch"]))
         return [(self._channels.name(record.channel), record) for record in found]
 
     def _run(
@@ -121,40 +131,31 @@ class Rattler:
                     raise self._unreachable(str(error)) from None
         raise AssertionError  # the second try returns or raises
 
-    async def _named(
-        self, gateway: Gateway, platform: str, packages: Sequence[str]
-    ) -> list[RepoDataRecord]:
-        """Return every record of these packages."""
-        from rattler import MatchSpec
-
-        found = await gateway.query(
-            self._channels.sources(),
-            [platform, "noarch"],  # type: ignore[list-item]
-            [MatchSpec(name) for name in packages],
-            recursive=False,
-            channel_relations="disabled",
-        )
-        return [record for records in found for record in records]
-
     async def _solve(
-        self, gateway: Gateway, question: Question, patches: Patches
+        self, gateway: Gateway, question: Question, patches: Patches, folder: Path
     ) -> list[RepoDataRecord]:
+        """Ask rattler; folder: for what it is to read besides the channels."""
         from rattler import BuildString, GenericVirtualPackage, MatchSpec, PackageName, Version
         from rattler import solve as rattler_solve
         from rattler.channel import ChannelPriority
 
+        platforms = [question.platform, "noarch"]
+        channels = self._channels.sources()
         sources: list[Any] = []
-        for channel in self._channels.sources():
-            if question.forced:
+        for channel in channels:
+            if not question.forced:
+                sources.append(channel)
+            elif patches.names() is None:
                 sources.append(PatchedChannel(channel, gateway, patches))
-            if patches.names() is not None or not question.forced:
+            else:
+                sources += await patched_repodata(channel, platforms, gateway, patches, folder)
                 sources.append(channel)
         kept = await self._kept(gateway, question)
         return await rattler_solve(
             sources,
             [self._match_spec(asked) for asked in question.dependencies],
             gateway=gateway,
-            platforms=[question.platform, "noarch"],  # type: ignore[list-item]
+            platforms=platforms,  # type: ignore[arg-type]
             locked_packages=[patches.apply(record) for record in kept],
             virtual_packages=[
                 GenericVirtualPackage(PackageName(name), Version(version), BuildString(build))
@@ -177,7 +178,9 @@ class Rattler:
         names = [artifact.name for artifact in question.kept]
         present = {
             (self._channels.name(record.channel), record.subdir, record.file_name): record
-            for record in await self._named(gateway, question.platform, names)
+            for record in await records_of(
+                names, self._channels.sources(), [question.platform, "noarch"], gateway
+            )
         }
         kept = []
         for artifact in question.kept:
