@@ -53,7 +53,9 @@ platforms:
 python: "{FEATURE}"
 debian:
   suite: bookworm
-  packages: [libstdc++6, libcrypt1, libssl3, libffi8, libsqlite3-0, libuuid1, libbz2-1.0, dash]
+  packages:
+    [libstdc++6, libcrypt1, libssl3, libffi8, libsqlite3-0, libuuid1, libbz2-1.0, dash, libexpat1,
+     liblzma5, zlib1g]
 conda:
   channels: [main]
   dependencies: [python, "numpy<2", accel, tools, pure]
