@@ -58,11 +58,11 @@ class Papers:
     def __init__(
         self, lock: Lock, *, sbom: bool, provenance: bool, created: int, paths: dict[str, Path]
     ) -> None:
-        self._lock = lock
+        self.lock = lock
         self._sbom = sbom
         self._provenance = provenance
-        self._created = created
-        self._paths = paths
+        self.created = created
+        self.paths = paths
         self.documents: list[Document] = []
 
     def make(self, digests: ImageDigests) -> Sequence[Document]:
@@ -78,9 +78,9 @@ class Papers:
 
         return [
             Document(
-                name=f"{self._lock.name}.{ending}",
+                name=f"{self.lock.name}.{ending}",
                 media_type=form.MEDIA_TYPE,
-                data=form.write(self._lock, self._metadata).encode(),
+                data=form.write(self.lock, self._metadata).encode(),
             )
             for ending, form in (("cdx.json", cyclonedx), ("spdx.json", spdx))
         ]
@@ -88,16 +88,16 @@ class Papers:
     def _metadata(self, artifact: Artifact) -> bytes:
         from envlock.solve.pypi.metadata import read_metadata
 
-        return read_metadata(self._paths[artifact.sha256], artifact.file)
+        return read_metadata(self.paths[artifact.sha256], artifact.file)
 
     def _statement(self, digests: ImageDigests) -> Document:
         from envlock.exchange.provenance import MEDIA_TYPE, provenance
         from envlock.image.referrers import Document
 
         return Document(
-            name=f"{self._lock.name}.provenance.json",
+            name=f"{self.lock.name}.provenance.json",
             media_type=MEDIA_TYPE,
-            data=provenance(self._lock, digests.manifest, self._created).encode(),
+            data=provenance(self.lock, digests.manifest, self.created).encode(),
         )
 
     def write_beside(self, target: Path) -> list[Path]:
@@ -107,7 +107,7 @@ class Papers:
         stem = target.name.removesuffix(".tar")
         written = []
         for document in self.documents:
-            ending = document.name.removeprefix(self._lock.name)
+            ending = document.name.removeprefix(self.lock.name)
             written.append(target.with_name(f"{stem}{ending}"))
             write_atomically(written[-1], document.data)
         return written

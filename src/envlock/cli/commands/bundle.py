@@ -27,7 +27,7 @@ def bundle_command(
     offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
 ) -> None:
     """Write a lock and all its artifacts into one file, for envlock build --from-bundle."""
-    from envlock.cli.commands.build import load_named
+    from envlock.cli.locks import load_named
     from envlock.exchange.bundle import pack
 
     state: Context = context.obj

@@ -97,7 +97,7 @@ def _pair(state: Context, old: str, new: str, platform: str | None) -> _Compared
 
 
 def _named(state: Context, name: str, platform: str | None) -> Lock:
-    from envlock.cli.commands.build import load_named
+    from envlock.cli.locks import load_named
     from envlock.lock.codec import load_lock
 
     return load_lock(Path(name)) if name.endswith(".json") else load_named(state, name, platform)

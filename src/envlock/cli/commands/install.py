@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envlock.cli.app import command
-from envlock.cli.commands.build import load_named
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
+from envlock.cli.locks import load_named
 from envlock.cli.proof import prefix_prover, say_report
 from envlock.errors import CheckFailedError
 

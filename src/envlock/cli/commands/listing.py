@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from envlock.cli.app import command
-from envlock.cli.commands.build import load_named
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
+from envlock.cli.locks import load_named
 from envlock.cli.output import megabytes
 from envlock.cli.tables import table
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envlock.cli.app import command
-from envlock.cli.commands.build import load_named
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
+from envlock.cli.locks import load_named
 from envlock.cli.proof import prefix_prover, prover, sandbox, this_gpu, unprotected
 from envlock.errors import CheckFailedError, UsageError
 

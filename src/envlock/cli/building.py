@@ -1,0 +1,183 @@
+"""One lock to one image, as ``envlock build`` is told to: made, proven, recorded, told."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from envlock.cli.artifacts import obtain
+from envlock.cli.output import megabytes
+from envlock.cli.proof import prover, say_report
+from envlock.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from envlock.cli.context import Context
+    from envlock.cli.delivering import Delivery
+    from envlock.cli.documents import Papers
+    from envlock.image.build import Workshop
+    from envlock.lock.model import Lock
+    from envlock.pipeline import Built, Expected
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked of each image of a build, whichever it is.
+
+    ``check`` makes everything anew and compares with the record, and with the image
+    ``against`` where they differ; ``gpu`` runs the checks that need one, too.
+    """
+
+    artifact_map: Path | None = None
+    record: bool = False
+    check: bool = False
+    against: Path | None = None
+    validate: bool = True
+    gpu: bool = False
+    sbom: bool = False
+    provenance: bool = False
+
+
+def build_image(
+    state: Context, lock: Lock, target: Path, where: Delivery, order: Order
+) -> dict[str, Any]:
+    """Build the image of a lock and return what there is to tell; raises EnvlockError.
+
+    The image comes to ``target`` and to where the delivery says, or nowhere: nothing is
+    published before its checks have passed.
+    """
+    from envlock.cli.documents import Papers
+    from envlock.image.build import Workshop
+    from envlock.image.layout import project_folder
+    from envlock.workers import usable_cpus
+
+    if order.check and lock.built is None:
+        raise UsageError(
+            f"the lock of {lock.name} has no recorded digest to compare with",
+            hint=f"envlock build {lock.name} --record writes it",
+        )
+    workshop = Workshop(cache=state.config.cache_dir, workers=usable_cpus(), fresh=order.check)
+    started = time.monotonic()
+    paths = obtain(state, lock, order.artifact_map, workshop)
+    fetched = time.monotonic() - started
+    if target == state.project.image(lock.name):
+        project_folder(target.parent)
+    papers = Papers(
+        lock,
+        sbom=order.sbom,
+        provenance=order.provenance,
+        created=_source_date_epoch(),
+        paths=paths,
+    )
+    built = _built(state, papers, target.absolute(), where, order, workshop)
+    if order.record:
+        _record(state, lock, built)
+    built = dataclasses.replace(built, seconds={"fetch": fetched, **built.seconds})
+    written = papers.write_beside(target.absolute()) if where.keep else ()
+    beside = [state.project.shown(path) for path in written]
+    if beside:
+        state.output.message(f"in the image's layout, and as files: {', '.join(beside)}")
+    return _summary(state, lock, target if where.keep else None, built) | {"documents": beside}
+
+
+def _built(
+    state: Context,
+    papers: Papers,
+    target: Path,
+    where: Delivery,
+    order: Order,
+    workshop: Workshop,
+) -> Built:
+    """Run the pipeline; the report of a failed proof is shown before its error goes up."""
+    from envlock.pipeline import ProofError, build
+
+    lock = papers.lock
+    complete = where.push.fetch if where.push else None
+    prove = None
+    if order.validate:
+        prove = prover(state, lock, anew=order.check, gpu=order.gpu, complete=complete)
+    try:
+        return build(
+            lock,
+            papers.paths,
+            target,
+            workshop,
+            state.output,
+            prove=prove,
+            expect=_expected(state, lock, order),
+            created=papers.created,
+            about=papers.make,
+            destinations=where.destinations,
+            keep=where.keep,
+        )
+    except ProofError as error:
+        say_report(state, error.report)
+        raise
+
+
+def _expected(state: Context, lock: Lock, order: Order) -> Expected | None:
+    from envlock.pipeline import Expected
+
+    if not order.check:
+        return None
+    return Expected(against=order.against, near=(state.project.image(lock.name),))
+
+
+def _source_date_epoch() -> int:
+    """Return SOURCE_DATE_EPOCH in seconds (reproducible-builds.org), 0 where it is not set."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 253402300800:
+        raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}, which is no number of seconds")
+    return value
+
+
+def _record(state: Context, lock: Lock, built: Built) -> None:
+    from envlock.files import write_atomically
+    from envlock.lock.codec import dump_lock
+    from envlock.lock.model import BuiltImage, BuiltLayer
+
+    digests = BuiltImage(
+        manifest=built.digests.manifest,
+        config=built.digests.config,
+        layers=tuple(BuiltLayer(**dataclasses.asdict(item)) for item in built.digests.layers),
+    )
+    path = state.project.lock(lock.name, lock.platform)
+    text = dump_lock(dataclasses.replace(lock, built=digests))
+    if path.read_text() != text:
+        write_atomically(path, text.encode())
+        state.output.message(f"recorded in {state.project.shown(path)}")
+
+
+def _summary(state: Context, lock: Lock, target: Path | None, built: Built) -> dict[str, Any]:
+    if built.report is not None:
+        say_report(state, built.report)
+    else:
+        state.output.warn(f"{lock.name} was not proven (--no-validate)")
+    digests = built.digests
+    shown = state.project.shown(target.absolute()) if target is not None else None
+    times = ", ".join(f"{stage} {value:.1f} s" for stage, value in built.seconds.items())
+    state.output.message(
+        f"{lock.name} {lock.platform}: {len(digests.layers)} layers, {megabytes(digests.size)}"
+        f"{f' -> {shown}' if shown else ''} ({times})"
+    )
+    state.output.result(digests.manifest)
+    from envlock.validate.report import as_data
+
+    return {
+        "name": lock.name,
+        "platform": lock.platform,
+        "output": shown,
+        "manifest": digests.manifest,
+        "config": digests.config,
+        "bytes": digests.size,
+        "layers": [{"digest": item.digest, "bytes": item.size} for item in digests.layers],
+        "report": as_data(built.report) if built.report else None,
+        "seconds": {stage: round(value, 3) for stage, value in built.seconds.items()},
+    }
