@@ -106,7 +106,7 @@ def test_what_was_read_in_parts_is_kept_apart_and_redone_from_the_file(
     assert again.unverified == ("app",)
     artifact = look.artifact(wheel)
     assert not (look.root / "cache" / "audit" / "index").exists()
-    look.store.add_file(wheel, artifact.sha256, artifact.size)
+    look.store.add([wheel.read_bytes()], artifact.sha256, artifact.size)
     checked = look(wheel, offline=True)
     assert checked.unverified == ()
     assert checked.keys == {artifact.sha256: artifact.sha256}

@@ -78,7 +78,7 @@ def test_an_md5_is_computed_from_the_store(tmp_path: Path) -> None:
     with pytest.raises(NoChecksumError, match=r"does not tell the md5 of numpy-1\.0-h0_0\.conda"):
         _export("conda-lock", _lock(package), places)
     assert digest in _export("explicit", _lock(package), places)
-    places.store.add_file(file, digest, len(content))
+    places.store.add([content], digest, len(content))
     value = yaml.safe_load(_export("conda-lock", _lock(package), places))
     assert value["package"][0]["hash"] == {"md5": md5(content).hexdigest(), "sha256": digest}
 

@@ -260,16 +260,14 @@ def test_offline(served: Index, tmp_path: Path) -> None:
     fetcher = Fetcher(Store(tmp_path), Http(offline=True))
     with pytest.raises(FetchError, match="--offline was given"):
         _get(fetcher, _url(served))
-    Store(tmp_path).add_file(served.folder / NAME, SHA, len(DATA))
+    Store(tmp_path).add([DATA], SHA, len(DATA))
     assert _get(fetcher, _url(served)).read_bytes() == DATA
     assert not served.asked
 
 
-def test_a_local_file_is_checked(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    path.write_bytes(b"other")
+def test_bytes_at_hand_are_checked(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError):
-        Store(tmp_path / "s").add_file(path, SHA, len(DATA))
+        Store(tmp_path / "s").add([b"other"], SHA, len(DATA))
     with pytest.raises(ValueError, match="not a sha256"):
         Store(tmp_path).path("../" + SHA)
 

@@ -30,7 +30,7 @@ from envlock.layers.deb import read_control, read_entries
 from envlock.layers.debar import read_ar
 from envlock.layers.debtree import Collector, Tree
 from envlock.layers.entry import Entry, check_path
-from envlock.layers.gzipstream import GzipWriter, splice
+from envlock.layers.gzipstream import GzipWriter
 from envlock.layers.scheme import Scheme
 from envlock.layers.tarreader import read_members
 from envlock.layers.wheel import wheel_entries
@@ -48,6 +48,7 @@ from envlock.spec.parse import parse_spec
 from envlock.spec.projection import project
 from envlock.validate.layout import DirectoryBlobs, open_layout
 from envlock.validate.unpack import unpack_layer
+from tests.makers.spliced import copy_small, splice
 
 from ..layers.making import Member, make_zip
 from ..layers_conda.making import raw_frame
@@ -274,7 +275,7 @@ def spliced(data: bytes) -> None:
     writer = GzipWriter(out)
     writer.write(b"before")
     if whole:
-        writer.copy_small(data, plain)
+        copy_small(writer, data, plain)
         writer.write(b"between")
         pieces = [data[at : at + 7] for at in range(0, len(data), 7)]
         writer.copy_large(pieces, len(plain), zlib.crc32(plain))

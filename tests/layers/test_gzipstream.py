@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from envlock.errors import ArtifactError
 from envlock.layers import deflate
-from envlock.layers.gzipstream import SPLICE_LIMIT, GzipWriter, splice
+from envlock.layers.gzipstream import SPLICE_LIMIT, GzipWriter
+from tests.makers.spliced import copy_small, splice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,7 +188,7 @@ def perform(todo: list[Action]) -> tuple[bytes, bytes, StreamDigests]:
         elif kind == "stored":
             writer.copy_stored(content)
         elif kind == "small":
-            writer.copy_small(stream, content)
+            copy_small(writer, stream, content)
         elif kind == "large":
             pieces = [stream[at : at + 700] for at in range(0, len(stream), 700)]
             assert writer.copy_large(pieces, len(content), zlib.crc32(content)) == zlib.crc32(

@@ -11,9 +11,15 @@ import tarfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from envlock.layers.debtree import Collector
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from envlock.layers.deb import ControlFiles
+    from envlock.layers.debtree import PackageFacts
+    from envlock.layers.entry import Entry
 
 COMPRESS: Mapping[str, Callable[[bytes], bytes]] = {
     "": bytes,
@@ -123,3 +129,11 @@ def shared_object_32(soname: str, machine: int, *needed: str) -> bytes:
     load = struct.pack("<IIIIIIII", 1, 0, 0, 0, total, total, 5, 4096)
     segment = struct.pack("<IIIIIIII", 2, at, at, at, len(dynamic), len(dynamic), 4, 4)
     return elf + load + segment + dynamic + bytes(strings)
+
+
+def collect(control: ControlFiles, entries: Iterable[Entry]) -> PackageFacts:
+    """Return a package's facts; reads all entries."""
+    collector = Collector()
+    for entry in entries:
+        collector.see(entry)
+    return collector.facts(control)

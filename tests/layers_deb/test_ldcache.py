@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envlock.layers.debtree import Tree, collect
+from envlock.layers.debtree import Tree
 from envlock.layers.elf import SharedObject, read_shared_object
 from envlock.layers.entry import Entry, directory, regular, symlink
 from envlock.layers.ldcache import (
@@ -23,7 +23,7 @@ from envlock.layers.ldcache import (
     scan,
 )
 
-from .making import shared_object, shared_object_32
+from .making import collect, shared_object, shared_object_32
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

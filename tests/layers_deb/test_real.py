@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from envlock.layers.deb import merged_path, read_control, read_entries
-from envlock.layers.debtree import Tree, collect
+from envlock.layers.debtree import Tree
 from envlock.layers.system import system_entries
+
+from .making import collect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,8 +68,8 @@ def root(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path
     tree = Tree.of(collect(read_control(path), read_entries(path)) for path in packages)
     folder = tmp_path_factory.mktemp("root")
     for path in packages:
-        for entry in tree.settle(read_entries(path)):
-            write(folder, entry)
+        for entry in read_entries(path):
+            write(folder, replace(entry, mode=tree.nodes[entry.path].mode))
     for entry in system_entries(tree, multiarch="x86_64-linux-gnu"):
         write(folder, entry)
     return folder

@@ -379,7 +379,7 @@ def test_what_was_read_in_parts_is_read_again_once_it_is_there(
     lock = load_lock(world.lock("one"))
     (wheel,) = lock.of_kind("pypi")
     path = index.folder / "files" / wheel.file
-    Store(world.cache).add_file(path, wheel.sha256, wheel.size)
+    Store(world.cache).add([path.read_bytes()], wheel.sha256, wheel.size)
     assert _review(world, body)["unverified"] == []
 
 

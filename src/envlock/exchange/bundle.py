@@ -190,11 +190,7 @@ def _head(members: Iterator[tuple[str, int]], stream: BinaryIO, shown: str) -> L
 
 def _take(stream: BinaryIO, one: Artifact, store: Store, task: Task) -> None:
     if store.get(one.sha256, one.size) is None:
-        with store.download(one.sha256, one.size) as download:
-            if download.finished() is None:
-                download.restart()
-                download.append(_pieces(stream, one.size))
-                download.commit()
+        store.add(_pieces(stream, one.size), one.sha256, one.size)
     task.advance(one.size)
 
 

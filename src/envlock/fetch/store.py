@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from envlock.errors import IntegrityError
-from envlock.files import disk_errors, locked, read_pieces, sync
+from envlock.files import disk_errors, locked, sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,14 +53,17 @@ class Store:
         with locked(self._partial / f"{sha256}.lock"):
             yield Download(self, self._partial / f"{sha256}.part", sha256, size)
 
-    def add_file(self, source: Path, sha256: str, size: int) -> Path:
-        """Copy a local file into the store; raises IntegrityError if it is another one."""
-        found = self.get(sha256, size)
-        if found is not None:
-            return found
-        with self.download(sha256, size) as download, source.open("rb") as stream:
+    def add(self, pieces: Iterable[bytes], sha256: str, size: int) -> Path:
+        """Take bytes that are at hand; raises IntegrityError if they are not the artifact's.
+
+        They are left unread where another process has put the artifact there meanwhile.
+        """
+        with self.download(sha256, size) as download:
+            found = download.finished()
+            if found is not None:
+                return found
             download.restart()
-            download.append(read_pieces(stream))
+            download.append(pieces)
             return download.commit()
 
 

@@ -8,7 +8,7 @@ none is read twice.  Facts of a package depend on that package alone.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -144,14 +144,6 @@ class Collector:
             kept=self._kept,
             libraries=self._libraries,
         )
-
-
-def collect(control: ControlFiles, entries: Iterable[Entry]) -> PackageFacts:
-    """Return a package's facts; reads all entries."""
-    collector = Collector()
-    for entry in entries:
-        collector.see(entry)
-    return collector.facts(control)
 
 
 def _facts(
@@ -296,12 +288,3 @@ class Tree:
                 done = []
             waiting += [part for part in reversed(target.split("/")) if part not in {"", "."}]
         return "/".join(done)
-
-    def settle(self, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """Yield a package's entries with the owners and modes that the tree gives directories."""
-        for entry in entries:
-            if entry.kind != "dir":
-                yield entry
-                continue
-            node = self.nodes[entry.path]
-            yield replace(entry, mode=node.mode, uid=node.uid, gid=node.gid)

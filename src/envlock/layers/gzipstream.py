@@ -102,12 +102,6 @@ def opened(stream: bytes, size: int) -> tuple[bytes, bytes] | None:
     return None
 
 
-def splice(stream: bytes, plain: bytes) -> bytes | None:
-    """Return a raw DEFLATE stream of ``plain`` made joinable, or None where it cannot be."""
-    found = opened(stream, len(plain))
-    return found[0] if found is not None and found[1] == plain else None
-
-
 def inflate(decoder: zlib._Decompress, piece: bytes) -> Iterator[bytes]:
     """Yield what ``piece`` adds, in parts that fit into memory."""
     try:
@@ -156,16 +150,6 @@ class GzipWriter:
         self._flush()
         self._account(data)
         self._emit(deflate.literals(data))
-
-    def copy_small(self, stream: bytes, plain: bytes) -> None:
-        """Add a whole raw DEFLATE stream whose content is at hand."""
-        if not plain:
-            return
-        joined = splice(stream, plain)
-        if joined is None:
-            self.copy_closed(stream, plain)
-        else:
-            self.copy_blocks(joined, plain)
 
     def copy_blocks(self, blocks: bytes, plain: bytes) -> None:
         """Add blocks that others may follow (see :func:`opened`)."""

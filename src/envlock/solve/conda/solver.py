@@ -49,10 +49,6 @@ class Question:
     kept: Sequence[Artifact] = ()
     exclude_newer: datetime | None = None
 
-    def without_overrides(self) -> Question:
-        """Return the question as it is without forced versions."""
-        return dataclasses.replace(self, forced={}, dependents={})
-
     def forced_on_everybody(self) -> Question:
         """Return the question with forced versions in place of everybody's entries."""
         return dataclasses.replace(self, dependents=dict.fromkeys(self.forced))
