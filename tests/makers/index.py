@@ -10,10 +10,10 @@ import threading
 import zipfile
 from dataclasses import dataclass, field
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from .serving import Handler, Serving
 from .wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class _File:
 
 
 @dataclass(slots=True)
-class Index:
+class Index(Serving):
     """The index; use as a context manager.
 
     json: whether it speaks PEP 691 besides HTML; login: user and password that it wants; token:
@@ -89,37 +89,16 @@ class Index:
     folders: dict[str, Path] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     _files: dict[str, list[_File]] = field(default_factory=dict)
-    _server: ThreadingHTTPServer | None = None
-    _thread: threading.Thread | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
     dripping: threading.Event = field(default_factory=threading.Event)
 
-    def __enter__(self) -> Self:
-        index = self
-
-        class Handler(_Handler):
-            pass
-
-        Handler.index = index
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *problem: object) -> None:
         self.stopping.set()
-        assert self._server is not None
-        assert self._thread is not None
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        Serving.__exit__(self, *problem)
 
     @property
     def host(self) -> str:
-        assert self._server is not None
-        return f"127.0.0.1:{self._server.server_address[1]}"
+        return self.address
 
     @property
     def base(self) -> str:
@@ -210,30 +189,18 @@ class Index:
         return f"{self.base}{place}" if self.absolute else f"../..{place}"
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
+class _Handler(Handler):
+    owner: Index
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients are cut off on purpose here."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    index: Index
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 -- the name that http.server looks for
         self._answer(with_body=True)
 
-    def do_HEAD(self) -> None:
+    def do_HEAD(self) -> None:  # noqa: N802
         self._answer(with_body=False)
 
     def _answer(self, *, with_body: bool) -> None:
         path = unquote(urlsplit(self.path).path)
-        fault = self.index.fault(path)
+        fault = self.owner.fault(path)
         if not self._let_in():
             self._plain(401, b"who are you?", {"WWW-Authenticate": 'Basic realm="index"'})
             return
@@ -254,24 +221,24 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(kind, data, fault, with_body=with_body)
 
     def _let_in(self) -> bool:
-        if self.index.token is not None:
-            return self.headers.get("Authorization") == f"Bearer {self.index.token}"
-        if self.index.login is None:
+        if self.owner.token is not None:
+            return self.headers.get("Authorization") == f"Bearer {self.owner.token}"
+        if self.owner.login is None:
             return True
-        want = base64.b64encode(":".join(self.index.login).encode()).decode()
+        want = base64.b64encode(":".join(self.owner.login).encode()).decode()
         return self.headers.get("Authorization") == f"Basic {want}"
 
     def _content(self, path: str) -> tuple[str, bytes] | None:
         first, _, rest = path.strip("/").partition("/")
         if first == "simple" and rest:
-            as_json = self.index.json and "json" in self.headers.get("Accept", "")
-            page = self.index.page(rest, as_json=as_json)
+            as_json = self.owner.json and "json" in self.headers.get("Accept", "")
+            page = self.owner.page(rest, as_json=as_json)
             return None if page is None else (JSON if as_json else "text/html", page)
         if first == "files":
-            file = self.index.file(path.rpartition("/")[2])
+            file = self.owner.file(path.rpartition("/")[2])
             return None if file is None else ("application/octet-stream", file)
-        if first in self.index.folders:
-            root = self.index.folders[first]
+        if first in self.owner.folders:
+            root = self.owner.folders[first]
             place = root / rest
             if place.is_file() and place.resolve().is_relative_to(root.resolve()):
                 return "application/octet-stream", place.read_bytes()
@@ -317,11 +284,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(body)
             self.wfile.flush()
-            while self.command == "GET" and fault.endless and not self.index.stopping.is_set():
+            while self.command == "GET" and fault.endless and not self.owner.stopping.is_set():
                 self.wfile.write(b"x" * 65536)
             if self.command == "GET" and fault.drip is not None:
-                self.index.dripping.set()
-                self.index.stopping.wait()
+                self.owner.dripping.set()
+                self.owner.stopping.wait()
                 self.close_connection = True
         except OSError:
             self.close_connection = True
@@ -340,7 +307,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "GET":
             return
         headers = {key.lower(): value for key, value in self.headers.items()}
-        self.index.asked.append(Asked(urlsplit(self.path).path, headers, status, sent))
+        self.owner.asked.append(Asked(urlsplit(self.path).path, headers, status, sent))
 
 
 def _metadata_of(wheel: Path) -> bytes:
@@ -383,3 +350,6 @@ def _page_html(index: Index, files: list[_File]) -> bytes:
         more += ' data-yanked=""' if file.yanked else ""
         links.append(f'<a href="{html.escape(url)}"{more}>{file.path.name}</a><br>')
     return f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>".encode()
+
+
+Index.handler = _Handler

@@ -10,11 +10,10 @@ import re
 import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from .registry import Quiet
+from .serving import Handler, Serving
 
 Does = Literal["status", "cut-request", "cut-response", "lose-response", "delay"]
 
@@ -39,7 +38,7 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Proxy:
+class Proxy(Serving):
     """Passes requests on to ``upstream`` (host:port); use as a context manager.
 
     basic: user and password that it wants; tokens: it wants bearer tokens, which its ``/token``
@@ -57,33 +56,6 @@ class Proxy:
     received: int = 0
     valid: dict[str, tuple[set[str], int]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    _server: Quiet | None = None
-    _thread: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        class Handler(_Handler):
-            pass
-
-        Handler.proxy = self
-
-        self._server = Quiet(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._server is not None
-        assert self._thread is not None
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def address(self) -> str:
-        assert self._server is not None
-        return f"127.0.0.1:{self._server.server_address[1]}"
 
     def count(self, pattern: str) -> int:
         """Return how many requests matched."""
@@ -98,12 +70,8 @@ class Proxy:
         return None
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    proxy: Proxy
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
+class _Handler(Handler):
+    owner: Proxy
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("do_"):
@@ -111,9 +79,9 @@ class _Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def _serve(self) -> None:
-        with self.proxy.lock:
-            self.proxy.seen.append((self.command, self.path))
-            self.proxy.authorizations.append(self.headers.get("Authorization"))
+        with self.owner.lock:
+            self.owner.seen.append((self.command, self.path))
+            self.owner.authorizations.append(self.headers.get("Authorization"))
         if urlsplit(self.path).path == "/token":
             self._token()
         elif self._let_in():
@@ -123,25 +91,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _let_in(self) -> bool:
         shown = self.headers.get("Authorization", "")
-        if self.proxy.basic is not None:
-            pair = base64.b64encode(":".join(self.proxy.basic).encode()).decode()
+        if self.owner.basic is not None:
+            pair = base64.b64encode(":".join(self.owner.basic).encode()).decode()
             if shown == f"Basic {pair}":
                 return True
             self._refuse(401, {"WWW-Authenticate": 'Basic realm="the registry"'})
             return False
-        if not self.proxy.tokens:
+        if not self.owner.tokens:
             return True
-        with self.proxy.lock:
-            scopes, left = self.proxy.valid.get(shown.removeprefix("Bearer "), (set(), 0))
+        with self.owner.lock:
+            scopes, left = self.owner.valid.get(shown.removeprefix("Bearer "), (set(), 0))
             if left:
-                self.proxy.valid[shown.removeprefix("Bearer ")] = (scopes, left - 1)
+                self.owner.valid[shown.removeprefix("Bearer ")] = (scopes, left - 1)
         match = re.match(r"/v2/(.+?)/(?:blobs|manifests|referrers)/", self.path)
         name = match[1] if match else ""
         action = "pull" if self.command in {"GET", "HEAD"} else "push"
         if left and any(scope.startswith(f"{name}:") and action in scope for scope in scopes):
             return True
         wanted = f"repository:{name}:{'pull' if action == 'pull' else 'pull,push'}"
-        realm = f'Bearer realm="http://{self.proxy.address}/token",service="here",scope="{wanted}"'
+        realm = f'Bearer realm="http://{self.owner.address}/token",service="here",scope="{wanted}"'
         self._refuse(401, {"WWW-Authenticate": realm})
         return False
 
@@ -150,14 +118,14 @@ class _Handler(BaseHTTPRequestHandler):
         user = ""
         if shown.startswith("Basic "):
             user, _, password = base64.b64decode(shown[6:]).decode().partition(":")
-            if self.proxy.users.get(user) != password:
+            if self.owner.users.get(user) != password:
                 self._refuse(401, {})
                 return
         body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
         form = parse_qs(body)
         if form:
             user = form["refresh_token"][0]
-        if self.proxy.users and user not in self.proxy.users:
+        if self.owner.users and user not in self.owner.users:
             self._refuse(401, {})
             return
         query = parse_qs(urlsplit(self.path).query)
@@ -166,10 +134,10 @@ class _Handler(BaseHTTPRequestHandler):
             for text in (*query.get("scope", []), *form.get("scope", []))
             for one in text.split()
         ]
-        token = f"token-{len(self.proxy.valid)}-{user or 'nobody'}"
+        token = f"token-{len(self.owner.valid)}-{user or 'nobody'}"
         known = {scope.removeprefix("repository:") for scope in scopes}
-        with self.proxy.lock:
-            self.proxy.valid[token] = (known, self.proxy.expire or 1_000_000)
+        with self.owner.lock:
+            self.owner.valid[token] = (known, self.owner.expire or 1_000_000)
         self._plain(200, json.dumps({"token": token}).encode(), {})
 
     def _refuse(self, status: int, headers: dict[str, str]) -> None:
@@ -190,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
     # --- what goes wrong ---
 
     def _pass_on(self) -> None:
-        fault = self.proxy.fault(self.command, self.path)
+        fault = self.owner.fault(self.command, self.path)
         does = fault.does if fault else None
         if fault is not None and does == "delay":
             time.sleep(fault.seconds)
@@ -200,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         size = int(self.headers.get("Content-Length", "0"))
         most = min(size, fault.after) if fault is not None and does == "cut-request" else size
-        connection = http.client.HTTPConnection(self.proxy.upstream, timeout=60)
+        connection = http.client.HTTPConnection(self.owner.upstream, timeout=60)
         try:
             self._forward(connection, most)
             if does == "cut-request":
@@ -228,8 +196,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             connection.send(piece)
             most -= len(piece)
-            with self.proxy.lock:
-                self.proxy.received += len(piece)
+            with self.owner.lock:
+                self.owner.received += len(piece)
 
     def _give(self, answer: http.client.HTTPResponse, body: bytes, cut: Fault | None) -> None:
         self.send_response(answer.status)
@@ -247,3 +215,6 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.wfile.write(body[: cut.after] if cut is not None else body)
         self.close_connection |= cut is not None
+
+
+Proxy.handler = _Handler

@@ -7,10 +7,11 @@ import json
 import re
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
+
+from .serving import Handler, Serving
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 
@@ -25,7 +26,7 @@ class Store:
 
 
 @dataclass(slots=True)
-class Registry:
+class Registry(Serving):
     """The registry; use as a context manager.
 
     referrers: whether it has the API of 1.1; chunks: whether it takes blobs in chunks; mounts:
@@ -37,55 +38,14 @@ class Registry:
     mounts: bool = True
     repositories: dict[str, Store] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
-    _server: ThreadingHTTPServer | None = None
-    _thread: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        class Handler(_Handler):
-            pass
-
-        Handler.registry = self
-
-        self._server = Quiet(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._server is not None
-        assert self._thread is not None
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def address(self) -> str:
-        assert self._server is not None
-        return f"127.0.0.1:{self._server.server_address[1]}"
 
     def repository(self, name: str) -> Store:
         with self.lock:
             return self.repositories.setdefault(name, Store())
 
 
-class Quiet(ThreadingHTTPServer):
-    """A server that says nothing where clients are cut off on purpose."""
-
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    registry: Registry
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
+class _Handler(Handler):
+    owner: Registry
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("do_"):  # every method is answered by the path
@@ -104,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         for pattern, way in ways:
             match = re.fullmatch(pattern, parts.path)
             if match:
-                way(self.registry.repository(match[1]), match[1], match[2], query)
+                way(self.owner.repository(match[1]), match[1], match[2], query)
                 return
         self._body()
         self._answer(200 if parts.path == "/v2/" else 404)
@@ -160,9 +120,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _begin(self, store: Store, name: str, query: dict[str, str]) -> None:
         self._body()
-        source = self.registry.repositories.get(query.get("from", ""))
+        source = self.owner.repositories.get(query.get("from", ""))
         digest = query.get("mount", "")
-        if self.registry.mounts and source is not None and digest in source.blobs:
+        if self.owner.mounts and source is not None and digest in source.blobs:
             store.blobs[digest] = source.blobs[digest]
             self._answer(201, b"", {"Location": f"/v2/{name}/blobs/{digest}"})
             return
@@ -173,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _patch(self, held: bytearray, place: dict[str, str]) -> None:
         start = self.headers.get("Content-Range", "0-").partition("-")[0]
         data = self._body()
-        if not self.registry.chunks:
+        if not self.owner.chunks:
             self._error(405, "UNSUPPORTED")
         elif int(start) != len(held):
             self._error(416, "BLOB_UPLOAD_INVALID")
@@ -212,12 +172,12 @@ class _Handler(BaseHTTPRequestHandler):
         kind = self.headers.get("Content-Type", "")
         store.manifests[digest] = store.manifests[reference] = (kind, data)
         extra = {"Docker-Content-Digest": digest}
-        if self.registry.referrers and document.get("subject"):
+        if self.owner.referrers and document.get("subject"):
             extra["OCI-Subject"] = document["subject"]["digest"]
         self._answer(201, b"", extra)
 
     def _referrers(self, store: Store, name: str, subject: str, _: dict[str, str]) -> None:
-        if not self.registry.referrers:
+        if not self.owner.referrers:
             self._error(404, "NOT_FOUND")
             return
         found = []
@@ -252,3 +212,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+Registry.handler = _Handler
