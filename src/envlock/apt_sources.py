@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _POCKETS = ("", "-updates", "-security")
 """Suites that apt takes packages from by default; backports are not among them."""
 
+_RELEASES = ("bullseye", "bookworm", "trixie", "forky", "duke", "sid")
+"""Suites of Debian: a mirror that has one of them has the others, too."""
+
 DEFAULT_KEYRING = Path("usr/share/keyrings/debian-archive-keyring.gpg")
 """Below the root: where the package debian-archive-keyring puts Debian's keys."""
 
@@ -61,27 +64,41 @@ def apt_archives(
 ) -> list[Archive]:
     """Return the archives for a suite among the apt sources below ``root``, the main one first.
 
-    ``check_valid_until``: apt's own setting, see :func:`parse_check_valid_until`.  Empty for a
-    distribution other than Debian, and where no source has the suite: on another distribution.
+    ``check_valid_until``: apt's own setting, see :func:`parse_check_valid_until`.  Where no
+    source has the suite, the mirrors of another of Debian's serve, as their pools are one.
+    Empty for a distribution other than Debian, and on another distribution.
     """
     if distribution != "debian":
         return []
-    found: dict[str, list[tuple[AptSource, str]]] = {"debian": [], "debian-security": []}
-    wanted = [suite + pocket for pocket in _POCKETS]
-    for source in read_sources(root):
-        if not set(components) & set(source.components) or not _is_debian(source):
-            continue
-        for name in wanted:
-            if name in source.suites:
-                archive = "debian-security" if name.endswith("-security") else "debian"
-                found[archive].append((source, name))
-    if not any(name == suite for _, name in found["debian"]):
-        return []
+    sources = [
+        source
+        for source in read_sources(root)
+        if set(components) & set(source.components) and _is_debian(source)
+    ]
+    found = _entries(sources, suite, suite)
+    for other in _RELEASES if suite in _RELEASES else ():
+        found = found or _entries(sources, suite, other)
     return [
         _archive(root, name, entries, check_valid_until)
         for name, entries in found.items()
         if entries
     ]
+
+
+def _entries(
+    sources: Sequence[AptSource], suite: str, named: str
+) -> dict[str, list[tuple[AptSource, str]]]:
+    """Return the sources of a suite by archive: those that name it, or ``named`` in its place.
+
+    Empty where none has the suite itself.
+    """
+    found: dict[str, list[tuple[AptSource, str]]] = {"debian": [], "debian-security": []}
+    for source in sources:
+        for pocket in _POCKETS:
+            if named + pocket in source.suites:
+                archive = "debian-security" if pocket == "-security" else "debian"
+                found[archive].append((source, suite + pocket))
+    return found if any(name == suite for _, name in found["debian"]) else {}
 
 
 def _archive(

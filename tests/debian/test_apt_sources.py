@@ -109,9 +109,20 @@ def test_what_is_not_debian_gives_nothing(root: Path, text: str) -> None:
 def test_other_distributions_and_machines_without_apt(root: Path, tmp_path: Path) -> None:
     _write(root, "sources.list", "deb http://one.example.com/debian bookworm main\n")
     assert apt_archives(root, suite="bookworm", distribution="ubuntu") == []
-    assert apt_archives(root, suite="trixie") == []
+    assert apt_archives(root, suite="noble") == []
     assert apt_archives(root, suite="bookworm", components=("non-free",)) == []
     assert apt_archives(tmp_path / "nowhere", suite="bookworm") == []
+
+
+def test_a_mirror_serves_the_other_suites_of_debian(root: Path) -> None:
+    _write(root, "sources.list.d/debian.sources", DEB822)
+    main, security = apt_archives(root, suite="trixie")
+    assert main.suites == ("trixie", "trixie-updates")
+    assert main.urls == ("http://one.example.com/debian", "http://two.example.com/debian")
+    assert (security.name, security.suites) == ("debian-security", ("trixie-security",))
+    _write(root, "sources.list", "deb http://three.example.com/debian trixie main\n")
+    (main,) = apt_archives(root, suite="trixie")
+    assert main.urls == ("http://three.example.com/debian",)
 
 
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nabc/def\n=xyz\n-----END PGP PUBLIC KEY BLOCK-----\n"
