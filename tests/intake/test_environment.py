@@ -94,6 +94,35 @@ def test_what_is_not_is_told_with_its_place(tmp_path: Path) -> None:
     }
 
 
+def test_files_of_pip_and_places_in_channels(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "requirements.txt").write_text("app>=1\n-r more.txt\n")
+    (tmp_path / "sub" / "more.txt").write_text("tool\n")
+    (tmp_path / "pins.txt").write_text("attrs<26\n")
+    text = """\
+channels: [conda-forge]
+dependencies:
+  - conda-forge/noarch::zlib=1.3
+  - defaults::numpy
+  - defaults::pandas
+  - pip: [-r sub/requirements.txt, -c pins.txt]
+"""
+    found = draft(tmp_path, FILE, text)
+    spec = spec_of(found)
+    assert spec.conda is not None
+    assert [one.name for one in spec.conda.channels] == ["conda-forge", "pkgs/main", "pkgs/r"]
+    assert [one.spec for one in spec.conda.dependencies][1:] == [
+        "conda-forge/noarch::zlib=1.3",
+        "pkgs/main::numpy",
+        "pkgs/main::pandas",
+    ]
+    assert [str(one.requirement) for one in spec.pypi.dependencies] == ["app>=1", "tool"]
+    assert [item.text for item in found.pypi_constraints] == ["attrs<26"]
+    assert notes(found).count(
+        "environment.yml:4:5: the channel pkgs/main comes last, since channels: lacks it"
+    ) == 1  # fmt: skip
+
+
 def test_platforms_that_differ(tmp_path: Path) -> None:
     text = "dependencies:\n  - a  # [linux64]\n  - b  # [unix]\n  - python =3.11\n"
     found = draft(tmp_path, FILE, text, platforms=("linux-64", "linux-aarch64"))
@@ -144,6 +173,8 @@ def test_a_channel_with_variables_is_the_machines(tmp_path: Path) -> None:
         ("dependencies: [3.10]\n", "3.10 is no text to YAML"),
         ("dependencies: [yes]\n", "yes is no text to YAML"),
         ("dependencies: {a: b}\n", "it has no list of dependencies"),
+        ("dependencies: ['a >=1 <2']\n", "'<2' stands where the build does"),
+        ("dependencies: [{pip: [-r no.txt]}]\n", "no.txt: the file cannot be read"),
         ("- a\n", "it has no list of dependencies"),
         ("", "environment.yml is empty"),
         ("dependencies: [a, b]]\n", "not valid YAML"),

@@ -73,6 +73,25 @@ def test_match_specs_as_conda_users_write_them(
     assert conda(solver(_section(spec)))["numpy"] == version
 
 
+def test_the_folder_of_a_channel(tmp_path: Path, index: Index) -> None:
+    make_conda(tmp_path / "main", "tool", "1.0")
+    make_conda(tmp_path / "main", "tool", "2.0", noarch="generic")
+    access = {"main": ChannelAccess(urls=(index_channel(tmp_path / "main"),))}
+    solve = CondaSolver(tmp_path / "solver", index, access)
+    for asked in ("main/noarch::tool", "tool[subdir=noarch]"):
+        assert conda(solve(_section(asked))) == {"tool": "2.0"}
+    assert conda(solve(_section("main/linux-64::tool=1"))) == {"tool": "1.0"}
+    for asked, hint in (
+        ("main/linux-64::tool", "only there: tool=1.0=h0_0"),
+        ("tool[subdir=linux-64]", "only there: tool=1.0=h0_0"),
+        ("main/win-64::tool", "packages of win-64 are not for linux-64"),
+    ):
+        with pytest.raises(UnsatisfiableError, match=r"tool 2\.0, is from main/noarch") as caught:
+            solve(_section(asked))
+        assert hint in (caught.value.hint or "")
+        assert caught.value.where == "envs/one.yaml:8:18"
+
+
 def test_odd_names_and_versions(solver: CondaSolver) -> None:
     lock = solver(_section("_odd", "numpy"))
     assert conda(lock)["_odd"] == "1!2.0"
@@ -164,6 +183,65 @@ class TestFailures:
         assert caught.value.message == (
             "no channel (main, other) has nothing-like-it >=3 for this platform"
         )
+
+    @pytest.mark.parametrize(
+        ("asked", "line", "hint"),
+        [
+            (
+                "numpy 1.26",
+                "  main has numpy 1.24.4, 1.26.4, 2.0.0",
+                "for any 1.26.x write numpy=1.26.*",
+            ),
+            ("numpy>=3", "  other has numpy 9.0", "change one of the lines"),
+            ("numpy=1.26=py312*", None, "for any 1.26.x write numpy=1.26.*=py312*"),
+            ("numpy=2.*=py313*", "  main has numpy 2.0.0=py312_0", "change one of the lines"),
+            ("nunpy", None, "did you mean numpy?"),
+            ("requests", None, "stands under pypi.dependencies"),
+        ],
+    )
+    def test_what_there_is_instead(
+        self, solver: CondaSolver, asked: str, line: str | None, hint: str
+    ) -> None:
+        section = _section("bare", f"main::{asked}", channels="[main, other]")
+        with pytest.raises(UnsatisfiableError) as caught:
+            solver(section)
+        assert caught.value.where == "envs/one.yaml:8:26"
+        assert line is None or line in caught.value.details
+        assert hint in (caught.value.hint or "")
+
+    def test_what_a_dependency_finds_instead(self, tmp_path: Path, index: Index) -> None:
+        make_conda(tmp_path / "main", "inner", "1.0")
+        make_conda(tmp_path / "main", "outer", "1.0", depends=["inner >=3"])
+        access = {"main": ChannelAccess(urls=(index_channel(tmp_path / "main"),))}
+        with pytest.raises(UnsatisfiableError, match="outer cannot be had") as caught:
+            CondaSolver(tmp_path / "solver", index, access)(_section("outer"))
+        assert "  main has inner 1.0" in caught.value.details
+
+    def test_only_for_another_platform(self, solver: CondaSolver) -> None:
+        head = HEAD.replace("python:", '  linux-aarch64: {glibc: "2.36"}\npython:')
+        with pytest.raises(UnsatisfiableError) as caught:
+            solver(_section("scipy"), head=head, platform="linux-aarch64")
+        assert caught.value.hint == "it is there for linux-64, and not for linux-aarch64"
+
+    def test_a_constraint_that_cannot_hold(self, solver: CondaSolver) -> None:
+        section = _section("numpy", more='  constraints: ["numpy>2,<1"]\n')
+        with pytest.raises(UnsatisfiableError, match="numpy>2,<1 cannot be had") as caught:
+            solver(section)
+        assert caught.value.where == "envs/one.yaml:9:17"
+
+    def test_all_is_too_new(self, solver: CondaSolver) -> None:
+        head = HEAD + "exclude-newer: 2024-03-01T00:00:00Z\n"
+        with pytest.raises(UnsatisfiableError) as caught:
+            solver(_section("bare", "numpy"), head=head)
+        assert caught.value.message in {
+            f"all of {name} is newer than exclude-newer (2024-03-01T00:00:00Z)"
+            for name in ("bare", "numpy")
+        }
+
+    def test_channels_are_named_and_not_their_places(self, solver: CondaSolver) -> None:
+        with pytest.raises(UnsatisfiableError) as caught:
+            solver(_section("numpy>=9", channels="[main, other]"), head=HEAD.replace("2.36", "2.5"))
+        assert "file://" not in str(caught.value)
 
     def test_two_lines_that_contradict(self, solver: CondaSolver) -> None:
         with pytest.raises(UnsatisfiableError) as caught:

@@ -51,6 +51,29 @@ def test_the_whole_section() -> None:
     assert override.conda_until == "scipy>=1.16"
 
 
+@pytest.mark.parametrize(
+    ("text", "channel", "subdir", "bare"),
+    [
+        ("internal::a 1", "internal", None, "a 1"),
+        ("internal :: a", "internal", None, "a"),
+        ("internal:a", "internal", None, "a"),
+        ("internal/noarch::a", "internal", "noarch", "a"),
+        ("our/linux-64/x::a", "our/linux-64/x", None, "a"),
+        ("a[subdir=linux-64]", None, "linux-64", "a[subdir=linux-64]"),
+        ("a=1[build=cuda*]", None, None, "a=1[build=cuda*]"),
+        ("a >=1  # why", None, None, "a >=1 # why"),
+    ],
+)
+def test_the_place_before_a_match_spec(
+    text: str, channel: str | None, subdir: str | None, bare: str
+) -> None:
+    channels = '[internal, {name: our/linux-64/x, url: "https://conda.example.com/x"}]'
+    spec = read(f"{HEAD}conda:\n  channels: {channels}\n  dependencies: ['{text}']\n")
+    assert spec.conda is not None
+    (asked,) = spec.conda.dependencies
+    assert (asked.channel, asked.subdir, asked.bare, asked.name) == (channel, subdir, bare, "a")
+
+
 def test_the_projection_has_names_and_no_urls() -> None:
     found = project(read(HEAD + SECTION), "linux-64")
     assert found["conda"] == {
@@ -141,6 +164,16 @@ def test_errors_name_the_place(one: str, other: str, message: str, place: str) -
 @pytest.mark.parametrize(
     ("one", "other", "hint"),
     [
+        ("[conda-forge, ", "[defaults, ", "write pkgs/main, and pkgs/r"),
+        ("[conda-forge, ", "[nodefaults, ", "no channel but those listed"),
+        ("[conda-forge, ", "[local, ", 'url: "file:///path/to/conda-bld"'),
+        ("[conda-forge, ", "[conda-forge/linux-64, ", "write conda-forge: the folders"),
+        ("numpy 2.0.0", "pip:requests", "stands under pypi.dependencies"),
+        ("numpy 2.0.0", "defaults::numpy", "write pkgs/main"),
+        ("numpy 2.0.0", "numpy-2.0.0-py312_0.conda", "numpy=2.0.0=py312_0"),
+        ("numpy 2.0.0", "numpy >=1.26 <3", "joined with commas: numpy >=1.26,<3"),
+        ("numpy 2.0.0", "numpy>=1.26,numpy<3", "joined with commas"),
+        ("numpy 2.0.0", "numpy[when='__cuda']", "asks the same of all its platforms"),
         ("[conda-forge, ", "[1.5, ", 'write it in quotes: "1.5"'),
         ("name: internal, ", "", "A channel: {name: internal"),
         ('"https://conda.example.com/internal/"', "ftp://a/b", "https://host/path"),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import Location, SpecError
 from envlock.intake.channels import add_channel
 from envlock.intake.draft import Draft, Item, requirement
+from envlock.intake.requirements import INCLUDE, read_into
 from envlock.platforms import PLATFORMS
-from envlock.spec.conda import match_name
 from envlock.spec.document import read_document
+from envlock.spec.matchspec import match_name, placed, refusal
 from envlock.urls import carries_secret, redact
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from envlock.spec.document import Document
 
 _SELECTOR = re.compile(r"\s#.*\[\s*(not\s+)?([a-z0-9_]+)\s*\]\s*$")
-_CHANNEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._/+-]*)::?(?=[^:])(.*)", re.DOTALL)
 _SELECTORS = {
     "linux-64": {"linux", "linux64", "unix", "x86_64", "x86"},
     "linux-aarch64": {"linux", "aarch64", "unix"},
@@ -33,12 +34,13 @@ _BY_PLACE = re.compile(r"(?:[a-z+]+://|git@|\.{0,2}/|\.$)")
 
 def read(path: Path, shown: str, choices: Choices) -> Draft:
     """Read an environment file; raises SpecError, UsageError."""
-    return _Reader(read_document(path, shown), choices).draft()
+    return _Reader(read_document(path, shown), path.parent, choices).draft()
 
 
 @dataclass(slots=True)
 class _Reader:
     document: Document
+    folder: Path
     choices: Choices
 
     def draft(self) -> Draft:
@@ -154,28 +156,44 @@ class _Reader:
         if "://" in written:
             draft.note(location, f"{redact(written)}: a package is asked for by name, not by URL")
             return
-        match = _CHANNEL.match(written)
-        channel, bare = (match[1], match[2].strip()) if match else (None, written)
+        found = placed(written, draft.channels)
+        channel, bare = found.channel, found.bare
         name = match_name(bare)
         if name is None:
+            why = refusal(bare)
             raise SpecError(
-                f"{written!r} is not a match spec",
-                location=location,
-                hint='write it as conda does: "numpy", "numpy>=1.26,<3", "pytorch=2.4.*=*cuda*"',
+                f"{written!r} is not a match spec: {why.reason}", location=location, hint=why.hint
             )
         if name.startswith("__"):
             draft.note(location, f"{written}: virtual packages stand under platforms in a spec")
             return
         if channel is not None and channel not in draft.channels:
-            draft.note(location, f"the channel {channel} comes last, since channels: lacks it")
-            add_channel(draft, channel, location)
+            channel = self._another_channel(draft, channel, location)
         if name == "python":
             draft.pythons.append((bare, str(location), True))
-        text = f"{channel}::{bare}" if channel else bare
+        if channel:
+            folder = f"{channel}/{found.subdir}" if found.subdir else channel
+            text = f"{folder}::{bare}"
+        else:
+            text = bare
         draft.conda.append(Item(text=text, name=name, where=str(location), channel=channel))
+
+    def _another_channel(self, draft: Draft, channel: str, location: Location) -> str | None:
+        """Add a channel that only a match spec names, and return what a spec calls it."""
+        before = set(draft.channels)
+        name = add_channel(draft, channel, location)
+        if set(draft.channels) != before:
+            draft.note(location, f"the channel {name} comes last, since channels: lacks it")
+        return name
 
     def _pip(self, draft: Draft, text: str, location: Location) -> None:
         written = text.strip()
+        include = INCLUDE.fullmatch(written)
+        if include is not None:
+            file, constraints = include[2].strip(), include[1] in {"-c", "--constraint"}
+            shown = str(PurePosixPath(location.file).parent / file)
+            read_into(draft, self.folder / file, shown, draft.pypi, constraints=constraints)
+            return
         if _OPTION.match(written) or _BY_PLACE.match(written) or " @ " in written:
             why = "name it in indexes:" if "index-url" in written else "it is no name of a package"
             draft.note(location, f"{redact(written)}: {why}")

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from envlock.intake.readers import Choices
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
-_INCLUDE = re.compile(r"(-r|--requirement|-c|--constraint)(?:\s+|=|(?<=^-[rc]))(\S.*)")
+INCLUDE = re.compile(r"(-r|--requirement|-c|--constraint)(?:\s+|=|(?<=^-[rc]))(\S.*)")
+"""pip's ``-r FILE`` and ``-c FILE``: the option, and the file."""
+
 _INDEX = re.compile(r"(-i|--index-url|--extra-index-url)(?:\s+|=)(\S+)")
 _HASH = re.compile(r"\s+--hash(?:\s+|=)\S+")
 _BY_PLACE = re.compile(r"(?:[a-z+]+://|\.{0,2}/|\S+\.(?:whl|tar\.gz|zip)$)")
@@ -67,7 +69,7 @@ class _Reader:
         if "${" in line:
             self.draft.note(location, "a variable in a requirement is not looked up")
             return
-        if include := _INCLUDE.fullmatch(line):
+        if include := INCLUDE.fullmatch(line):
             other = path.parent / include[2].strip()
             into = self.asked if include[1] in ("-r", "--requirement") else None
             shown = str(location.file).rpartition("/")[0]

@@ -1,6 +1,6 @@
 """The ``conda:`` section of a spec, and what overrides say in conda's language.
 
-Match specs are read by rattler (CEP 29), which is loaded only for a spec that has the section.
+Match specs are read by rattler (``matchspec.py``), only for a spec that has the section.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from packaging.utils import canonicalize_name
 
 from envlock.errors import Location, SpecError
+from envlock.spec.matchspec import is_subdir, match_name, placed, refusal, subdir_of
 from envlock.spec.model import Conda, CondaAsked, CondaChannel
 from envlock.urls import carries_secret
 
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
     Where = Callable[[Place], Location]
     """Tells where a value stands."""
 
-_CHANNEL = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._/+-]*)::?(?=[^:])(.*)$", re.DOTALL)
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(?:/[A-Za-z0-9][A-Za-z0-9._+-]*)*")
 _NAME = re.compile(r"[a-z0-9_][a-z0-9._+-]*")
-_EXTRAS = re.compile(r"[A-Za-z0-9._-]+\s*\[[A-Za-z0-9._, -]+\].*", re.DOTALL)
-"""pip's ``requests[socks]``; conda's brackets have ``key=value`` in them."""
+_NO_CHANNELS = {
+    "defaults": "defaults is conda's name for several channels: write pkgs/main, and pkgs/r",
+    "nodefaults": "leave it out: no channel but those listed is ever read",
+    "local": 'give the folder a name: {name: ours, url: "file:///path/to/conda-bld"}',
+    "pip": "what pip is to install stands under pypi.dependencies",
+}
+"""Names that conda's tools take for something else than a channel, and what to write."""
 
 _VIRTUAL = "virtual packages stand under platforms: glibc, cuda, linux, archspec"
 
@@ -72,8 +77,6 @@ def parse_asked(
 
 def _asked(text: str, location: Location, channels: tuple[str, ...]) -> CondaAsked:
     written = " ".join(text.split())
-    match = _CHANNEL.match(written)
-    channel, bare = (match[1], match[2]) if match else (None, written)
     if carries_secret(text) or "://" in text:
         raise SpecError(
             "a package is asked for by URL",
@@ -81,56 +84,34 @@ def _asked(text: str, location: Location, channels: tuple[str, ...]) -> CondaAsk
             hint="a lock is free of hosts: name the channel in conda.channels, and the package "
             "as channel::package",
         )
-    if channel is not None and channel not in channels:
+    found = placed(written, channels)
+    if found.channel is not None and found.channel not in channels:
         raise SpecError(
-            f"{written} names the channel {channel!r}, which is not in conda.channels",
+            f"{written} names the channel {found.channel!r}, which is not in conda.channels",
             location=location,
-            hint=f"add it, or choose one of: {', '.join(channels)}",
+            hint=_NO_CHANNELS.get(found.channel)
+            or f"add it, or choose one of: {', '.join(channels)}",
         )
     return CondaAsked(
-        spec=written, bare=bare, name=_name(bare, location), channel=channel, location=location
+        spec=written,
+        bare=found.bare,
+        name=_name(found.bare, location),
+        channel=found.channel,
+        subdir=found.subdir or subdir_of(found.bare),
+        location=location,
     )
 
 
 def _name(bare: str, location: Location) -> str:
     name = match_name(bare)
     if name is None:
+        why = refusal(bare)
         raise SpecError(
-            f"{bare!r} is not a match spec: {_reason(bare)}",
-            location=location,
-            hint="extras are pip's: ask for it under pypi.dependencies, or for what the extra needs"
-            if _EXTRAS.fullmatch(bare)
-            else 'write it as conda does: "numpy", "numpy>=1.26,<3", "pytorch=2.4.*=*cuda*"',
+            f"{bare!r} is not a match spec: {why.reason}", location=location, hint=why.hint
         )
     if name.startswith("__"):
         raise SpecError(f"{name} is a virtual package", location=location, hint=_VIRTUAL)
     return name
-
-
-def match_name(text: str) -> str | None:
-    """Return the package that a match spec is about, or None for a text that is none."""
-    from rattler import MatchSpec
-    from rattler.exceptions import InvalidMatchSpecError, InvalidPackageNameError
-
-    try:
-        spec = MatchSpec(text)
-    except (InvalidMatchSpecError, InvalidPackageNameError):
-        return None
-    if spec.channel is not None or spec.file_name is not None or "url=" in str(spec):
-        return None
-    name = spec.name.as_package_name()
-    return name.normalized if name is not None else None
-
-
-def _reason(text: str) -> str:
-    from rattler import MatchSpec
-    from rattler.exceptions import InvalidMatchSpecError, InvalidPackageNameError
-
-    try:
-        MatchSpec(text)
-    except (InvalidMatchSpecError, InvalidPackageNameError) as error:
-        return str(error).splitlines()[0]
-    return "it must name a package, and a channel only as channel::package"
 
 
 def _channels(items: list[Any], at: Where) -> tuple[CondaChannel, ...]:
@@ -146,18 +127,7 @@ def _channels(items: list[Any], at: Where) -> tuple[CondaChannel, ...]:
                 hint="a spec is checked in: give it to the machine instead, as channels.NAME.token "
                 "or .headers in config.toml, ENVLOCK_TOKEN_<NAME>, or netrc",
             )
-        if "://" in name:
-            raise SpecError(
-                f"{name} is a URL, not a name",
-                location=here,
-                hint="a lock holds channels' names: write {name: internal, url: ...}",
-            )
-        if not _CHANNEL_NAME.fullmatch(name):
-            raise SpecError(
-                f"{name!r} cannot be the name of a channel",
-                location=here,
-                hint="a name has letters, digits, '.', '_', '+' and '-', and parts between slashes",
-            )
+        _check_channel(name, here, in_place=url is None)
         if url is not None and not _is_url(url):
             raise SpecError(
                 f"{url!r} is not a URL",
@@ -168,6 +138,25 @@ def _channels(items: list[Any], at: Where) -> tuple[CondaChannel, ...]:
             raise SpecError(f"the channel {name} stands twice", location=here)
         channels[name] = CondaChannel(name=name, url=url.rstrip("/") if url else None)
     return tuple(channels.values())
+
+
+def _check_channel(name: str, here: Location, *, in_place: bool) -> None:
+    """Refuse what is no channel's name; in_place: nothing says where it is."""
+    head, _, last = name.rpartition("/")
+    if "://" in name:
+        message = f"{name} is a URL, not a name"
+        hint = "a lock holds channels' names: write {name: internal, url: ...}"
+    elif not _CHANNEL_NAME.fullmatch(name):
+        message = f"{name!r} cannot be the name of a channel"
+        hint = "a name has letters, digits, '.', '_', '+' and '-', and parts between slashes"
+    elif in_place and name in _NO_CHANNELS:
+        message, hint = f"{name} is no channel", _NO_CHANNELS[name]
+    elif in_place and head and is_subdir(last):
+        message = f"{name} is a folder of a channel"
+        hint = f"write {head}: the folders of each platform and noarch are read"
+    else:
+        return
+    raise SpecError(message, location=here, hint=hint)
 
 
 def _is_url(text: str) -> bool:

@@ -101,13 +101,15 @@ class CondaChannel:
 class CondaAsked:
     """A match spec and where the spec asks for it.
 
-    spec: as written, with single spaces; bare: without ``channel::``; name: normalized.
+    spec: as written, with single spaces; bare: without ``channel::``; name: normalized;
+    subdir: the one folder of a channel that it may come from.
     """
 
     spec: str
     bare: str
     name: str
     channel: str | None
+    subdir: str | None = None
     location: Location
 
 

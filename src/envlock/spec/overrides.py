@@ -9,7 +9,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from envlock.errors import SpecError
-from envlock.spec.conda import match_name, parse_asked
+from envlock.spec.conda import parse_asked
+from envlock.spec.matchspec import match_name
 from envlock.spec.model import Override
 
 if TYPE_CHECKING:

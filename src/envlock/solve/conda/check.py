@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from envlock.platforms import PLATFORMS
 from envlock.solve.conda.records import match_spec, package_record, unmet, virtual_packages
+from envlock.spec.matchspec import placed
 
 if TYPE_CHECKING:
     from envlock.lock.model import Lock
@@ -39,8 +40,7 @@ def _unmet_roots(lock: Lock) -> list[str]:
     records = {one.name: package_record(one) for one in lock.of_kind("conda")}
     lines = []
     for text in lock.spec.get("conda", {}).get("dependencies", ()):
-        bare = text.rpartition("::")[2] if "::" in text else text
-        spec = match_spec(bare)
+        spec = match_spec(placed(text).bare)
         name = spec.name.as_package_name()
         record = records.get(name.normalized) if name else None
         if record is None or not spec.matches(record):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
 from envlock.errors import EnvlockError, OverrideError, UnsatisfiableError
+from envlock.solve.conda.offers import Offer, offer
 from envlock.solve.conda.records import artifact, entries_on, match_spec, package_record
 
 if TYPE_CHECKING:
@@ -14,6 +16,13 @@ if TYPE_CHECKING:
 
 _ROOT = re.compile(r"^\s*(?:[├└]─ )?(?:the constraint )?([a-z0-9_][a-z0-9._+-]*)\b")
 _NOTHING = re.compile(r"No candidates were found for ([a-z0-9_][a-z0-9._+-]*)")
+_GONE = re.compile(
+    r"(?:No candidates were found for |[├└]─ )([a-z0-9][a-z0-9._+-]*) (.+?)"
+    r"(?:\.$|, for which no candidates were found)"
+)
+_CANNOT = re.compile(r"the constraint ([a-z0-9_][a-z0-9._+-]*) .*cannot be fulfilled")
+_ELSEWHERE = "candidate not in requested channel"
+_LATER = "uploaded after the cutoff date"
 _WOULD = re.compile(r"[├└]─ (\S+) (.+?)(?:,)? would (?:require|constrain)")
 _VIRTUAL = re.compile(r"(__[a-z0-9_]+)( [^,]+?)?(?:,|$)")
 _MISSING = re.compile(r"for which no candidates|which conflicts with")
@@ -27,7 +36,8 @@ def explain(
     return (
         _unlisted(spec, rattler, question)
         or _virtual(failure, spec, target)
-        or _by_line(failure, spec)
+        or _too_new(failure, spec)
+        or _by_line(failure, spec, target, rattler)
     )
 
 
@@ -93,27 +103,61 @@ def _virtual(failure: UnsatisfiableError, spec: Spec, target: Target) -> Envlock
     return None
 
 
-def _by_line(failure: UnsatisfiableError, spec: Spec) -> EnvlockError:
+def _too_new(failure: UnsatisfiableError, spec: Spec) -> EnvlockError | None:
+    """Say that all that fits is newer than the spec wants to know of."""
+    asked = _asked(failure, spec)
+    if asked is None or spec.exclude_newer is None:
+        return None
+    for line, after in itertools.pairwise(failure.details):
+        root = _ROOT.match(line.removeprefix("  "))
+        if root is not None and root[1] == asked.name and _LATER in after:
+            return UnsatisfiableError(
+                f"all of {asked.spec} is newer than exclude-newer "
+                f"({spec.exclude_newer:%Y-%m-%dT%H:%M:%SZ})",
+                where=str(asked.location),
+                details=["rattler's explanation:", *failure.details],
+                hint="move exclude-newer, or ask for an older version; a channel that tells when "
+                "it indexed a package is believed, else the build's date counts",
+            )
+    return None
+
+
+def _by_line(
+    failure: UnsatisfiableError, spec: Spec, target: Target, rattler: Rattler
+) -> EnvlockError:
     asked = _asked(failure, spec)
     override = next(
         (o for o in spec.overrides if o.kind == "conda" and _mentions(failure, o.package)), None
     )
-    gone = any(_NOTHING.search(line) for line in failure.details)
+    gone = _gone(failure, asked)
     channels = ", ".join(channel.name for channel in spec.conda.channels) if spec.conda else ""
-    if asked is not None and gone:
+    if asked is not None and gone is not None and gone[0] == asked.name:
         message = f"no channel ({channels}) has {asked.spec} for this platform"
     elif asked is not None:
         message = f"{asked.spec} cannot be had together with the rest"
     else:
         message = f"{spec.name}: {failure.message}"
+    instead = offer(rattler, target.name, *gone) if gone else Offer()
     where = asked.location if asked else override.location if override else _section(spec)
     return UnsatisfiableError(
         message,
         where=str(where),
-        details=["rattler's explanation:", *failure.details],
-        hint="change one of the lines that the explanation names, or force a package against "
+        details=[*instead.lines, "rattler's explanation:", *failure.details],
+        hint=instead.hint
+        or "change one of the lines that the explanation names, or force a package against "
         "another's pin: overrides, with from: conda",
     )
+
+
+def _gone(failure: UnsatisfiableError, asked: CondaAsked | None) -> tuple[str, str] | None:
+    """Return name and match spec of what no channel has."""
+    for line in failure.details:
+        found = _GONE.search(line)
+        if found is not None:
+            return found[1], f"{found[1]} {found[2]}"
+        if asked is not None and asked.channel is not None and _ELSEWHERE in line:
+            return asked.name, asked.bare
+    return None
 
 
 def _section(spec: Spec) -> object:
@@ -121,9 +165,14 @@ def _section(spec: Spec) -> object:
 
 
 def _asked(failure: UnsatisfiableError, spec: Spec) -> CondaAsked | None:
-    """Return the first line of the spec that the explanation starts a branch with."""
+    """Return the constraint that cannot hold, or the line that a branch of it starts with."""
     if spec.conda is None:
         return None
+    constraints = {asked.name: asked for asked in spec.conda.constraints}
+    for line in failure.details:
+        cannot = _CANNOT.search(line)
+        if cannot is not None and cannot[1] in constraints:
+            return constraints[cannot[1]]
     by_name = {asked.name: asked for asked in (*spec.conda.constraints, *spec.conda.dependencies)}
     for line in failure.details:
         nothing = _NOTHING.search(line)

@@ -87,7 +87,7 @@ class PatchedChannel:
     """A channel whose every record is patched: a source of records for rattler.
 
     It asks Python for each name that a solve comes across, which is slow: for a question whose
-    dependents are not known.
+    dependents are not known.  Its methods are called by rattler alone.
     """
 
     def __init__(self, channel: Channel, gateway: Gateway, patches: Patches) -> None:

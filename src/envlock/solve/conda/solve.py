@@ -107,6 +107,7 @@ def solve_conda(
     chosen = [artifact(record, channels.name(record.channel)) for record in records]
     _check_python(spec, conda, chosen)
     _check_priority(question, rattler, chosen)
+    _check_subdirs(question, rattler, chosen)
     reader = means.reader()
     artifacts = with_names(
         reader.with_contents(chosen, reporter),
@@ -190,6 +191,31 @@ def _check_priority(question: Question, rattler: Rattler, chosen: Sequence[Artif
                 hint=f'write "{one.source}::{wanted.bare if wanted else one.name}" if that one is '
                 "meant, or channel-priority: flexible",
             )
+
+
+def _check_subdirs(question: Question, rattler: Rattler, chosen: Sequence[Artifact]) -> None:
+    """Refuse what is not from the folder of its channel that is asked for.
+
+    rattler reads ``main/linux-64::tool`` and does not act on it.
+    """
+    by_name = {one.name: one for one in chosen}
+    for asked in (*question.dependencies, *question.constraints):
+        one = by_name.get(asked.name)
+        if asked.subdir is None or one is None or one.path.startswith(f"{asked.subdir}/"):
+            continue
+        there = sorted(
+            (record.version, f"{asked.name}={record.version}={record.build}")
+            for _, record in rattler.records(question.platform, [asked.name])
+            if record.subdir == asked.subdir
+        )
+        raise UnsatisfiableError(
+            f"{asked.spec} names {asked.subdir}, and what fits best, {one.name} {one.version}, is "
+            f"from {one.source}/{one.path.partition('/')[0]}",
+            where=str(asked.location),
+            hint=f"name a version and a build that are only there: {there[-1][1]}"
+            if there
+            else f"packages of {asked.subdir} are not for {question.platform}",
+        )
 
 
 def _check_owners(artifacts: Sequence[Artifact], conda: Conda) -> None:

@@ -9,7 +9,7 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from envlock.errors import FetchError, UnsatisfiableError
 from envlock.solve.conda.patched import PatchedChannel, Patches, patched_repodata, records_of
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
     from datetime import datetime
 
-    from rattler import Gateway, MatchSpec, RepoDataRecord
+    from rattler import Gateway, MatchSpec, PackageName, RepoDataRecord
 
     from envlock.lock.model import Artifact
     from envlock.solve.conda.channels import Channels
     from envlock.spec.model import CondaAsked
 
+_Found = TypeVar("_Found")
 _SERVER = re.compile(r"\(?https?://[^\s)]+\)?")
 
 
@@ -76,7 +77,7 @@ class Rattler:
                 )
         except SolverError as error:
             raise UnsatisfiableError(
-                "the conda packages cannot all be had", details=_explanation(str(error))
+                "the conda packages cannot all be had", details=self._explanation(str(error))
             ) from None
         return sorted(
             (patches.restore(record) for record in records), key=lambda r: r.name.normalized
@@ -107,9 +108,20 @@ class Rattler:
         found = self._run(functools.partial(records_of, packages, sources, [platform, "noarch"]))
         return [(self._channels.name(record.channel), record) for record in found]
 
-    def _run(
-        self, ask: Callable[[Gateway], Coroutine[Any, Any, list[RepoDataRecord]]]
-    ) -> list[RepoDataRecord]:
+    def names(self, platform: str) -> list[str]:
+        """Return the names of all packages that the channels have; raises FetchError."""
+        platforms = [platform, "noarch"]
+
+        def ask(gateway: Gateway) -> Coroutine[Any, Any, Sequence[PackageName]]:
+            return gateway.names(
+                self._channels.sources(),
+                platforms,  # type: ignore[arg-type]
+                channel_relations="disabled",
+            )
+
+        return sorted(name.normalized for name in self._run(ask))
+
+    def _run(self, ask: Callable[[Gateway], Coroutine[Any, Any, _Found]]) -> _Found:
         """Return what a gateway says; raises SolverError, FetchError.
 
         A server need not say again what a page's date was when it has not changed (RFC 9110,
@@ -221,9 +233,10 @@ class Rattler:
             "ENVLOCK_CHANNEL_<NAME>, or its url in the spec",
         )  # fmt: skip
 
-
-def _explanation(text: str) -> list[str]:
-    """Return rattler's words, one line after the other, each once."""
-    body = text.removeprefix("Cannot solve the request because of: ")
-    lines = [line.rstrip() for line in body.splitlines() if line.strip()]
-    return [f"  {line}" for n, line in enumerate(lines) if line not in lines[:n]]
+    def _explanation(self, text: str) -> list[str]:
+        """Return rattler's words, one line after the other, each once; channels by name."""
+        body = text.removeprefix("Cannot solve the request because of: ")
+        for name in self._channels.names:
+            body = body.replace(self._channels.base(name), name)
+        lines = [line.rstrip() for line in body.splitlines() if line.strip()]
+        return [f"  {line}" for n, line in enumerate(lines) if line not in lines[:n]]
