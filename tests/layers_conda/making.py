@@ -14,6 +14,7 @@ from backports import zstd
 
 from envlock.layers.conda import conda_entries
 from envlock.layers.condaarchive import open_conda
+from envlock.layers.condapaths import link_scripts, provided
 from envlock.layers.scheme import Scheme
 from envlock.lock.model import Artifact, CondaRecord
 
@@ -30,7 +31,9 @@ SCHEME = Scheme(prefix="opt/env", python="3.12")
 def conda_artifact(path: Path, *, channel: str = "main", **more: object) -> Artifact:
     """Return the lock's entry for a package in a channel's folder."""
     data = path.read_bytes()
-    index = json.loads(_info(path, data)["info/index.json"])
+    info = _info(path, data)
+    index, paths = json.loads(info["info/index.json"]), info["info/files"].decode().splitlines()
+    inside = {"provides": provided(paths), "link_scripts": link_scripts(index["name"], paths)}
     return Artifact(
         kind="conda",
         name=index["name"],
@@ -50,7 +53,7 @@ def conda_artifact(path: Path, *, channel: str = "main", **more: object) -> Arti
             noarch=index.get("noarch"),
             license=index.get("license"),
             python_site_packages_path=index.get("python_site_packages_path"),
-            **more,  # type: ignore[arg-type]
+            **{**inside, **more},  # type: ignore[arg-type]
         ),
     )
 

@@ -236,6 +236,27 @@ def test_a_prefix_that_is_too_long(tmp_path: Path) -> None:
         entries(path, scheme)
 
 
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"provides": ()}, "its distributions are not"),
+        ({"provides": (("two", "2"),)}, "told:  two 2"),
+        ({"link_scripts": ()}, "found: bin/.two-post-link.sh"),
+    ],
+)
+def test_what_the_lock_was_solved_with(tmp_path: Path, told: dict[str, Any], said: str) -> None:
+    files = {
+        **distribution("two", "1"),
+        "bin/.two-post-link.sh": Program("#!/bin/sh\n"),
+    }
+    path = make_conda(tmp_path, "two", "1", noarch="python", files=files)
+    assert entries(path)
+    with pytest.raises(ArtifactError) as caught:
+        entries(path, artifact=conda_artifact(path, **told))
+    assert said in str(caught.value)
+    assert caught.value.where == path.name
+
+
 def test_a_distribution_that_comes_from_elsewhere(tmp_path: Path) -> None:
     site = "lib/python3.12/site-packages"
     files = {

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from envlock.channels import ChannelAccess
 from envlock.errors import OverrideError, SpecError, UnsatisfiableError
 from envlock.lock.codec import dump_lock, parse_lock
 from envlock.solve.conda.check import unmet_entries
 
-from .solving import CondaSolver, conda, voids, wheels
+from ..makers.conda import index_channel, make_conda
+from .solving import SITE, CondaSolver, conda, voids, wheels
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..makers.index import Index
 
 
@@ -162,6 +166,29 @@ class TestWheelsOverCondaPackages:
         ]
         assert parse_lock(dump_lock(lock), "lock") == lock
         assert unmet_entries(lock) == []
+
+    @pytest.mark.parametrize("folder", ["/PKG-INFO", ""])
+    def test_an_egg_info_has_no_list_of_files(
+        self, tmp_path: Path, index: Index, folder: str
+    ) -> None:
+        files = {
+            f"{SITE}/legacy.py": "",
+            f"{SITE}/legacy-1.0-py3.12.egg-info{folder}": "Metadata-Version: 1.0\nName: legacy\n",
+        }
+        channel = tmp_path / "main"
+        make_conda(channel, "legacy", "1.0", files=files)
+        make_conda(channel, "user", "1.0", depends=["legacy =1"])
+        index.wheel("legacy", "2.0", offer={"metadata": True})
+        access = {"main": ChannelAccess(urls=(index_channel(channel),))}
+        body = (
+            "conda:\n  channels: [main]\n  dependencies: [user]\noverrides:\n"
+            '  - package: legacy\n    version: "==2.0"\n    against: {user: "legacy =1"}\n'
+            "    because: newer\n"
+        )
+        with pytest.raises(OverrideError, match="brings legacy without a RECORD") as caught:
+            CondaSolver(tmp_path / "solver", index, access)(body)
+        assert caught.value.where == "envs/one.yaml:10:5"
+        assert "from: conda" in (caught.value.hint or "")
 
     def test_from_pypi_is_the_default(self, solver: CondaSolver) -> None:
         body = _body(source="pypi")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from envlock.errors import ArtifactError
 from envlock.layers.coded import Coded, Pieced, Pieces
+from envlock.layers.condacheck import check_contents, check_identity
 from envlock.layers.condapaths import PackagePath, read_linking, read_paths
 from envlock.layers.condaprefix import replaced
 from envlock.layers.entry import Entry, directory, symlink
@@ -69,9 +70,10 @@ class _Package:
         assert artifact.conda is not None
         self._archive, self._artifact, self._scheme = archive, artifact, scheme
         self._record: CondaRecord = artifact.conda
-        self._check_identity()
+        check_identity(archive, artifact)
         self._linking = read_linking(archive, self._record.noarch)
         self._paths = read_paths(archive)
+        check_contents(artifact, [item.path for item in self._paths])
         self._without = without
         self._written: dict[str, str] = {}
         self._kinds: dict[str, str] = {}
@@ -86,18 +88,6 @@ class _Package:
             for point in self._linking.entry_points:
                 yield self._take(self._script(point))
         yield self._take(self._meta())
-
-    def _check_identity(self) -> None:
-        """Compare the package's own name, version and build with the lock's."""
-        text = self._archive.text("index.json")
-        try:
-            index = json.loads(text or "")
-            found = (index["name"], index["version"], index["build"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise ArtifactError("info/index.json does not tell which package this is") from None
-        wanted = (self._artifact.name, self._artifact.version, self._record.build)
-        if found != wanted:
-            raise ArtifactError(f"it holds {' '.join(map(str, found))}, not {' '.join(wanted)}")
 
     def _take(self, entry: Entry) -> Entry:
         """Note an entry; raises ArtifactError where it meddles with an earlier one."""

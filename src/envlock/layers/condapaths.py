@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from envlock.errors import ArtifactError
 from envlock.layers.entry import check_path
+from envlock.layers.scheme import normalized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +27,11 @@ OLD_PLACEHOLDER = "/opt/anaconda1" + "anaconda2" + "anaconda3"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SCRIPT = re.compile(r"(?:.*/)?\.(?P<package>.+)-(?P<moment>pre-link|post-link|pre-unlink)\.sh")
+_DISTRIBUTION = re.compile(
+    r"(?:lib/python3\.[0-9]+t?/)?site-packages/"
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)-(?P<version>[0-9][^-/]*)"
+    r"(?:\.dist-info/METADATA|(?:-py3[0-9.]*)?\.egg-info(?:/PKG-INFO)?)"
+)
 _KEYS = ("_path", "path_type")
 
 
@@ -66,6 +72,23 @@ def link_scripts(package: str, paths: Iterable[str]) -> tuple[str, ...]:
         and match["package"] == package
         and path.rpartition("/")[0] in {"bin", ""}
     )
+
+
+def distributions(paths: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Return (normalized name, version, path of the metadata) of the distributions in ``paths``.
+
+    Those of ``*.dist-info`` (PEP 376, PEP 503) and of the ``*.egg-info`` before it.
+    """
+    matches = ((_DISTRIBUTION.fullmatch(path), path) for path in paths)
+    return [(normalized(m["name"]), m["version"], path) for m, path in matches if m is not None]
+
+
+def provided(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return (normalized name, version) of the distributions in ``paths``, each once."""
+    names: dict[str, str] = {}
+    for name, version, _ in sorted(distributions(paths)):
+        names.setdefault(name, version)
+    return tuple(sorted(names.items()))
 
 
 def read_paths(archive: CondaArchive) -> tuple[PackagePath, ...]:

@@ -179,7 +179,7 @@ def read_members(
         yield member
         if isinstance(member.content, Streamed):
             member.content.skip()
-            _skip_padding(source, header.size)
+            _skip_padding(source, member.content.size)
         longs = {}
     raise ArtifactError(f"more than {MOST_MEMBERS} members in a tar")
 

@@ -10,7 +10,8 @@ class Provided:
     """A PyPI distribution that a conda package brings.
 
     name: normalized; package: the conda package; requires and extras: from its METADATA
-    (Requires-Dist, Provides-Extra), None where that was not read.
+    (Requires-Dist, Provides-Extra), None where that was not read; listed: its METADATA was read,
+    and a RECORD tells its files from the rest of the package.
     """
 
     name: str
@@ -18,3 +19,4 @@ class Provided:
     package: str
     requires: tuple[str, ...] | None = None
     extras: frozenset[str] = frozenset()
+    listed: bool = False

@@ -59,9 +59,10 @@ def sides(
         if owner is None:
             ours.append(_of_wheels(override, frozenset()))
             continue
-        _check_replaceable(override, owner)
+        described = describe()
+        _check_replaceable(override, owner, described)
         put = forced_distribution(override, owner)
-        found = effect(override, put, conda.artifacts, describe(), environment)
+        found = effect(override, put, conda.artifacts, described, environment)
         ours.append(_of_wheels(override, found.dependents))
         replaces[override.package] = owner.name
         voids[override.package] = found.voids
@@ -75,15 +76,25 @@ def sides(
     )
 
 
-def _check_replaceable(override: Override, owner: Artifact) -> None:
+def _check_replaceable(override: Override, owner: Artifact, described: Sequence[Provided]) -> None:
     """Refuse a wheel in place of what no list of files tells from the rest of its package."""
-    if owner.conda is not None and override.package in dict(owner.conda.stands_for):
+    name = override.package
+    assert owner.conda is not None
+    hint = f"leave {owner.name} out, or write from: conda and force another version of it"
+    if name in dict(owner.conda.stands_for):
         raise error(
             override,
-            f"the conda package {owner.name} stands for {override.package} and has no list of its "
+            f"the conda package {owner.name} stands for {name} and has no list of its "
             "files, so that a wheel cannot take their place",
-            f"leave {owner.name} out, or write from: conda and force another version of it; if it "
-            f'is no {override.package} at all: conda.map: {{{owner.name}: ""}}',
+            f'{hint}; if it is no {name} at all: conda.map: {{{owner.name}: ""}}',
+        )
+    if not any(one.listed for one in described if (one.name, one.package) == (name, owner.name)):
+        raise error(
+            override,
+            f"the conda package {owner.name} brings {name} without a RECORD (an egg-info, as "
+            "setup.py wrote it), so that its files cannot be told from the rest of the package "
+            "and a wheel cannot take their place",
+            hint,
         )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import bz2
+import functools
 import json
-import tarfile
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from envlock.errors import ArtifactError, FetchError
 from envlock.layers.condaarchive import unpacks_to
+from envlock.layers.tarreader import Streamed
+from envlock.layers.tarreader import read_members as tar_members
 from envlock.layers.unpacked import needed_zstd_module
 from envlock.layers.zipcontent import BROKEN_ZIP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import requests
 
+    from envlock.layers.tarreader import Member, Reader
     from envlock.lock.model import Artifact
 
 _LIMIT = 64 * 1024 * 1024
@@ -71,16 +74,17 @@ def _readable(artifact: Artifact) -> Iterator[None]:
     zstd = needed_zstd_module()
     try:
         yield
-    except (
-        tarfile.TarError, zstd.ZstdError, *BROKEN_ZIP, TypeError, AttributeError, RecursionError,
-    ) as error:  # fmt: skip
+    except ArtifactError as error:
+        error.where = error.where or artifact.file
+        raise
+    except (zstd.ZstdError, *BROKEN_ZIP, TypeError, AttributeError, RecursionError) as error:
         raise ArtifactError(f"{artifact.file} is no conda package: {error}") from None
 
 
 @contextmanager
 def _tar(
     artifact: Artifact, place: Path | str, part: str, session: requests.Session | None
-) -> Iterator[Iterator[tuple[str, Any]]]:
+) -> Iterator[Iterator[tuple[str, Callable[[], bytes]]]]:
     """Yield (name, function that reads it) for the members of a part of a package."""
     if artifact.file.endswith(".tar.bz2"):
         with bz2.open(place) as plain:
@@ -119,24 +123,21 @@ class _Bounded:
     def __init__(self, stream: Any, artifact: Artifact) -> None:
         self._stream, self._left = stream, unpacks_to(artifact.size)
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
         data: bytes = self._stream.read(size)
         self._left -= len(data)
         if self._left < 0:
-            raise ValueError("it unpacks to absurdly many bytes")
+            raise ArtifactError("it unpacks to absurdly many bytes")
         return data
 
 
-def _members(stream: Any) -> Iterator[tuple[str, Any]]:
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for member in archive:
-            if not member.isfile():
-                continue
+def _members(stream: Reader) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    for member in tar_members(stream, pax=True, content=Streamed):
+        if member.kind == "file":
+            yield member.name.removeprefix("./"), functools.partial(_content, member)
 
-            def content(member: tarfile.TarInfo = member) -> bytes:
-                if member.size > _LIMIT:
-                    raise ValueError(f"{member.name} is larger than {_LIMIT} bytes")
-                file = archive.extractfile(member)
-                return file.read() if file is not None else b""
 
-            yield member.name.removeprefix("./"), content
+def _content(member: Member) -> bytes:
+    if member.content.size > _LIMIT:
+        raise ArtifactError(f"{member.name} is larger than {_LIMIT} bytes")
+    return member.content.read()

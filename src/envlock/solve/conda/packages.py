@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 from envlock.errors import FetchError
 from envlock.files import write_atomically
-from envlock.layers.condapaths import link_scripts
+from envlock.layers.condapaths import distributions, link_scripts, provided
 from envlock.solve.conda.archive import has_ranges, read_info, read_members
 from envlock.solve.conda.records import entry_name
 from envlock.solve.provided import Provided
@@ -33,11 +32,6 @@ if TYPE_CHECKING:
     from envlock.lock.model import Artifact
     from envlock.progress import Reporter
 
-_DISTRIBUTION = re.compile(
-    r"(?:lib/python3\.[0-9]+t?/)?site-packages/"
-    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)-(?P<version>[0-9][^-/]*)"
-    r"(?:\.dist-info/METADATA|(?:-py3[0-9.]*)?\.egg-info(?:/PKG-INFO)?)"
-)
 _PYTHONS = {"python", "python_abi"}
 _WORKERS = 8
 
@@ -93,35 +87,39 @@ class PackageReader:
 
     def _looked_into(self, artifact: Artifact) -> Artifact:
         known = self._cache / f"{artifact.sha256}.contents.json"
-        if not known.is_file():
-            paths = self._paths(artifact)
-            found = {
-                "provides": sorted({(n, v) for n, v, _ in _distributions(paths)}),
+        stored = self._fetcher.store.get(artifact.sha256, artifact.size)
+        said = json.loads(known.read_bytes()) if known.is_file() else {}
+        if not said or (stored is not None and not said.get("verified")):
+            paths, verified = self._paths(artifact, stored)
+            said = {
+                "provides": provided(paths),
                 "link_scripts": link_scripts(artifact.name, paths),
+                "verified": verified,
             }
-            write_atomically(known, json.dumps(found).encode())
-        said = json.loads(known.read_bytes())
-        names: dict[str, str] = {}
-        for name, version in said["provides"]:
-            names.setdefault(name, version)
+            write_atomically(known, json.dumps(said).encode())
         assert artifact.conda is not None
         record = dataclasses.replace(
             artifact.conda,
-            provides=tuple(sorted(names.items())),
+            provides=tuple(sorted(dict(reversed(said["provides"])).items())),
             link_scripts=tuple(said["link_scripts"]),
         )
         return dataclasses.replace(artifact, conda=record)
 
-    def _paths(self, artifact: Artifact) -> list[str]:
-        stored = self._fetcher.store.get(artifact.sha256, artifact.size)
+    def _paths(self, artifact: Artifact, stored: Path | None) -> tuple[list[str], bool]:
+        """Return the paths of a package, and whether they are of bytes that were verified.
+
+        A part that is read by HTTP range has no checksum of its own: what is decided by it is
+        looked at again when the package is packed.
+        """
         for base in self._access[artifact.source].urls if stored is None else ():
             if base in self._unhelpful or not has_ranges(artifact, base):
                 continue
             try:
-                return read_info(artifact, f"{base}/{artifact.path}", self._http.session())
+                url = f"{base}/{artifact.path}"
+                return read_info(artifact, url, self._http.session()), False
             except FetchError:  # the next place, or at last the whole package
                 self._unhelpful.add(base)
-        return read_info(artifact, stored or self._fetch(artifact), None)
+        return read_info(artifact, stored or self._fetch(artifact), None), True
 
     def _urls(self, artifact: Artifact) -> list[str]:
         return [f"{url}/{artifact.path}" for url in self._access[artifact.source].urls]
@@ -132,11 +130,9 @@ class PackageReader:
         )
 
     def _described(self, artifact: Artifact) -> list[Provided]:
-        known = self._cache / f"{artifact.sha256}.metadata.json"
+        known = self._cache / f"{artifact.sha256}.described.json"
         if not known.is_file():
-            texts = self._metadata(artifact)
-            found = {name: _parsed(text) for name, text in sorted(texts.items())}
-            write_atomically(known, json.dumps(found).encode())
+            write_atomically(known, json.dumps(self._metadata(artifact)).encode())
         said: dict[str, dict[str, Any]] = json.loads(known.read_bytes())
         assert artifact.conda is not None
         return [
@@ -146,15 +142,22 @@ class PackageReader:
                 package=artifact.name,
                 requires=tuple(said[name]["requires"]) if name in said else None,
                 extras=frozenset(said[name]["extras"]) if name in said else frozenset(),
+                listed=name in said and said[name]["listed"],
             )
             for name, version in artifact.conda.provides
         ]
 
-    def _metadata(self, artifact: Artifact) -> dict[str, bytes]:
+    def _metadata(self, artifact: Artifact) -> dict[str, dict[str, Any]]:
+        """Return what the METADATA of each distribution says, and whether a RECORD is beside."""
         stored = self._fetcher.store.get(artifact.sha256, artifact.size) or self._fetch(artifact)
-        wanted = {path: name for name, _, path in _distributions(self._paths(artifact))}
+        paths = read_info(artifact, stored, None)
+        wanted = {path: name for name, _, path in distributions(paths)}
+        records = {path.removesuffix("RECORD") for path in paths if path.endswith("/RECORD")}
         found = read_members(artifact, stored, wanted)
-        return {wanted[path]: text for path, text in found.items()}
+        return {
+            wanted[path]: {**_parsed(text), "listed": path.removesuffix("METADATA") in records}
+            for path, text in sorted(found.items())
+        }
 
 
 def may_bring_distributions(artifact: Artifact) -> bool:
@@ -163,16 +166,6 @@ def may_bring_distributions(artifact: Artifact) -> bool:
     if artifact.conda.noarch == "python":
         return True
     return any(entry_name(entry) in _PYTHONS for entry in artifact.depends)
-
-
-def _distributions(paths: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Return (normalized name, version, path of the metadata) of the distributions in paths."""
-    found: list[tuple[str, str, str]] = []
-    for path in paths:
-        match = _DISTRIBUTION.fullmatch(path)
-        if match is not None:
-            found.append((canonicalize_name(match["name"]), match["version"], path))
-    return found
 
 
 def _parsed(text: bytes) -> dict[str, list[str]]:
