@@ -99,5 +99,5 @@ def find_project(start: Path) -> Project:
             return Project(root=folder)
     raise UsageError(
         f"there is no envs/ folder in {start} or above it",
-        hint="go to a project, or name it with --project",
+        hint="envlock init begins a project here; or go to one, or name it with --project",
     )

@@ -39,9 +39,11 @@ def test_help_of_a_command(machine: Machine, command: str, tmp_path: Path) -> No
 
 def test_version(machine: Machine, tmp_path: Path) -> None:
     from envlock import __version__
+    from envlock.lock.model import FORMAT, PACKER
 
     done = machine.run("--version", cwd=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"envlock {__version__}\n", "")
+    told = f"envlock {__version__} (lock format {FORMAT}, packer {PACKER})\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
 
 
 def test_schema(machine: Machine, tmp_path: Path) -> None:

@@ -294,6 +294,7 @@ def test_undeclared_by_the_forced_version(world: Machine, index: Index) -> None:
     done = _solve(world, body)
     assert done.returncode == 1
     assert "add: helper" in done.stderr
+    assert "what lies behind an import that fails is judged once it works\n" in done.stderr
     block = blocks_of(done.stderr)["under the override of lib"]
     assert block == "    adds: [wheel, helper]\n"
     done = _solve(world, pasted(body, done.stderr))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from envlock.cli.context import Context
+from envlock.cli.examples import COMMANDS
 from envlock.cli.options import Json, Project, Quiet, Verbose, with_shared_options
 from envlock.cli.output import Output
 from envlock.errors import EnvlockError
@@ -17,8 +18,22 @@ from envlock.errors import EnvlockError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
+class _Commands(typer.core.TyperGroup):
+    """The commands, in the order in which one meets them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands: those with examples in their order, then the rest."""
+        return sorted(super().list_commands(ctx), key=lambda name: _PLACES.get(name, len(_PLACES)))
+
+
+_PLACES = {name: place for place, name in enumerate(COMMANDS)}
+
 app = typer.Typer(
     name="envlock",
+    cls=_Commands,
+    epilog="envlock COMMAND --help tells more, with examples. A first environment: envlock init, "
+    "envlock solve, envlock build.",
     help="Declared environments: solve them into small host-free locks, build the locks into "
     "reproducible OCI images, and prove what each override was for.",
     no_args_is_help=True,
@@ -31,8 +46,9 @@ app = typer.Typer(
 def _version(value: bool) -> None:
     if value:
         from envlock import __version__
+        from envlock.lock.model import FORMAT, PACKER
 
-        print(f"envlock {__version__}")
+        print(f"envlock {__version__} (lock format {FORMAT}, packer {PACKER})")
         raise typer.Exit
 
 
@@ -55,7 +71,9 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], None]
     """Register a command; it gets the shared options besides its own."""
 
     def register(function: Callable[..., None]) -> None:
-        app.command(name, **settings)(with_shared_options(_interruptible(function)))
+        shown = COMMANDS.get(name)
+        told = {"short_help": shown.about, "epilog": shown.epilog()} if shown else {}
+        app.command(name, **told, **settings)(with_shared_options(_interruptible(function)))
 
     return register
 

@@ -218,7 +218,7 @@ class Context:
         names = list(dict.fromkeys(asked or self.project.names()))
         if not names:
             raise UsageError(
-                "there is no spec in envs/", hint="write envs/<name>.yaml; see envlock schema"
+                "there is no spec in envs/", hint="envlock init NAME begins envs/NAME.yaml"
             )
         for name in names:
             self.project.spec(name)

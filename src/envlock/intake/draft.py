@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
+_LAST = {"<": 1, "<=": 1, "!=": 2}
+"""Where operators stand in a requirement that reads well: lower bounds come first."""
+
 _Value = TypeVar("_Value", str, str | None)
 
 
@@ -189,4 +192,10 @@ def requirement(text: str, location: Location) -> Item:
             location=location,
             hint="a lock is free of hosts: put the file on an index",
         )
-    return Item(text=str(parsed), name=canonicalize_name(parsed.name), where=str(location))
+    return Item(text=_readable(parsed), name=canonicalize_name(parsed.name), where=str(location))
+
+
+def _readable(parsed: Requirement) -> str:
+    """Return a requirement with its lower bounds first, as people write it."""
+    clauses = sorted(parsed.specifier, key=lambda one: (_LAST.get(one.operator, 0), str(one)))
+    return str(parsed).replace(str(parsed.specifier), ",".join(map(str, clauses)), 1)

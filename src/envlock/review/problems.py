@@ -55,6 +55,8 @@ def problem_of(spec: Spec, review: Review, *, strict: bool = False) -> ReviewErr
     details = [*first.details]
     for problem in rest:
         details += [f"{problem.where}: {problem.message}", *problem.details]
+    if any(finding.add and finding.roots for finding in (*review.open, *natural)):
+        details.append("what lies behind an import that fails is judged once it works")
     hint = _hint(problems, _blocks(spec, review, natural))
     error = ReviewError(first.message, where=first.where, details=details, hint=hint)
     error.data = {"review": review_to_data(review)}

@@ -207,6 +207,12 @@ class Uv:
     def _url(self, index: Index) -> str:
         return self._index_urls.get(index.name, index.url)
 
+    def _named(self, question: Question) -> dict[str, str]:
+        """Return the names of the indexes that are asked, by URL as it may be shown."""
+        urls = {index.name: self._url(index) for index in question.indexes}
+        urls["pypi"] = self._index_urls["pypi"]
+        return {redact(url).rstrip("/"): name for name, url in urls.items()}
+
     def _run(self, here: Path, question: Question, output: str, *options: str) -> None:
         from uv import find_uv_bin
 
@@ -232,12 +238,12 @@ class Uv:
             command, cwd=here, env=environ, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise _complaint(done.stderr, question)
+            raise _complaint(done.stderr, question, self._named(question))
 
     def _places(self, here: Path, question: Question) -> dict[str, str]:
         """Return the index of each distribution where several may have it."""
         self._run(here, question, "requirements.txt", "--emit-index-annotation", "--no-annotate")
-        names = {redact(self._url(index)).rstrip("/"): index.name for index in question.indexes}
+        names = self._named(question)
         text = (here / "requirements.txt").read_text()
         return {name: names.get(url.rstrip("/"), "pypi") for name, url in _ANNOTATED.findall(text)}
 
@@ -332,8 +338,8 @@ def _project_name(question: Question) -> str:
     return f"environment-{hashlib.sha256(question.name.encode()).hexdigest()[:16]}"
 
 
-def _complaint(stderr: str, question: Question) -> EnvlockError:
-    """Return the error that uv's words stand for."""
+def _complaint(stderr: str, question: Question, indexes: Mapping[str, str]) -> EnvlockError:
+    """Return the error that uv's words stand for; indexes: their names by URL."""
     text = redact(stderr).strip().replace(_project_name(question), question.name)
     if _DISK.search(text):
         return DiskError(
@@ -344,8 +350,11 @@ def _complaint(stderr: str, question: Question) -> EnvlockError:
         )
     if _NETWORK.search(text):
         lines = [line.replace("error: ", "", 1) for line in text.splitlines()]
+        url = max((url for url in indexes if url in text), key=len, default=None)
         return FetchError(
-            "a package index cannot be read",
+            f"the package index {indexes[url]} cannot be read"
+            if url
+            else "a package index cannot be read",
             details=[f"  {line.strip()}" for line in lines[:6]],
             hint="check the network and the index's URL, then run the command again",
         )

@@ -1,0 +1,57 @@
+"""What --help tells: every command in one line, and examples that can be typed."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.main import get_command
+
+from envlock.cli import commands  # noqa: F401
+from envlock.cli.app import app
+from envlock.cli.context import Context
+from envlock.cli.examples import COMMANDS
+from envlock.cli.output import Output
+
+if TYPE_CHECKING:
+    from ..makers.machine import Machine
+
+ROOT = get_command(app)
+EXAMPLES = [line for shown in COMMANDS.values() for line in shown.examples]
+
+
+def test_every_command_is_listed_in_one_line_and_in_order(machine: Machine) -> None:
+    told = machine.run("--help", COLUMNS="80").stdout
+    lines = told.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    listed = [line.split()[0] for line in lines]
+    assert listed[: len(COMMANDS)] == list(COMMANDS)
+    assert not [line for line in lines if line.endswith("...")]
+
+
+def test_every_command_has_examples() -> None:
+    missing = set(ROOT.commands) - set(COMMANDS)  # type: ignore[attr-defined]
+    assert not missing, "write what is shown of them in cli/examples.py"
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_an_example_can_be_typed(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its options and arguments are the command's; nothing is run."""
+    program, name, *rest = shlex.split(line)
+    monkeypatch.chdir(tmp_path)
+    for word in rest:
+        if word.endswith((".whl", ".json")) and "/" not in word:
+            Path(word).touch()  # some options want files that are there
+    assert program == "envlock"
+    one = ROOT.commands[name]  # type: ignore[attr-defined]
+    context = one.make_context(name, rest, obj=Context(output=Output()))
+    assert context.params
+
+
+def test_examples_stand_below_the_options_one_a_line(machine: Machine) -> None:
+    told = machine.run("build", "--help", COLUMNS="60").stdout
+    below = told.partition("Examples:\n")[2]
+    assert tuple(line.strip() for line in below.splitlines()) == COMMANDS["build"].examples
