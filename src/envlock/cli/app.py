@@ -72,7 +72,9 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], None]
 
     def register(function: Callable[..., None]) -> None:
         shown = COMMANDS.get(name)
-        told = {"short_help": shown.about, "epilog": shown.epilog()} if shown else {}
+        told: dict[str, Any] = (
+            {"short_help": shown.about, "epilog": shown.epilog()} if shown else {}
+        )
         app.command(name, **told, **settings)(with_shared_options(_interruptible(function)))
 
     return register
