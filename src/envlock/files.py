@@ -103,7 +103,7 @@ def written_beside(folder: Path, prefix: str) -> Iterator[tuple[BinaryIO, Path]]
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder, prefix)
-        descriptor, beside = _locked_file(folder, prefix)
+        descriptor, beside = locked_file(folder, prefix)
     try:
         with disk_errors(folder), os.fdopen(descriptor, "wb") as out:
             yield out, beside
@@ -112,7 +112,7 @@ def written_beside(folder: Path, prefix: str) -> Iterator[tuple[BinaryIO, Path]]
         raise
 
 
-def _locked_file(folder: Path, prefix: str) -> tuple[int, Path]:
+def locked_file(folder: Path, prefix: str) -> tuple[int, Path]:
     """Make a file and lock it; another process may sweep it away in between."""
     while True:
         descriptor, name = tempfile.mkstemp(prefix=prefix, dir=folder)

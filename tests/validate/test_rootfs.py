@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from hypothesis import strategies as st
 from envlock.errors import ArtifactError, DiskError, EnvlockError, IntegrityError
 from envlock.validate.join import MOUNT_DIRS, merge
 from envlock.validate.layout import open_layout
-from envlock.validate.rootfs import chain_id, prepare_rootfs, prune, read_inside
+from envlock.validate.rootfs import chain_id, prepare_rootfs, read_inside
 from envlock.validate.unpack import LayerFacts
 
 from .images import SILENT, Layout, hardlink, link, member, sha256, tar_of
@@ -306,16 +305,6 @@ def test_several_processes_at_once_unpack_once(layout: Layout) -> None:
     said = [process.communicate(timeout=60)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], said
     assert sum(int(count) for count in said) == 3
-
-
-def test_prune_by_last_use(layout: Layout) -> None:
-    layout.layer(member("a", "1"))
-    root = prepare(layout)
-    cache = layout.root.parent / "cache"
-    assert prune(cache, before=time.time() - 60) == 0
-    assert prune(cache, before=time.time() + 60) == 2
-    assert not root.exists()
-    assert prune(cache / "none", before=0) == 0
 
 
 def test_an_unwritable_cache_is_a_disk_error(layout: Layout) -> None:

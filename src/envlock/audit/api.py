@@ -27,6 +27,7 @@ from envlock.audit.resolve.keeping import LAYOUT, Kept, prune
 from envlock.audit.resolve.report import report
 from envlock.audit.resolve.stubs import typeshed
 from envlock.files import disk_errors, write_atomically
+from envlock.leases import used
 from envlock.platforms import PLATFORMS
 from envlock.progress import SILENT
 
@@ -238,7 +239,7 @@ def audit_keyed(
 
 
 def _read_audit(known: Path | None) -> Audit | None:
-    if known is None or not known.is_file():
+    if known is None or not used(known):
         return None
     try:
         return audit_from_data(json.loads(zlib.decompress(known.read_bytes())))

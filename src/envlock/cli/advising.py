@@ -93,7 +93,7 @@ def tools_of(state: Context, spec: Spec) -> Tools:
         http=state.http,
         fetcher=state.fetcher,
         index=SimpleIndex(state.index_urls(spec), state.http),
-        cache=state.config.cache_dir / "audit",
+        cache=state.cache / "audit",
         conda=solvers.conda,
     )
 

@@ -67,15 +67,17 @@ def root(
     context.obj.apply(project=project, json=json, quiet=quiet, verbose=verbose)
 
 
-def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], None]:
-    """Register a command; it gets the shared options besides its own."""
+def command(
+    name: str, group: typer.Typer = app, **settings: Any
+) -> Callable[[Callable[..., None]], None]:
+    """Register a command, of a group or of its own; it gets the shared options besides its own."""
 
     def register(function: Callable[..., None]) -> None:
-        shown = COMMANDS.get(name)
+        shown = COMMANDS.get(name) if group is app else None
         told: dict[str, Any] = (
             {"short_help": shown.about, "epilog": shown.epilog()} if shown else {}
         )
-        app.command(name, **told, **settings)(with_shared_options(_interruptible(function)))
+        group.command(name, **told, **settings)(with_shared_options(_interruptible(function)))
 
     return register
 

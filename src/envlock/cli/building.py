@@ -59,7 +59,7 @@ def build_image(
             f"the lock of {lock.name} has no recorded digest to compare with",
             hint=f"envlock build {lock.name} --record writes it",
         )
-    workshop = Workshop(cache=state.config.cache_dir, workers=usable_cpus(), fresh=order.check)
+    workshop = Workshop(cache=state.cache, workers=usable_cpus(), fresh=order.check)
     started = time.monotonic()
     paths = obtain(state, lock, order.artifact_map, workshop)
     fetched = time.monotonic() - started

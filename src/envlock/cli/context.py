@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import sys
@@ -68,6 +69,14 @@ class Context:
         return load_config(os.environ)
 
     @cached_property
+    def cache(self) -> Path:
+        """The folder of store and caches, of which nothing that this run uses is pruned."""
+        from envlock.leases import Lease
+
+        atexit.register(Lease.take(self.config.cache_dir).give_back)
+        return self.config.cache_dir
+
+    @cached_property
     def http(self) -> Http:
         from envlock.fetch.http import Http
 
@@ -95,7 +104,7 @@ class Context:
         from envlock.fetch.artifacts import Fetcher
         from envlock.fetch.store import Store
 
-        return Fetcher(Store(self.config.cache_dir), self.http, jobs=self.config.jobs)
+        return Fetcher(Store(self.cache), self.http, jobs=self.config.jobs)
 
     def index_urls(self, spec: Spec | None) -> dict[str, str]:
         """Return the URL of each index: the machine's where it has one, else the spec's."""
@@ -152,12 +161,14 @@ class Context:
 
     def uv(self, spec: Spec) -> Uv:
         """Return the PyPI solver with the indexes of a spec."""
+        from envlock.leases import used
         from envlock.solve.pypi.uv import Uv
 
+        used(self.cache / "uv")
         return Uv(
             index_urls=self.index_urls(spec),
             environ=_child_environ(),
-            cache=self.config.cache_dir / "uv",
+            cache=self.cache / "uv",
             python=Path(sys.executable),
             offline=self.offline,
         )
@@ -166,7 +177,7 @@ class Context:
     def metadata(self) -> MetadataReader:
         from envlock.solve.pypi.metadata import MetadataReader
 
-        return MetadataReader(self.http, self.fetcher, self.config.cache_dir / "metadata")
+        return MetadataReader(self.http, self.fetcher, self.cache / "metadata")
 
     def python_solvers(self, spec: Spec) -> PythonSolvers:
         from envlock.solve.python import PythonSolvers
@@ -189,13 +200,15 @@ class Context:
     def _conda(self, spec: Spec) -> CondaMeans | None:
         if spec.conda is None:
             return None
+        from envlock.leases import used
         from envlock.solve.conda import CondaMeans
 
+        used(self.cache / "conda" / "repodata")
         return CondaMeans(
             access=self.channels([channel.name for channel in spec.conda.channels], spec),
             http=self.http,
             fetcher=self.fetcher,
-            cache=self.config.cache_dir / "conda",
+            cache=self.cache / "conda",
             offline=self.offline,
             table=self.config.conda_names,
         )

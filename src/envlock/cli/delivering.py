@@ -120,7 +120,7 @@ def delivery(
     if reference is not None:
         from envlock.delivery.push import Push
 
-        push = Push(reference, state.registries, state.config.cache_dir, state.output)
+        push = Push(reference, state.registries, state.cache, state.output)
         push.check()
     return Delivery(
         keep=output is not None or (push is None and load is None),

@@ -65,7 +65,7 @@ def prover(
 
     inside = inside or sandbox()
     shown = this_gpu(state) if gpu else None
-    cache = state.config.cache_dir
+    cache = state.cache
 
     def prove(layout: Path) -> Report:
         known = None if anew or shown else recall(cache, open_layout(layout).manifest, lock)

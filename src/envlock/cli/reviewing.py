@@ -43,7 +43,7 @@ def review_lock(
     if not artifacts:
         return None
     locators = _locators(state, spec, lock)
-    cache = state.config.cache_dir / "audit"
+    cache = state.cache / "audit"
     means = Means(
         fetcher=state.fetcher,
         http=state.http,

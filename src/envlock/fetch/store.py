@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from envlock.errors import IntegrityError
 from envlock.files import disk_errors, locked, sync
+from envlock.leases import used
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,13 +37,13 @@ class Store:
         return self._artifacts / sha256[:2] / sha256
 
     def get(self, sha256: str, size: int) -> Path | None:
-        """Return the artifact's path if the store has it."""
+        """Return the artifact's path if the store has it; it is marked as used."""
         path = self.path(sha256)
         try:
             found = path.stat().st_size
         except OSError:
             return None
-        return path if found == size else None
+        return path if found == size and used(path) else None
 
     @contextlib.contextmanager
     def download(self, sha256: str, size: int) -> Iterator[Download]:
@@ -130,5 +131,6 @@ class Download:
             self._part.chmod(0o444)
             sync(self._part)
             self._part.replace(target)
+            used(target)  # it may have come long ago
             sync(target.parent)
         return target

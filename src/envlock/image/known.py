@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from envlock.files import write_atomically
 from envlock.layers.gzipstream import Known, StreamDigests
+from envlock.leases import used
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +54,7 @@ def _path(cache: Path, plan: LayerPlan, *, told: bool) -> Path:
 
 def _recall(path: Path) -> StreamDigests | None:
     try:
+        used(path)
         return StreamDigests(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):
         return None

@@ -38,15 +38,21 @@ def remember_layout(cache: Path, layout: Path) -> None:
 def known_layouts(cache: Path) -> Iterator[Path]:
     """Yield where images are; what is no longer there is forgotten."""
     for entry in sorted((cache / "layouts").glob("*.json")):
-        try:
-            layout = Path(json.loads(entry.read_text())["path"])
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if (layout / "index.json").is_file():
+        layout = image_of(entry)
+        if layout is not None:
             yield layout
         else:
             with contextlib.suppress(OSError):
                 entry.unlink()
+
+
+def image_of(entry: Path) -> Path | None:
+    """Return the image that a file of ``layouts/`` is about, None where it is not there."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        layout = Path(json.loads(entry.read_text())["path"])
+        if (layout / "index.json").is_file():
+            return layout
+    return None
 
 
 def take_over(cache: Path, digest: str, size: int, blobs: Path) -> bool:

@@ -17,6 +17,7 @@ from envlock.layers.condaarchive import open_conda
 from envlock.layers.condafacts import CondaFacts, FactCollector
 from envlock.layers.entry import Entry, directory, symlink
 from envlock.layers.writer import LayerWriter
+from envlock.leases import used
 from envlock.lock.model import PACKER
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class CondaSegment:
 def known_facts(item: CondaItem, folder: Path) -> CondaFacts | None:
     """Return the facts that an earlier run found out about a package."""
     try:
+        used(_facts_path(item, folder))
         return CondaFacts.from_json(json.loads(_facts_path(item, folder).read_text())["facts"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -157,7 +159,7 @@ def _keep(item: CondaItem, folder: Path, facts: CondaFacts, more: dict[str, Any]
 
 def _known_segment(item: CondaItem, target: Path, folder: Path) -> CondaSegment | None:
     facts = known_facts(item, folder)
-    if facts is None:
+    if facts is None or not used(target):
         return None
     try:
         record = json.loads(_facts_path(item, folder).read_text())

@@ -23,6 +23,7 @@ from envlock.layers.plan import PREFIX, LayerPlan
 from envlock.layers.system import NONROOT, system_entries
 from envlock.layers.wheel import wheel_entries
 from envlock.layers.writer import LayerWriter
+from envlock.leases import used
 from envlock.lock.model import PACKER
 
 if TYPE_CHECKING:
@@ -170,8 +171,11 @@ def pack_segment(deb: Artifact, path: Path, folder: Path) -> Segment:
 
 
 def _known_segment(target: Path) -> Segment | None:
+    facts_file = target.with_suffix(".json")
+    if not (used(target) and used(facts_file)):
+        return None
     try:
-        record = json.loads(target.with_suffix(".json").read_text())
+        record = json.loads(facts_file.read_text())
         facts = PackageFacts.from_json(record["facts"])
         verify_file(target, record["sha256"], record["size"])
     except (OSError, ValueError, KeyError, IntegrityError, DiskError):

@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from envlock.files import locked, write_atomically
+from envlock.leases import used
 from envlock.registry.reference import DIGEST
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Whereabouts:
             self._known = newest
 
     def _read(self) -> dict[str, list[str]]:
+        used(self._file)
         try:
             known = json.loads(self._file.read_bytes())
         except (OSError, ValueError):

@@ -20,6 +20,7 @@ from envlock.audit.obtain import indexes_of
 from envlock.audit.packages import key_of
 from envlock.errors import FetchError
 from envlock.files import write_atomically
+from envlock.leases import used
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +82,7 @@ class Auditor:
 
 def _load(place: Path) -> Audit | None:
     """Read what was kept; anything damaged counts as absent."""
+    used(place)
     try:
         return audit_from_data(json.loads(zlib.decompress(place.read_bytes())))
     except _DAMAGED:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from envlock import __version__
 from envlock.errors import DiskError
 from envlock.files import write_atomically
+from envlock.leases import used
 from envlock.validate.results import GpuFacts, OverrideFacts, Report, Result
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 def recall(cache: Path, manifest: str, lock: Lock) -> Report | None:
     """Return the report of an earlier proof of this image and lock, None without one."""
     try:
+        used(_path(cache, manifest, lock))
         return _report(json.loads(_path(cache, manifest, lock).read_text()))
     except (OSError, ValueError, TypeError, KeyError):
         return None

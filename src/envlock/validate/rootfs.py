@@ -20,13 +20,13 @@ import os
 import shutil
 import stat
 import threading
-import time
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envlock.errors import ArtifactError, DiskError
+from envlock.leases import used
 from envlock.validate.join import materialise, merge, with_mount_points
 from envlock.validate.unpack import LayerFacts, unpack_layer
 
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from envlock.validate.layout import Image, Layer
 
 _PARTIAL = ".partial-"
-_LAST_USED = "last-used"
+LAST_USED = "last-used"
+"""The file whose date says when a layer or a file system was used."""
+
 _DISK_HINT = "free some space, or put the cache folder elsewhere"
 
 
@@ -75,9 +77,10 @@ def prepare_rootfs(
     """
     store = Store(cache)
     final = store.rootfs / _name(chain_id([layer.diff_id for layer in image.layers]))
-    if _is_whole(final):
+    if _in_use(final):
         with suppress(OSError):  # a cache that is only to be read does as well
-            _touch(final)
+            for layer in image.layers:  # its files are their layers'
+                _in_use(store.unpacked / _name(layer.diff_id))
             _sweep(store)
         return final / "root"
     try:
@@ -86,7 +89,6 @@ def prepare_rootfs(
         _sweep(store)
         layers = _unpack_all(image, store, reporter, workers or _usable_cpus())
         _join(layers, final, store, reporter)
-        _touch(final)
     except OSError as error:
         raise DiskError(
             f"cannot unpack the image: {error}", where=str(cache), hint=_DISK_HINT
@@ -128,27 +130,6 @@ def read_inside(root: Path, path: str, limit: int = 1 << 20) -> bytes | None:
         os.close(folder)
 
 
-def prune(cache: Path, *, before: float) -> int:
-    """Remove layers and file systems last used before ``before`` (seconds since the epoch).
-
-    Returns how many went.  What is being made or used by a lock's holder stays.
-    """
-    store = Store(cache)
-    removed = 0
-    for folder in (store.rootfs, store.unpacked):
-        for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
-            if entry.name.startswith(_PARTIAL) or _last_used(entry) >= before:
-                continue
-            with _lock(store, entry.name, wait=False) as held:
-                if held:
-                    doomed = folder / f"{_PARTIAL}{entry.name}"
-                    _remove(doomed)
-                    entry.rename(doomed)
-                    _remove(doomed)
-                    removed += 1
-    return removed
-
-
 def _unpack_all(
     image: Image, store: Store, reporter: Reporter, workers: int
 ) -> list[tuple[Path, LayerFacts]]:
@@ -156,7 +137,7 @@ def _unpack_all(
     missing = {
         layer.diff_id: layer
         for layer in image.layers
-        if not _is_whole(store.unpacked / _name(layer.diff_id))
+        if not _in_use(store.unpacked / _name(layer.diff_id))
     }
     stop = threading.Event()
     total = sum(layer.blob.size for layer in missing.values())
@@ -199,7 +180,6 @@ def _unpack(image: Image, layer: Layer, store: Store, heard: Callable[[int], Non
 
 
 def _facts(folder: Path) -> tuple[Path, LayerFacts]:
-    _touch(folder)
     data = json.loads((folder / "facts.json").read_text(encoding="ascii"))
     return folder / "tree", LayerFacts.from_data(data)
 
@@ -225,7 +205,7 @@ def _join(
 def _making(store: Store, final: Path) -> Iterator[Path | None]:
     """Give an empty directory that becomes ``final``, or None where somebody made it already."""
     with _lock(store, final.name):
-        if _is_whole(final):
+        if _in_use(final):
             yield None
             return
         partial = final.with_name(f"{_PARTIAL}{final.name}")
@@ -233,7 +213,7 @@ def _making(store: Store, final: Path) -> Iterator[Path | None]:
         partial.mkdir()
         try:
             yield partial
-            (partial / _LAST_USED).touch()
+            (partial / LAST_USED).touch()
             _remove(final)
             partial.rename(final)
         except BaseException:
@@ -267,20 +247,9 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _is_whole(folder: Path) -> bool:
-    return (folder / _LAST_USED).is_file()
-
-
-def _last_used(folder: Path) -> float:
-    try:
-        return (folder / _LAST_USED).stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _touch(folder: Path) -> None:
-    now = time.time()
-    os.utime(folder / _LAST_USED, (now, now))
+def _in_use(folder: Path) -> bool:
+    """Tell whether something whole is there, and keep it from being pruned."""
+    return used(folder, folder / LAST_USED)
 
 
 def _name(digest: str) -> str:

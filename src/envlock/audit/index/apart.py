@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from envlock.audit.index.cache import decode
 from envlock.audit.index.model import FORMAT
 from envlock.files import write_atomically
+from envlock.leases import used
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,7 @@ class ApartCache:
         """Return an index and its key, or None; damaged entries count as missing."""
         if self._folder is None:
             return None
+        used(self._path(self._folder, sha256))
         try:
             return _loaded(self._path(self._folder, sha256).read_bytes())
         except (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error):
@@ -39,12 +41,13 @@ class ApartCache:
 
     def has(self, sha256: str) -> bool:
         """Tell whether there is an entry, without reading it."""
-        return self._folder is not None and self._path(self._folder, sha256).is_file()
+        return self._folder is not None and used(self._path(self._folder, sha256))
 
     def key(self, sha256: str) -> str | None:
         """Return the key of an entry without decoding it, or None."""
         if self._folder is None:
             return None
+        used(self._path(self._folder, sha256))
         try:
             return _key(self._path(self._folder, sha256).read_bytes())
         except OSError:

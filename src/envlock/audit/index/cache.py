@@ -23,6 +23,7 @@ from envlock.audit.index.entries import Entry, Record
 from envlock.audit.index.model import FORMAT, Distribution, WheelIndex
 from envlock.audit.model import normalize
 from envlock.files import write_atomically
+from envlock.leases import used
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +49,7 @@ class IndexCache:
         path = self._path(sha256)
         if path is None:
             return None
+        used(path)
         try:
             return decode(path.read_bytes())
         except _DAMAGED:
@@ -56,7 +58,7 @@ class IndexCache:
     def has(self, sha256: str) -> bool:
         """Tell whether there is an entry, without reading it."""
         path = self._path(sha256)
-        return path is not None and path.is_file()
+        return path is not None and used(path)
 
     def put(self, sha256: str, data: bytes) -> None:
         """Keep an index as :func:`encode` gives it; raises DiskError."""

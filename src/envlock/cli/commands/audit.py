@@ -158,7 +158,7 @@ def _files(state: Context, paths: list[Path], python: str, platform: str) -> _Au
     audit = audit_wheels(
         paths,
         target_of(python, platform),
-        cache=state.config.cache_dir / "audit",
+        cache=state.cache / "audit",
         jobs=_jobs(),
         reporter=state.output,
     )

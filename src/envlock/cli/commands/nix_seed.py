@@ -41,7 +41,7 @@ def nix_seed_command(
             paths,
             state.output,
             store=store,
-            scratch=state.config.cache_dir / "partial",
+            scratch=state.cache / "partial",
         )
         size = megabytes(sum(artifact.size for artifact in lock.artifacts))
         state.output.message(

@@ -106,7 +106,7 @@ def _proof(state: Context, lock: Lock) -> Proof | None:
     path = proof_path(state.project.root / "locks", lock.name, lock.platform)
     if path.exists():
         return load_proof(path)
-    return recalled(state.config.cache_dir, lock)
+    return recalled(state.cache, lock)
 
 
 def _against(state: Context, text: str, lock: Lock) -> tuple[str, Lock]:

@@ -49,7 +49,7 @@ def run_command(
 
     state: Context = context.obj
     image = open_layout(built_image(state, name))
-    rootfs = prepare_rootfs(image, cache=state.config.cache_dir, reporter=state.output)
+    rootfs = prepare_rootfs(image, cache=state.cache, reporter=state.output)
     inside = enter(rootfs, image.config, sandbox(), timeout=None)
     words = argv[1:] if argv and argv[0] == "--" else argv
     wanted = (*image.config.entrypoint, *(words or image.config.command))

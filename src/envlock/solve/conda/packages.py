@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from envlock.errors import FetchError
 from envlock.files import write_atomically
 from envlock.layers.condapaths import distributions, link_scripts, provided
+from envlock.leases import used
 from envlock.solve.conda.archive import has_ranges, read_info, read_members
 from envlock.solve.conda.records import entry_name
 from envlock.solve.provided import Provided
@@ -88,7 +89,7 @@ class PackageReader:
     def _looked_into(self, artifact: Artifact) -> Artifact:
         known = self._cache / f"{artifact.sha256}.contents.json"
         stored = self._fetcher.store.get(artifact.sha256, artifact.size)
-        said = json.loads(known.read_bytes()) if known.is_file() else {}
+        said = json.loads(known.read_bytes()) if used(known) else {}
         if not said or (stored is not None and not said.get("verified")):
             paths, verified = self._paths(artifact, stored)
             said = {
@@ -131,7 +132,7 @@ class PackageReader:
 
     def _described(self, artifact: Artifact) -> list[Provided]:
         known = self._cache / f"{artifact.sha256}.described.json"
-        if not known.is_file():
+        if not used(known):
             write_atomically(known, json.dumps(self._metadata(artifact)).encode())
         said: dict[str, dict[str, Any]] = json.loads(known.read_bytes())
         assert artifact.conda is not None

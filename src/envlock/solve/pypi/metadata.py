@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from envlock.errors import ArtifactError, FetchError
 from envlock.layers.zipcontent import BROKEN_ZIP
+from envlock.leases import used
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,14 +80,14 @@ class MetadataReader:
         if stored is not None:
             return read_metadata(stored, name)
         kept = self._cache / f"{sha256}.metadata"
-        return kept.read_bytes() if kept.is_file() else None
+        return kept.read_bytes() if used(kept) else None
 
     def text(self, wheel: Chosen) -> bytes:
         """Return the METADATA of one wheel; raises FetchError, ArtifactError."""
         from envlock.files import write_atomically
 
         known = self._cache / f"{wheel.sha256}.metadata"
-        if known.is_file():
+        if used(known):
             return known.read_bytes()
         text = self._read(wheel)
         write_atomically(known, text)

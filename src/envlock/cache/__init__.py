@@ -1,0 +1,1 @@
+"""What the cache folder holds, and what of it can go."""

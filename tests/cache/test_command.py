@@ -1,0 +1,86 @@
+"""``envlock cache`` beside real builds."""
+
+from __future__ import annotations
+
+import json
+import time
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+from envlock.cache.inventory import take_inventory
+from envlock.cache.prune import judge, remove
+from envlock.cli.commands.cache import size_in_bytes
+from envlock.errors import UsageError
+from envlock.leases import holders
+
+if TYPE_CHECKING:
+    from ..makers.index import Index
+    from ..makers.machine import Machine
+
+SPEC = "pypi:\n  dependencies: [app]\n"
+
+
+def _locked(machine: Machine, index: Index) -> None:
+    index.wheel("app", "1.0", files={"app/data.py": b"a = 1\n" * 2000})
+    machine.write_spec("one", SPEC)
+    done = machine.run("solve", "--no-audit")
+    assert done.returncode == 0, done.stderr
+
+
+def _build(machine: Machine) -> str:
+    done = machine.run("build", "one", "--no-validate")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _document(machine: Machine, what: str, *words: str) -> Any:
+    done = machine.run("cache", what, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    file = resources.files("envlock.cli") / "schemas" / f"cache-{what}.json"
+    jsonschema.Draft202012Validator(json.loads(file.read_text())).validate(document)
+    return document
+
+
+def test_info_and_prune(machine: Machine, index: Index) -> None:
+    _locked(machine, index)
+    _build(machine)
+    before = _document(machine, "info")
+    kinds = {one["kind"]: one for one in before["kinds"]}
+    assert kinds["downloads"]["entries"] > 1
+    assert kinds["packed"]["entries"] >= 1
+    assert before["dir"] == str(machine.cache)
+    assert before["other_bytes"] == before["running_commands"] == 0
+    assert before["bytes"] == sum(one["bytes"] for one in before["kinds"])
+    trial = _document(machine, "prune", "--keep-days", "0", "--dry-run")
+    done = _document(machine, "prune", "--keep-days", "0")
+    assert done == trial | {"dry_run": False}
+    assert (done["freed_bytes"], done["left_bytes"]) == (before["bytes"], 0)
+    assert take_inventory(machine.cache).entries == ()
+
+
+def test_a_build_while_everything_is_pruned_all_the_time(machine: Machine, index: Index) -> None:
+    """It fetches again what went before it began, and loses nothing that it has once."""
+    _locked(machine, index)
+    first = _build(machine)
+    removed = 0
+    build = machine.start("build", "one", "--no-validate")
+    while build.poll() is None:
+        found = take_inventory(machine.cache)
+        verdict = judge(found, holders(machine.cache), before=time.time_ns(), largest=0)
+        removed += len(remove(verdict.doomed))
+    said, told = build.communicate()
+    assert build.returncode == 0, told
+    assert said == first
+    assert removed
+
+
+def test_sizes_are_decimal_or_binary() -> None:
+    sizes = {"0": 0, "1.5GB": 1_500_000_000, "500 MiB": 500 * 2**20, "2t": 2 * 10**12, "7b": 7}
+    assert {text: size_in_bytes(text) for text in sizes} == sizes
+    for text in ("lots", "-1", "5 apples", "", "1e3", "٣"):
+        with pytest.raises(UsageError, match="no size"):
+            size_in_bytes(text)
