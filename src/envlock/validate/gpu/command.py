@@ -12,6 +12,7 @@ Besides ``envlock.cli`` this is the only module that prints and reads the enviro
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import EnvlockError, GpuError, UsageError
+from envlock.leases import Lease
 from envlock.lock.accepts import check_words
 from envlock.lock.codec import load_lock
 from envlock.platforms import PLATFORMS
@@ -193,6 +195,7 @@ def _in_image(options: argparse.Namespace, lock: Lock | None, cache: Path) -> tu
         architecture = PLATFORMS[lock.platform].oci if lock else None
         image = open_layout(options.image, architecture=architecture)
         config, digest = image.config, image.manifest
+        atexit.register(Lease.take(cache).give_back)
         rootfs = prepare_rootfs(image, cache=cache.absolute(), reporter=SILENT)
     if not rootfs.is_dir():
         raise UsageError("this is no folder", where=str(rootfs))
