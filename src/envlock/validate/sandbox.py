@@ -3,7 +3,10 @@
 The one implementation is bubblewrap (``bwrap``): every namespace is new, the root is
 read-only, only /tmp, /run, /var/tmp and what the caller names are writable (in memory, gone
 afterwards), no capability is left, and the network has nothing but loopback unless asked for.
-A system call filter keeps it from typing into the caller's terminal.
+A system call filter keeps it from typing into the caller's terminal and from the caller's keys.
+Where the caller is root, the command's user is root to the kernel, without its capabilities: what
+root owns and no namespace hides, the kernel's settings in /proc/sys before all, is mounted
+read-only.
 It needs no daemon and no root.  Where it cannot be had, nothing is run at all.
 
 A memory limit is RLIMIT_DATA (what a process really may write to): RLIMIT_AS would count the
@@ -30,7 +33,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from envlock.errors import SandboxError
-from envlock.validate.seccomp import MACHINES, terminal_filter
+from envlock.validate.seccomp import MACHINES, call_filter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +46,8 @@ CAPTURE_LIMIT = 4 << 20
 """Bytes kept of each of stdout and stderr, the last ones."""
 
 _WRITABLE = ("/tmp", "/run", "/var/tmp")  # noqa: S108 - inside
+_KERNEL = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "driver", "mtrr")
+"""What of /proc is the machine's own, not a process's."""
 _HOSTS = b"127.0.0.1 localhost\n::1 localhost\n"
 _INSTALL = "install bubblewrap (the package is called bubblewrap on Debian, Fedora and Arch)"
 _NAMESPACES = (
@@ -131,7 +136,7 @@ class Bubblewrap:
     def run(self, rootfs: Path, command: Command) -> Completed:
         with ExitStack() as stack:
             stdin, hosts, seccomp = (
-                _file_of(data, stack) for data in (command.stdin, _HOSTS, terminal_filter())
+                _file_of(data, stack) for data in (command.stdin, _HOSTS, call_filter())
             )
             reading, writing = os.pipe()
             with os.fdopen(reading, "rb") as status:
@@ -190,6 +195,9 @@ def _options(rootfs: Path, command: Command, hosts: int, status: int) -> list[st
     _require_directory(rootfs, "/proc")
     _require_directory(rootfs, "/dev")
     options += ["--proc", "/proc", "--dev", "/dev"]
+    for name in _KERNEL:
+        options += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
+    options += ["--tmpfs", "/proc/1"]  # bwrap's own process, which has no filter
     for place in (*_WRITABLE, *command.tmpfs):
         _require_directory(rootfs, place)
         options += ["--tmpfs", place]
@@ -200,6 +208,7 @@ def _options(rootfs: Path, command: Command, hosts: int, status: int) -> list[st
     for bind in command.binds:
         word = "--dev-bind" if bind.device else "--bind" if bind.writable else "--ro-bind"
         options += [word, str(bind.source), bind.target]
+    options += ["--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108 - inside
     options += ["--chdir", command.workdir, "--clearenv"]
     for name, value in command.env.items():
         options += ["--setenv", name, value]
