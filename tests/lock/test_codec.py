@@ -147,6 +147,7 @@ _locks = st.builds(
     excludes=st.lists(st.builds(LockedExclude, package=_name, voids=_voids), max_size=2).map(tuple),
     audit=st.none() | _audit,
     built=st.none() | st.builds(BuiltImage, manifest=_digest, config=_digest),
+    merged=st.booleans(),
 )
 
 

@@ -39,6 +39,11 @@ def load_named(state: Context, name: str, platform: str | None, *, verb: str = "
                 f"{spec.file} has changed since it was locked ({len(found)} differences, the "
                 f"first: {found[0]}); this {verb} the lock. envlock solve {name} renews it"
             )
+    if lock.merged:
+        state.output.warn(
+            f"the lock was joined by a merge and not solved since; this {verb} it as it is. "
+            f"envlock solve {name} looks whether its packages fit together"
+        )
     return lock
 
 

@@ -139,6 +139,8 @@ def _plain(lock: Lock) -> dict[str, Any]:
         value["debian"] = asdict(lock.debian)
     if lock.audit is not None:
         value["audit"] = asdict(lock.audit)
+    if lock.merged:
+        value["merged"] = True
     return json.loads(json.dumps(value))  # type: ignore[no-any-return]  # tuples become lists
 
 
@@ -211,6 +213,7 @@ def _lock(value: dict[str, Any]) -> Lock:
         audit=_audit(value["audit"]) if "audit" in value else None,
         built=_built(value["built"]) if "built" in value else None,
         packer=whole(value["packer"]),
+        merged=_merged(value.get("merged", False)),
     )
     if value["input"] != lock.input:
         raise ValueError("its spec section does not have the hash that stands under 'input'")
@@ -280,6 +283,12 @@ def _audit(value: dict[str, Any]) -> AuditSection:
             for item in value["accepted"]
         )
     )
+
+
+def _merged(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("'merged' is neither true nor false")
+    return value
 
 
 def _built(value: dict[str, Any]) -> BuiltImage:

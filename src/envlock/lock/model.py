@@ -202,7 +202,8 @@ class Lock:
 
     spec: the canonical projection of what the spec asks of this platform; it carries the
     image's settings and the checks, so that a build needs nothing but the lock.
-    audit: None where the packages were not audited.
+    audit: None where the packages were not audited; merged: locks of two branches were joined
+    in this one, and no solve has looked at it since.
     """
 
     name: str
@@ -215,6 +216,7 @@ class Lock:
     audit: AuditSection | None = None
     built: BuiltImage | None = None
     packer: int = PACKER
+    merged: bool = False
     format: int = field(default=FORMAT)
 
     @property
@@ -226,12 +228,12 @@ class Lock:
     @property
     def image_inputs(self) -> Lock:
         """The lock without what cannot change the image: checks, the audit, what the spec
-        accepts, and the digests of a build.
+        accepts, whether it was merged, and the digests of a build.
         """
         spec = _without(self.spec, _PROOF)
         if "overrides" in spec:
             spec["overrides"] = [_without(override, _PROOF) for override in spec["overrides"]]
-        return replace(self, spec=spec, audit=None, built=None)
+        return replace(self, spec=spec, audit=None, built=None, merged=False)
 
     @property
     def python(self) -> str:

@@ -139,6 +139,12 @@ def _check(state: Context, spec: Spec, target: Target) -> Lock:
             details=[f"  {line}" for line in broken],
             hint=f"run envlock solve {spec.name} and check the lock in",
         )
+    if lock.merged:
+        raise StaleLockError(
+            "a merge joined the lock, and no solve has looked at it since",
+            where=state.project.shown(path),
+            hint=f"run envlock solve {spec.name}, which keeps what fits, and check the lock in",
+        )
     if lock.packer != PACKER:
         raise StaleLockError(
             f"the lock is for packer {lock.packer}; this envlock packs by {PACKER}",
