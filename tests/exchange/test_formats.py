@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MD5 = "0" * 32
-HOST_FREE = {"cyclonedx", "spdx", "pylock-wheels", "requirements"}
+HOST_FREE = {
+    "cyclonedx",
+    "devcontainer",
+    "dockerfile",
+    "pylock-wheels",
+    "requirements",
+    "spdx",
+}
 WITH_URLS = [name for name in FORMATS if name not in HOST_FREE]
 CHANNEL = "https://conda.example.com/conda-forge"
 

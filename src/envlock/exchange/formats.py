@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 class Subject:
     """What is written: an environment's locks, by platform, and where their artifacts are.
 
-    metadata: returns the METADATA of a wheel; raises FetchError.
+    metadata: returns the METADATA of a wheel; raises FetchError; image: what the image is called
+    where it was pushed, if that is to be told.
     """
 
     name: str
     locks: tuple[Lock, ...]
     places: Places
     metadata: Callable[[Artifact], bytes]
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ class Format:
     """A format by its name on the command line.
 
     module: where ``export`` is; help: one line; all_platforms: one file has them all;
-    variables: channels' URLs may be written as ``${ENVLOCK_CHANNEL_...}``.
+    variables: channels' URLs may be written as ``${ENVLOCK_CHANNEL_...}``; image: it names one.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Format:
     help: str
     all_platforms: bool = False
     variables: bool = False
+    image: bool = False
 
     def exporter(self) -> Exporter:
         """Return the function that writes this format."""
@@ -103,6 +106,17 @@ FORMATS: dict[str, Format] = {
             name="requirements",
             module="envlock.exchange.requirements",
             help="requirements.txt with hashes, without hosts",
+        ),
+        Format(
+            name="dockerfile",
+            module="envlock.exchange.dockerfile",
+            help="a Dockerfile that does much the same with apt and pip, without hosts",
+        ),
+        Format(
+            name="devcontainer",
+            module="envlock.exchange.devcontainer",
+            help="devcontainer.json, for editors that work in the image",
+            image=True,
         ),
         Format(
             name="cyclonedx",

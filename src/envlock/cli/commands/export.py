@@ -48,6 +48,12 @@ def export_command(
             "--variables", help="Write channels as ${ENVLOCK_CHANNEL_NAME} (conda-lock only)."
         ),
     ] = False,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            help="What the image was pushed as (devcontainer only). [default: as --load calls it]"
+        ),
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
 ) -> None:
     """Write locks for other tools; the URLs in the file are those of this machine."""
@@ -57,11 +63,12 @@ def export_command(
 
     state: Context = context.obj
     state.offline = offline
-    chosen = _format(form, variables=variables)
+    chosen = _format(form, variables=variables, image=image)
     locks = _locks(state, name, chosen, platform)
     places = _places(state, locks, name, variables=variables)
+    metadata = metadata_of(state, places)
     export = chosen.exporter()(
-        Subject(name=name, locks=locks, places=places, metadata=metadata_of(state, places))
+        Subject(name=name, locks=locks, places=places, metadata=metadata, image=image)
     )
     for note in export.notes:
         state.output.message(note)
@@ -80,7 +87,7 @@ def export_command(
     state.output.document({**document, **place})
 
 
-def _format(name: str, *, variables: bool) -> Format:
+def _format(name: str, *, variables: bool, image: str | None) -> Format:
     import difflib
 
     if name not in FORMATS:
@@ -93,6 +100,8 @@ def _format(name: str, *, variables: bool) -> Format:
             f"readers of the format {name} do not look into variables",
             hint=f"--variables is for: {able}",
         )
+    if image is not None and not FORMATS[name].image:
+        raise UsageError(f"the format {name} names no image", hint="--image is for: devcontainer")
     return FORMATS[name]
 
 
