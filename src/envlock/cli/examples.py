@@ -102,10 +102,15 @@ COMMANDS: dict[str, Shown] = {
         (
             "envlock export web --format pylock -o pylock.toml",
             "envlock export web --format cyclonedx -o web.cdx.json",
+            "envlock export web --format dockerfile -o Dockerfile",
         ),
     ),
     "bundle": Shown(
         "Write a lock and its artifacts into one file.", ("envlock bundle web -o web.tar",)
+    ),
+    "merge-driver": Shown(
+        "Merge locks, for git.",
+        ("git config merge.envlock.driver 'envlock merge-driver %O %A %B %P'",),
     ),
     "nix-seed": Shown("Put artifacts into the Nix store.", ("envlock nix-seed web",)),
     "schema": Shown(
