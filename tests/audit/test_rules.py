@@ -624,3 +624,46 @@ def test_sources_of_what_mypyc_compiled_are_read(audit: Auditor) -> None:
 
 def test_a_source_that_an_extension_hides_is_not_read(audit: Auditor) -> None:
     assert not audit({"app": COMPILED, "lib": LIB}).findings
+
+
+def test_what_is_raised_inside_with_may_be_something_else(audit: Auditor) -> None:
+    """Neither the block nor what is raised can be told; nothing is, and nothing falls over."""
+    source = """
+        def run(make):
+            with make():
+                try:
+                    import gone
+                except ImportError:
+                    raise make()()
+        """
+    found = audit({"app": {"app.py": source}})
+    assert not found.of("breaks-import")
+
+
+@pytest.mark.parametrize(
+    "answer", ["os.environ.get('X', '1').upper() in {'1'}", "look(os.sep)[0]", "os.cpu_count()"]
+)
+def test_what_follows_an_early_return_may_never_run(audit: Auditor, answer: str) -> None:
+    source = f"""
+        import os
+
+        def look(place, both=False):
+            there = place.exists()
+            if both:
+                return there, 1
+            else:
+                return there, None
+
+        def available():
+            there = {answer}
+            if not there:
+                return False
+            import gone
+            return True
+
+        if available():
+            pass
+        """
+    found = audit({"app": {"app.py": source}})
+    assert not found.of("breaks-import")
+    assert texts(found.findings) == ["app.available needs gone"]

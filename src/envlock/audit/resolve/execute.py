@@ -274,7 +274,8 @@ class Executor:
             raise BranchEndError
         names.merge(ends[0], ends[1])
         caught = frame.names is not None or bool(run.clauses)
-        if condition is ENV and caught and None in ends and not run.asking:
+        matters = condition is ENV or (frame.names is not None and run.importing)
+        if matters and caught and None in ends and not run.asking:
             # the rest runs only if this branch was not taken; outside of any try a module that
             # raises there cannot be imported either way
             run.unsure += 1
