@@ -133,6 +133,27 @@ def sweep(folder: Path, prefix: str) -> None:
             path.unlink()
 
 
+def exchange(one: Path, other: Path) -> bool:
+    """Let two paths of one file system change places at once; False where nothing can do that.
+
+    renameat2(2) with RENAME_EXCHANGE, which network file systems often do not know.  Raises
+    OSError.
+    """
+    import ctypes  # takes longer to load than all of this module
+
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    here = ctypes.c_int(-100)  # AT_FDCWD
+    paths = (ctypes.c_char_p(os.fsencode(one)), ctypes.c_char_p(os.fsencode(other)))
+    if rename(here, paths[0], here, paths[1], ctypes.c_uint(2)) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}:
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file beside its name, bring it to the disk, and rename it; raises DiskError."""
     with written_beside(path.parent, f".{path.name}.") as (out, beside):

@@ -10,7 +10,7 @@ import pytest
 
 from envlock.audit import index_wheel
 from envlock.audit.obtain import Looked, Means, indexes_of
-from envlock.errors import FetchError, IntegrityError
+from envlock.errors import DiskError, FetchError, IntegrityError
 from envlock.fetch.artifacts import Fetcher
 from envlock.fetch.http import Http
 from envlock.fetch.store import Store
@@ -18,6 +18,7 @@ from envlock.lock.model import Artifact
 from envlock.progress import SILENT
 from tests.makers.fixtures import index
 from tests.makers.index import Fault
+from tests.trust.adversity import can_mount, small_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,6 +149,13 @@ def test_connections_that_break_are_taken_up_again(look: Look, wheel: Path) -> N
     assert looked.moved < 80_000
     (remote,) = looked.indexes.values()
     assert dict(remote.modules) == dict(index_wheel(wheel).modules)
+
+
+def test_a_full_disk_is_told(look: Look, wheel: Path, tmp_path: Path) -> None:
+    if not can_mount(tmp_path / "try"):
+        pytest.skip("small disks take root")
+    with small_disk(look.root / "cache", 4096), pytest.raises(DiskError, match="the disk refused"):
+        look(wheel)
 
 
 def test_a_file_of_another_size_is_not_believed(look: Look, wheel: Path) -> None:

@@ -114,7 +114,9 @@ def test_a_partial_that_is_all_there(served: Index, tmp_path: Path) -> None:
     part = tmp_path / "partial" / f"{SHA}.part"
     part.parent.mkdir()
     part.write_bytes(DATA)
+    part.chmod(0o444)  # as it is left by who is killed before its last step
     assert _get(_fetcher(tmp_path), _url(served)).read_bytes() == DATA
+    assert served.count(NAME) == 0
 
 
 @pytest.mark.parametrize("length", [100, 150_000, len(DATA), len(DATA) + 5])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envlock.errors import ArtifactError, CheckFailedError, IntegrityError, UsageError
+from envlock.install import prefix as prefix_module
 from envlock.install.environment import install, require_this_machine
 from envlock.install.interpreter import find_interpreter
 from envlock.install.prefix import MARKER, check_prefix, read_marker
@@ -24,6 +25,7 @@ from ..makers.wheels import make_wheel
 if TYPE_CHECKING:
     from envlock.install.environment import Environment as Done
 
+SOURCE = Path(__file__).resolve().parents[2] / "src"
 FEATURE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 INTERPRETER = find_interpreter(FEATURE, sys.executable, os.defpath)
 
@@ -95,6 +97,55 @@ def test_conda_packages(tmp_path: Path) -> None:
     assert (prefix / "conda-meta" / "history").read_bytes() == b""
     assert (prefix / "lib" / "data").resolve() == prefix / "share" / "tool" / "größe"
     assert not (prefix / "pyvenv.cfg").exists()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_killed_while_it_is_exchanged(
+    at_once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is a whole environment at any moment; where that cannot be, the next run mends it."""
+    if not at_once:  # as on file systems that cannot exchange
+        monkeypatch.setattr(prefix_module, "exchange", lambda one, other: False)
+    environment, prefix = wheels(tmp_path), tmp_path / "prefix"
+    installed(environment, prefix)
+    before = tree(prefix)
+    fewer = tuple(one for one in environment.lock.artifacts if one.name != "two")
+    changed = Environment(replace(environment.lock, artifacts=fewer), environment.paths)
+    job = tmp_path / "job.py"
+    job.write_text(KILLED.format(prefix=str(prefix), at_once=at_once))
+    done = subprocess.run(
+        [sys.executable, job], env={"PYTHONPATH": str(SOURCE)}, capture_output=True, check=False
+    )
+    assert done.returncode == -9, done.stderr
+    assert prefix.exists() == at_once
+    with pytest.raises(IntegrityError):  # what comes next fails, and still puts it back
+        installed(Environment(changed.lock, {one.sha256: job for one in fewer}), prefix)
+    assert set(tree(prefix)) == ({"new", MARKER} if at_once else set(before))
+    installed(environment, prefix)
+    assert tree(prefix) == before
+    assert not list(tmp_path.glob(".prefix.*"))
+
+
+KILLED = """\
+import os, signal
+from pathlib import Path
+from envlock.install import prefix as module
+if not {at_once}:
+    module.exchange = lambda one, other: False
+rename, steps = Path.rename, []
+def until_killed(self, target):
+    steps.append(self)
+    if len(steps) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rename(self, target)
+Path.rename = until_killed
+module.shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+with module.staging(Path({prefix!r})) as root:
+    (root / "new").write_text("whole")
+    (root / module.MARKER).write_bytes(Path({prefix!r}, module.MARKER).read_bytes())
+    module.publish(root, Path({prefix!r}))
+"""
+"""Ends itself in the middle of an exchange."""
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "foreign folder"])

@@ -7,6 +7,7 @@ import html
 import json
 import re
 import threading
+import time
 import zipfile
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -32,7 +33,8 @@ class Fault:
     Retry-After; cut: close the connection after so many bytes of the body, ``times`` times;
     content: serve these bytes instead; length: promise this Content-Length; endless: send
     bytes for ever; redirect: answer with a redirect to this; ranges: know byte ranges;
-    drip: send so many bytes, then nothing until the index stops.
+    drip: send so many bytes, then nothing until the index stops; pace: wait so many seconds after
+    each piece of 64 KiB.
     """
 
     fail: int = 0
@@ -46,6 +48,7 @@ class Fault:
     redirect: str | None = None
     ranges: bool = True
     drip: int | None = None
+    pace: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,8 +285,7 @@ class _Handler(Handler):
         self._note(status, len(body))  # before the client can go on
         try:
             self.end_headers()
-            self.wfile.write(body)
-            self.wfile.flush()
+            self._write(body, fault.pace)
             while self.command == "GET" and fault.endless and not self.owner.stopping.is_set():
                 self.wfile.write(b"x" * 65536)
             if self.command == "GET" and fault.drip is not None:
@@ -292,6 +294,13 @@ class _Handler(Handler):
                 self.close_connection = True
         except OSError:
             self.close_connection = True
+
+    def _write(self, body: bytes, pace: float) -> None:
+        step = 65536 if pace else len(body) or 1
+        for start in range(0, len(body), step):
+            self.wfile.write(body[start : start + step])
+            self.wfile.flush()
+            time.sleep(pace)
 
     def _plain(self, status: int, body: bytes, extra: dict[str, str] | None = None) -> None:
         self.send_response(status)

@@ -239,6 +239,7 @@ class _Look:
                 return None
             path = self._folder / artifact.sha256
             part = PartialWheel(url, self._means.http, path, size=artifact.size)
+            remote: _Remote | None = None
             try:
                 remote = _Remote(artifact, part, part.plan())
             except (NoRangesError, SkippedError):

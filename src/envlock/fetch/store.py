@@ -80,8 +80,15 @@ class Download:
         """How many bytes the progress display was told of."""
 
     def finished(self) -> Path | None:
-        """Return the artifact if another process has fetched it meanwhile."""
-        return self._store.get(self._sha256, self._size)
+        """Return the artifact if another process has fetched it meanwhile, or all of it.
+
+        One that was killed between its last byte and the file's name leaves a whole partial one.
+        """
+        found = self._store.get(self._sha256, self._size)
+        if found is None and self.offset == self._size:
+            with contextlib.suppress(IntegrityError):  # it was dropped
+                return self.commit()
+        return found
 
     @property
     def offset(self) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envlock.errors import DiskError, LockError, UsageError
-from envlock.files import disk_errors, locked, write_atomically
+from envlock.files import disk_errors, exchange, locked, write_atomically
 from envlock.lock.codec import dump_lock, parse_lock
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ MARKER = ".envlock.json"
 """The file by which an environment of envlock is known."""
 
 FORMAT = 1
+
+_OLD = "old"
+"""Where the predecessor of an environment lies between the two steps of its exchange."""
 
 _UNFIT = re.compile(r"[\x00-\x1f\x7f:'\"\\$`]")
 """Characters that PATH, a shell or a ``#!`` line would take for something else."""
@@ -110,6 +113,9 @@ def staging(prefix: Path) -> Iterator[Path]:
     stem = f".{prefix.name}.installing"
     with locked(prefix.parent / f"{stem}-lock"):
         for left in prefix.parent.glob(f"{stem}.*"):
+            if (left / _OLD / MARKER).is_file() and not prefix.exists():
+                with disk_errors(prefix):  # killed between the two steps of publish
+                    (left / _OLD).rename(prefix)
             shutil.rmtree(left, ignore_errors=True)
         made = not prefix.exists()
         with disk_errors(prefix):
@@ -127,15 +133,22 @@ def staging(prefix: Path) -> Iterator[Path]:
 
 
 def publish(root: Path, prefix: Path) -> None:
-    """Give a finished environment its place; what was there is removed.  Raises DiskError."""
-    old = root.with_name("old")
+    """Give a finished environment its place; what was there is removed.  Raises DiskError.
+
+    At once where the file system can, so that there is an environment at any moment; else in two
+    steps, and :func:`staging` mends what is killed between them.
+    """
+    old = root.with_name(_OLD)
     with disk_errors(prefix):
-        prefix.rename(old)
-        try:
-            root.rename(prefix)
-        except OSError:
-            old.rename(prefix)
-            raise
+        if exchange(root, prefix):
+            old = root
+        else:
+            prefix.rename(old)
+            try:
+                root.rename(prefix)
+            except OSError:
+                old.rename(prefix)
+                raise
     try:
         shutil.rmtree(old)
     except OSError as error:
