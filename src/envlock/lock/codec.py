@@ -101,11 +101,7 @@ def parse_lock(text: str, shown: str) -> Lock:
     if not isinstance(value, dict) or "format" not in value:
         raise LockError("not a lock file of envlock", where=shown)
     if type(value["format"]) is not int or value["format"] != FORMAT:
-        raise LockError(
-            f"this lock has format {value['format']!r}; this envlock reads format {FORMAT}",
-            where=shown,
-            hint="use the envlock that wrote it, or solve again",
-        )
+        raise _another_format(value["format"], shown)
     try:
         lock = _lock(value)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -115,6 +111,16 @@ def parse_lock(text: str, shown: str) -> Lock:
         ) from None
     _verify_seals(value, lock, shown)
     return lock
+
+
+def _another_format(found: object, shown: str) -> LockError:
+    newer = isinstance(found, int) and found > FORMAT
+    who = "a newer envlock wrote it: update" if newer else "use the envlock that wrote it"
+    return LockError(
+        f"this lock has format {found!r}; this envlock reads format {FORMAT}",
+        where=shown,
+        hint=f"{who} (envlock --version tells the format that one reads), or solve again",
+    )
 
 
 _AGAIN = "git checkout the lock of one side, then run envlock solve"
