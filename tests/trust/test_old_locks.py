@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envlock.errors import LockError
-from envlock.image.build import PACKER
 from envlock.lock.codec import dump_lock, lock_digest, parse_lock
-from envlock.lock.model import FORMAT
+from envlock.lock.model import FORMAT, PACKER
 
 from ..makers.machine import Machine
 
