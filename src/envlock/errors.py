@@ -38,16 +38,21 @@ class EnvlockError(Exception):
         details: tuple[str, ...] | list[str] = (),
         hint: str | None = None,
     ) -> None:
-        super().__init__(redact(message))
-        self.message = redact(message)
-        self.where = where and redact(where)
-        self.details = tuple(redact(line) for line in details)
+        self.message = _one_line(message)
+        super().__init__(self.message)
+        self.where = where and _one_line(where)
+        self.details = tuple(_one_line(line) for line in details)
         self.hint = hint and redact(hint)
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.message}" if self.where else self.message
         tail = [f"hint: {self.hint}"] if self.hint else []
         return "\n".join([head, *self.details, *tail])
+
+
+def _one_line(text: str) -> str:
+    """Return a text without credentials in one line: what it quotes must not look like ours."""
+    return redact(" ".join(text.split("\n")) if "\n" in text else text)
 
 
 class UsageError(EnvlockError):

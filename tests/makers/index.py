@@ -34,7 +34,7 @@ class Fault:
     content: serve these bytes instead; length: promise this Content-Length; endless: send
     bytes for ever; redirect: answer with a redirect to this; ranges: know byte ranges;
     drip: send so many bytes, then nothing until the index stops; pace: wait so many seconds after
-    each piece of 64 KiB.
+    each piece of 64 KiB; headers: sent besides.
     """
 
     fail: int = 0
@@ -49,6 +49,7 @@ class Fault:
     ranges: bool = True
     drip: int | None = None
     pace: float = 0.0
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class _File:
     metadata: bytes | None
     hashes: bool
     sizes: bool
-    yanked: bool
+    yanked: bool | str
 
 
 @dataclass(slots=True)
@@ -123,7 +124,7 @@ class Index(Serving):
         metadata: bool | bytes = False,
         hashes: bool = True,
         sizes: bool = True,
-        yanked: bool = False,
+        yanked: bool | str = False,
     ) -> Path:
         """Offer a file; ``metadata``: also its METADATA (PEP 658), or these bytes as such."""
         data = wheel.read_bytes()
@@ -249,7 +250,7 @@ class _Handler(Handler):
 
     def _send(self, kind: str, data: bytes, fault: Fault, *, with_body: bool) -> None:
         status, start, end = 200, 0, len(data)
-        extra: dict[str, str] = {}
+        extra = dict(fault.headers)
         wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range") or "")
         if fault.ranges:
             extra["Accept-Ranges"] = "bytes"
@@ -356,7 +357,8 @@ def _page_html(index: Index, files: list[_File]) -> bytes:
     for file in files:
         url = index.file_url(file) + (f"#sha256={file.sha256}" if file.hashes else "")
         more = ' data-core-metadata="true"' if file.metadata is not None else ""
-        more += ' data-yanked=""' if file.yanked else ""
+        reason = file.yanked if isinstance(file.yanked, str) else ""
+        more += f' data-yanked="{html.escape(reason)}"' if file.yanked else ""
         links.append(f'<a href="{html.escape(url)}"{more}>{file.path.name}</a><br>')
     return f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>".encode()
 

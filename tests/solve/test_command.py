@@ -155,6 +155,7 @@ def test_without_packages_from_pypi(machine: Machine) -> None:
         "platform": "linux-64",
         "review": None,
         "voided": [],
+        "yanked": [],
     }
 
 

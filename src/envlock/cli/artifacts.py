@@ -40,6 +40,7 @@ def obtain(
     paths |= state.fetcher.all(debs, locators, state.output)
     with _meanwhile(state, lock, paths, workshop):
         paths |= state.fetcher.all(wheels, locators, state.output)
+        state.metadata.compare((one for one in wheels if one.kind == "pypi"), paths)
     return paths
 
 

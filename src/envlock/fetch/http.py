@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import threading
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -43,6 +44,15 @@ class BrokenError(FetchError):
 
 class NoRangesError(FetchError):
     """The server does not send the part that was asked for: it knows whole files only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A document, where it came from once redirects were followed, and its Content-Type."""
+
+    url: str
+    kind: str
+    content: bytes
 
 
 class Http:
@@ -84,14 +94,19 @@ class Http:
 
     def read(self, url: str, *, limit: int) -> bytes:
         """Return a small document of at most ``limit`` bytes; raises FetchError."""
-        parts, size = [], 0
-        with closing(self.stream(url)[1]) as pieces:
-            for piece in pieces:
-                size += len(piece)
-                if size > limit:
-                    raise FetchError(f"more than {limit} bytes came", where=redact(url))
-                parts.append(piece)
-        return b"".join(parts)
+        return _bounded(self.stream(url)[1], url, limit)
+
+    def page(self, url: str, *, accept: str, limit: int) -> Page:
+        """Return a document of at most ``limit`` bytes once it is unpacked; raises FetchError.
+
+        It may come compressed.  Raises NotFoundError where there is none.
+        """
+        response = self._get(url, {"Accept": accept, "Accept-Encoding": "gzip"})
+        return Page(
+            url=response.url,
+            kind=response.headers.get("Content-Type", ""),
+            content=_bounded(_pieces(url, response), url, limit),
+        )
 
     def stream(self, url: str, offset: int = 0) -> tuple[int, Pieces]:
         """Return where the answer starts (0 or ``offset``) and its pieces; raises FetchError."""
@@ -259,6 +274,17 @@ def _new_session(
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter_class()(max_retries=retry, pool_maxsize=4))
     return session  # type: ignore[no-any-return]
+
+
+def _bounded(pieces: Pieces, url: str, limit: int) -> bytes:
+    parts, size = [], 0
+    with closing(pieces):
+        for piece in pieces:
+            size += len(piece)
+            if size > limit:
+                raise FetchError(f"more than {limit} bytes came", where=redact(url))
+            parts.append(piece)
+    return b"".join(parts)
 
 
 def _pieces(url: str, response: requests.Response) -> Pieces:

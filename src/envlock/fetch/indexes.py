@@ -6,22 +6,27 @@ mirrors and snapshot archives come out, best first.
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING, Protocol
 
 from envlock.channels import ChannelAccess
 from envlock.debian_archive import snapshot_urls
 from envlock.errors import FetchError, UsageError
-from envlock.urls import redact
+from envlock.fetch.http import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pypi_simple import DistributionPackage, PyPISimple
+    from pypi_simple import DistributionPackage
 
     from envlock.debian_archive import Archive
-    from envlock.fetch.http import Http
+    from envlock.fetch.http import Http, Page
     from envlock.lock.model import Artifact, DebianIndex
+
+
+_LIMIT = 128 * 1024 * 1024
+"""Bytes of a project's page; those of projects with nightly builds have some tens of millions."""
 
 
 class Locator(Protocol):
@@ -56,23 +61,29 @@ class SimpleIndex:
         return known
 
     def _ask(self, index: str, project: str) -> list[DistributionPackage]:
-        import requests
-        from pypi_simple import NoSuchProjectError, UnsupportedRepoVersionError
+        from packaging.utils import canonicalize_name
+        from pypi_simple import ACCEPT_ANY, UnsupportedRepoVersionError
 
-        client = self._client(index)
+        url = f"{self._url(index).rstrip('/')}/{canonicalize_name(project)}/"
         try:
-            return client.get_project_page(project).packages
-        except NoSuchProjectError:
+            page = self._http.page(url, accept=ACCEPT_ANY, limit=_LIMIT)
+            return _packages(page, project)
+        except NotFoundError:
             return []
-        except (requests.RequestException, UnsupportedRepoVersionError, ValueError) as error:
-            raise FetchError(
-                f"the index {index!r} cannot be read: {redact(str(error))}",
-                hint="check the network and the index's URL, then run the command again",
-            ) from None
+        except FetchError as error:
+            problem, details = error.message, (f"  {error.where}",) if error.where else ()
+        except (
+            UnsupportedRepoVersionError, ValueError, KeyError, TypeError, AttributeError,
+            RecursionError,
+        ) as error:  # what a page that is none makes of its readers  # fmt: skip
+            problem, details = f"its page of {project} is not understood: {error}", ()
+        raise FetchError(
+            f"the index {index!r} cannot be read: {problem}",
+            details=details,
+            hint="check the network and the index's URL, then run the command again",
+        )
 
-    def _client(self, index: str) -> PyPISimple:
-        from pypi_simple import PyPISimple
-
+    def _url(self, index: str) -> str:
         url = self._urls.get(index)
         if url is None:
             raise UsageError(
@@ -80,7 +91,18 @@ class SimpleIndex:
                 hint=f"set ENVLOCK_INDEX_{index.upper().replace('-', '_')} "
                 "or [indexes] in config.toml",
             )
-        return PyPISimple(url, session=self._http.session())
+        return url
+
+
+def _packages(page: Page, project: str) -> list[DistributionPackage]:
+    """Return the files of a project's page (PEP 503, 691); raises what broken ones cause."""
+    from pypi_simple import ProjectPage
+
+    if "json" in page.kind:
+        return ProjectPage.from_json_data(json.loads(page.content), page.url).packages
+    if page.kind and "html" not in page.kind:
+        raise ValueError(f"it came as {page.kind[:80]!r}")
+    return ProjectPage.from_html(project, page.content, page.url).packages
 
 
 class CondaChannels:

@@ -161,6 +161,8 @@ def _plain_artifact(artifact: Artifact) -> dict[str, Any]:
     del value["conda"]
     if artifact.conda is not None:
         value["conda"] = plain_record(artifact.conda)
+    if artifact.yanked is None:
+        del value["yanked"]
     value["seal"] = _seal(value)
     return value
 
@@ -254,6 +256,7 @@ def _artifact(value: dict[str, Any]) -> Artifact:
         size=whole(value["size"]),
         depends=texts(value["depends"]),
         conda=parse_record(value, path) if kind == "conda" else None,
+        yanked=text(value["yanked"]) if "yanked" in value else None,
     )
 
 

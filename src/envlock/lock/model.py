@@ -58,7 +58,8 @@ class Artifact:
     never a URL; path: where the file lies below that source's file base; size in bytes;
     depends: its run-time requirements as its own metadata states them (PEP 508, conda's match
     specs, or Debian policy 7.1 for ``Pre-Depends`` and ``Depends``), those that apply to the
-    target; conda: set for the kind ``conda`` and for no other.
+    target; conda: set for the kind ``conda`` and for no other; yanked: why the index had
+    withdrawn the file when it was locked (PEP 592), empty where it gave no reason.
     """
 
     kind: Kind
@@ -71,6 +72,7 @@ class Artifact:
     size: int
     depends: tuple[str, ...] = ()
     conda: CondaRecord | None = None
+    yanked: str | None = None
 
     @property
     def distributions(self) -> tuple[tuple[str, str], ...]:
@@ -228,12 +230,13 @@ class Lock:
     @property
     def image_inputs(self) -> Lock:
         """The lock without what cannot change the image: checks, the audit, what the spec
-        accepts, whether it was merged, and the digests of a build.
+        accepts, whether it was merged, what indexes say of files, and the digests of a build.
         """
         spec = _without(self.spec, _PROOF)
         if "overrides" in spec:
             spec["overrides"] = [_without(override, _PROOF) for override in spec["overrides"]]
-        return replace(self, spec=spec, audit=None, built=None, merged=False)
+        artifacts = tuple(replace(one, yanked=None) for one in self.artifacts)
+        return replace(self, spec=spec, artifacts=artifacts, audit=None, built=None, merged=False)
 
     @property
     def python(self) -> str:

@@ -123,4 +123,5 @@ def _state(
         yanked=found.yanked,
         gone=found.gone,
         forced=forced,
+        yanked_because=found.why,
     )

@@ -20,13 +20,14 @@ class Available:
 
     newest: the newest version that the target takes, whatever the spec says, None where there
     is none; source: where that one is; yanked: whether the locked file is withdrawn (PEP 592);
-    gone: whether the locked file is not there any more.
+    why: what the index says of that; gone: whether the locked file is not there any more.
     """
 
     newest: str | None
     source: str
     yanked: bool = False
     gone: bool = False
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,8 @@ class PackageState:
     """One locked package.
 
     allowed: what ``envlock solve -U`` would lock, None where it would lock none or where that
-    cannot be told; newest, source, yanked, gone: see :class:`Available`; forced: by an override.
+    cannot be told; newest, source, yanked, gone: see :class:`Available`; yanked_because:
+    what the index says of that; forced: by an override.
     """
 
     kind: Kind
@@ -46,6 +48,7 @@ class PackageState:
     yanked: bool
     gone: bool
     forced: bool
+    yanked_because: str | None = None
 
     @property
     def movable(self) -> bool:
@@ -90,6 +93,11 @@ class Outlook:
     packages: tuple[PackageState, ...]
     overrides: tuple[OverrideState, ...]
     problem: str | None = None
+
+    @property
+    def yanked(self) -> tuple[PackageState, ...]:
+        """The packages whose files were withdrawn."""
+        return tuple(one for one in self.packages if one.yanked)
 
     @property
     def stale(self) -> tuple[OverrideState, ...]:

@@ -15,6 +15,7 @@ from envlock.solve.debian import DebianRequest
 from envlock.solve.debian.indexes import read_indexes
 from envlock.solve.debian.versions import version_key
 from envlock.solve.pypi.uv import wheel_tags
+from envlock.solve.pypi.words import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,6 +56,7 @@ def newest_wheels(
             source=wheel.source,
             yanked=here is not None and bool(here.is_yanked),
             gone=here is None,
+            why=one_line(here.yanked_reason) if here is not None else None,
         )
 
     with (

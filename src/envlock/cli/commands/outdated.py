@@ -38,7 +38,8 @@ def outdated_command(
         bool,
         typer.Option(
             "--strict",
-            help="Exit with 1 for an override that is stale, or that upstream can do without.",
+            help="Exit with 1 for an override that is stale, or that upstream can do without, and "
+            "for a yanked file.",
         ),
     ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Use caches only.")] = False,
@@ -60,7 +61,7 @@ def outdated_command(
     for outlook in outlooks:
         _show(state, outlook, every=every)
     state.output.document({"environments": [outlook_to_data(outlook) for outlook in outlooks]})
-    if strict and any(outlook.stale for outlook in outlooks):
+    if strict and any(outlook.stale or outlook.yanked for outlook in outlooks):
         raise typer.Exit(1)
 
 
@@ -134,7 +135,7 @@ def _remarks(one: PackageState) -> Iterator[str]:
     if one.forced:
         yield "override"
     if one.yanked:
-        yield "yanked"
+        yield f"yanked: {one.yanked_because}" if one.yanked_because else "yanked"
     if one.gone:
         yield "no longer offered"
     if one.kind == "debian" and one.movable and one.source == "debian-security":

@@ -12,6 +12,7 @@ from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.output import error_document, megabytes
+from envlock.cli.yanked import tell_yanked, yanked_data
 from envlock.errors import (
     EnvlockError,
     LockError,
@@ -63,8 +64,8 @@ def solve_command(
         bool,
         typer.Option(
             "--strict",
-            help="Fail for every import that cannot work; with --check, for a proof of another "
-            "image.",
+            help="Fail for every import that cannot work and for yanked files; with --check, "
+            "also for a proof of another image.",
         ),
     ] = False,
 ) -> None:
@@ -96,6 +97,7 @@ def _check_all(state: Context, targets: Sequence[tuple[Spec, Target]], *, strict
         document: dict[str, Any] = {"name": spec.name, "platform": target.name, "fresh": True}
         try:
             lock = _check(state, spec, target)
+            tell_yanked(state, lock, strict=strict)
             proof = _check_proof(state, lock, strict=strict)
             document |= {"proof": proof} if proof else {}
         except (LockError, StaleLockError) as error:
@@ -244,6 +246,7 @@ def _solve(state: Context, spec: Spec, target: Target, wish: _Wish) -> dict[str,
         raise with_lines(state, spec, error) from None
     if found is not None:
         lock = dataclasses.replace(lock, audit=section_of(found))
+    tell_yanked(state, lock, strict=wish.strict)
     text = dump_lock(_with_digests(lock, previous))
     changed = not path.is_file() or path.read_text() != text
     if changed:
@@ -256,6 +259,7 @@ def _solve(state: Context, spec: Spec, target: Target, wish: _Wish) -> dict[str,
         "lock": state.project.shown(path),
         "changed": changed,
         "artifacts": len(lock.artifacts),
+        "yanked": yanked_data(lock),
         "bytes": sum(artifact.size for artifact in lock.artifacts),
         "voided": [
             {"dependent": void.dependent, "version": void.version, "requirement": void.requirement}

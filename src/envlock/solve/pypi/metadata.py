@@ -1,7 +1,8 @@
 """The Requires-Dist of wheels that were chosen but need not be downloaded.
 
 In order: the wheel in the store, the index's own METADATA file (PEP 658), the METADATA at
-the end of the remote wheel by HTTP range, the whole wheel.
+the end of the remote wheel by HTTP range, the whole wheel.  The second and the third are words:
+they are held against the wheel's once its bytes are there, which the lock's sha256 vouches for.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from envlock.errors import ArtifactError, FetchError
+from envlock.errors import ArtifactError, FetchError, IntegrityError
+from envlock.files import disk_errors
 from envlock.layers.zipcontent import BROKEN_ZIP
 from envlock.leases import used
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from envlock.fetch.artifacts import Fetcher
     from envlock.fetch.http import Http
+    from envlock.lock.model import Artifact
     from envlock.progress import Reporter
     from envlock.solve.pypi.uv import Chosen
 
@@ -79,19 +82,54 @@ class MetadataReader:
         stored = self._fetcher.store.get(sha256, size)
         if stored is not None:
             return read_metadata(stored, name)
-        kept = self._cache / f"{sha256}.metadata"
+        kept = self._kept(sha256)
         return kept.read_bytes() if used(kept) else None
 
     def text(self, wheel: Chosen) -> bytes:
         """Return the METADATA of one wheel; raises FetchError, ArtifactError."""
         from envlock.files import write_atomically
 
-        known = self._cache / f"{wheel.sha256}.metadata"
-        if used(known):
+        known = self._kept(wheel.sha256)
+        if not self._outdone(known, wheel) and used(known):
             return known.read_bytes()
         text = self._read(wheel)
         write_atomically(known, text)
         return text
+
+    def compare(self, wheels: Iterable[Artifact], paths: Mapping[str, Path]) -> None:
+        """Raise IntegrityError for a wheel whose METADATA is not what was read before it came.
+
+        paths: the wheels' files by sha256.  What was kept of it is forgotten, so that the next
+        solve asks the wheel itself.
+        """
+        for wheel in wheels:
+            kept = self._kept(wheel.sha256)
+            if not kept.is_file():
+                continue
+            told, is_there = kept.read_bytes(), read_metadata(paths[wheel.sha256], wheel.file)
+            if told == is_there or _decisive(told) == _decisive(is_there):
+                continue
+            with disk_errors(kept):
+                kept.unlink(missing_ok=True)
+            raise IntegrityError(
+                f"{wheel.file}: its METADATA is not what {wheel.source} told of it, and what the "
+                "lock was solved with",
+                hint="an index or a mirror tells what the wheel does not say; solve again: the "
+                "wheel is here now, and is asked itself",
+            )
+
+    def _outdone(self, known: Path, wheel: Chosen) -> bool:
+        """Tell whether the wheel came after its METADATA: then it is asked itself."""
+        stored = self._fetcher.store.get(wheel.sha256, wheel.size)
+        if stored is None:
+            return False
+        try:
+            return stored.stat().st_mtime_ns > known.stat().st_mtime_ns
+        except FileNotFoundError:  # nothing was kept, or it was removed just now
+            return True
+
+    def _kept(self, sha256: str) -> Path:
+        return self._cache / f"{sha256}.metadata"
 
     def _read(self, wheel: Chosen) -> bytes:
         stored = self._fetcher.store.get(wheel.sha256, wheel.size)
@@ -136,6 +174,18 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
         if file == "METADATA" and folder.endswith(".dist-info") and info.file_size < _LIMIT:
             return archive.read(info)
     raise ArtifactError(f"{name} has no METADATA")
+
+
+def _decisive(text: bytes) -> list[object]:
+    """Return what of a METADATA decides a solve."""
+    raw, _ = parse_email(text)
+    return [
+        canonicalize_name(raw.get("name", "")),
+        raw.get("version"),
+        raw.get("requires_python"),
+        sorted(raw.get("requires_dist", [])),
+        sorted(raw.get("provides_extra", [])),
+    ]
 
 
 def _parse(wheel: Chosen, text: bytes) -> Described:

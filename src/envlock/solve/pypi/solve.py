@@ -239,6 +239,7 @@ def _artifact(described: Described, depends: Sequence[str]) -> Artifact:
         sha256=chosen.sha256,
         size=chosen.size,
         depends=tuple(depends),
+        yanked=chosen.yanked,
     )
 
 

@@ -21,10 +21,11 @@ from packaging.requirements import Requirement
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name
 
-from envlock.errors import DiskError, EnvlockError, FetchError, UnsatisfiableError
+from envlock.errors import UnsatisfiableError
 from envlock.platforms import PLATFORMS
 from envlock.solve.pypi.stubs import NAME as STUBS
 from envlock.solve.pypi.stubs import write_stub_index
+from envlock.solve.pypi.words import complaint, yanked
 from envlock.urls import redact
 
 if TYPE_CHECKING:
@@ -36,16 +37,6 @@ if TYPE_CHECKING:
     from envlock.solve.provided import Provided
     from envlock.spec.model import Index, Target
 
-_NETWORK = re.compile(
-    r"Failed to fetch|error sending request|Request failed|Could not connect|"
-    r"HTTP status (?:server error|client error \((?:401|403|407|429))|network was disabled|"
-    r"could not be queried due to a lack of valid authentication|returned a 40[13] ",
-)
-_DISK = re.compile(
-    r"Failed to initialize cache|No space left on device|Read-only file system|Disk quota|"
-    r"Permission denied \(os error",
-)
-_OF_STUBS = re.compile(r"was found on file://\S*/envlock-uv-")
 _ANNOTATED = re.compile(
     r"^([A-Za-z0-9][A-Za-z0-9._-]*)==\S+.*?\n(?:\s+#.*\n)*?\s+# from (\S+)", re.MULTILINE
 )
@@ -80,7 +71,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """A wheel that uv chose; ``url`` is for this run only, never for the lock."""
+    """A wheel that uv chose; ``url`` is for this run only, never for the lock.
+
+    yanked: why its index has withdrawn it, in one line (PEP 592), None where it has not.
+    """
 
     name: str
     version: str
@@ -89,6 +83,7 @@ class Chosen:
     file: str
     sha256: str
     size: int
+    yanked: str | None = None
 
 
 class Uv:
@@ -161,13 +156,17 @@ class Uv:
             self._write(here / "pyproject.toml", project)
             if question.preferred:
                 self._write(here / "pylock.toml", _preferences(question.preferred))
-            self._run(here, question, "pylock.toml", "--format", "pylock.toml")
+            said = self._run(here, question, "pylock.toml", "--format", "pylock.toml")
             locked = tomllib.loads((here / "pylock.toml").read_text())
             places = self._places(here, question) if _ambiguous(question.indexes) else {}
             needless = hidden & self._wanted_by_nobody(here, question) if hidden else set()
         pinned = _bound(question)
+        withdrawn = yanked(said)
         chosen = tuple(
-            _chosen(name, version, wheel, pinned.get(name) or places.get(name, "pypi"))
+            dataclasses.replace(
+                _chosen(name, version, wheel, pinned.get(name) or places.get(name, "pypi")),
+                yanked=withdrawn.get((name, version)),
+            )
             for name, version, wheel in _select(locked, question)
         )
         return chosen, needless
@@ -213,7 +212,8 @@ class Uv:
         urls["pypi"] = self._index_urls["pypi"]
         return {redact(url).rstrip("/"): name for name, url in urls.items()}
 
-    def _run(self, here: Path, question: Question, output: str, *options: str) -> None:
+    def _run(self, here: Path, question: Question, output: str, *options: str) -> str:
+        """Let uv write one file; returns what it says besides."""
         from uv import find_uv_bin
 
         platform = PLATFORMS[question.target.name]
@@ -222,7 +222,7 @@ class Uv:
             "--python", str(self._python), "--no-python-downloads",
             "--python-version", question.python,
             "--python-platform", platform.uv(question.target.glibc),
-            "--only-binary", ":all:", "--no-header", "--quiet", "--color", "never",
+            "--only-binary", ":all:", "--no-header", "--no-progress", "--color", "never",
             "--system-certs",
             "--cache-dir", str(self._cache),
         ]  # fmt: skip
@@ -238,7 +238,10 @@ class Uv:
             command, cwd=here, env=environ, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise _complaint(done.stderr, question, self._named(question))
+            raise complaint(
+                done.stderr, question.name, _project_name(question), self._named(question)
+            )
+        return done.stderr
 
     def _places(self, here: Path, question: Question) -> dict[str, str]:
         """Return the index of each distribution where several may have it."""
@@ -336,44 +339,3 @@ def _chosen(name: str, version: str, wheel: PackageWheel, index: str) -> Chosen:
 def _project_name(question: Question) -> str:
     """Return a name that no distribution has: uv leaves out what a project needs of itself."""
     return f"environment-{hashlib.sha256(question.name.encode()).hexdigest()[:16]}"
-
-
-def _complaint(stderr: str, question: Question, indexes: Mapping[str, str]) -> EnvlockError:
-    """Return the error that uv's words stand for; indexes: their names by URL."""
-    text = redact(stderr).strip().replace(_project_name(question), question.name)
-    if _DISK.search(text):
-        return DiskError(
-            "the disk refused what uv has to write",
-            details=[f"  {line.strip()}" for line in text.splitlines()[:6]],
-            hint="make room or mend the folder's permissions, then run the command again; "
-            "ENVLOCK_CACHE_DIR moves the cache",
-        )
-    if _NETWORK.search(text):
-        lines = [line.replace("error: ", "", 1) for line in text.splitlines()]
-        url = max((url for url in indexes if url in text), key=len, default=None)
-        return FetchError(
-            f"the package index {indexes[url]} cannot be read"
-            if url
-            else "a package index cannot be read",
-            details=[f"  {line.strip()}" for line in lines[:6]],
-            hint="check the network and the index's URL, then run the command again",
-        )
-    lines = [line for line in text.splitlines() if line.strip() and not _OF_STUBS.search(line)]
-    if lines and lines[0].startswith("error: No solution found"):
-        lines = lines[1:]
-        lines[0] = lines[0].replace("cause: ", "", 1)
-    return UnsatisfiableError(
-        f"{question.name}: the PyPI requirements cannot all be met",
-        details=[f"  {line.strip()}" for line in lines],
-        hint=_spelling(text),
-    )
-
-
-def _spelling(text: str) -> str | None:
-    """Return a hint for distributions that no index has."""
-    words = " ".join(text.split())
-    unknown = dict.fromkeys(re.findall(r"(\S+) was not found in the package registry", words))
-    if not unknown:
-        return None
-    names = ", ".join(unknown)
-    return f"check how {names} is spelled, and which indexes the spec and the machine name"
