@@ -124,3 +124,20 @@ def test_few_variants_are_kept_of_a_module(tmp_path: Path) -> None:
     shelves = [kept._read(path) for path in (tmp_path / "cache" / "traces").iterdir()]
     numbers = [len(parts) for shelf in shelves for parts in shelf.modules.values()]
     assert max(numbers) == keeping.VARIANTS
+
+
+def test_what_a_run_bound_is_forgotten_when_it_is_run_again(tmp_path: Path) -> None:
+    flags = "FLAG = 0\ndef helper(x):\n    global FLAG\n    FLAG = 1\n    return FLAG\n"
+    core = (
+        "import bee\nif bee.FLAG:\n    import absent\n"
+        "from bee import helper\nif helper(1):\n    here = 1\n"
+        "try:\n    from cat import gone\nexcept ImportError:\n    pass\n"  # cat is run again
+    )
+    world = [
+        _index(tmp_path, "bee", {"bee/__init__.py": flags}),
+        _index(tmp_path, "cat", {"cat/__init__.py": "import cat.core\n", "cat/core.py": core}),
+    ]
+    full = audit_indexes(world, TARGET)
+    assert "absent" not in {finding.needs.module for finding in full.findings}
+    assert "gone" in {finding.needs.name for finding in full.findings}
+    assert audit_indexes(world, TARGET, cache=tmp_path / "cache") == full

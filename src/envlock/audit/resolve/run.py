@@ -218,8 +218,11 @@ class Run:
 
     def bound(self, module: Module, name: str, value: Value | None) -> None:
         """Note that a function binds a global name of its module."""
-        notes = self.notes
-        if notes is None or module.names.bound.get(name) == (False, value):
+        notes, before = self.notes, module.names.bound.get(name)
+        if before == (False, value):
+            return
+        self.undo.append((module, name, before))
+        if notes is None:
             return
         if module.unit is not None:
             if module.unit.root is not notes.root:
@@ -229,7 +232,6 @@ class Run:
         if self.tracer is not None:
             self.tracer.before(notes, module, name)
         module.binders.setdefault(name, []).append(notes)
-        self.undo.append((module, name, module.names.bound.get(name)))
         module.changed()
         try:
             notes.binds.append((module.name, name, value_to_data(value)))
