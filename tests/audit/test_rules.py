@@ -495,6 +495,21 @@ def test_programs_whose_function_is_not_there(audit: Auditor) -> None:
     assert found.roots == {"app": "ok"}
 
 
+def test_a_part_for_an_extra_is_optional_where_no_part_is_the_main_one(audit: Auditor) -> None:
+    parts = {
+        "space/one.py": "",
+        "space/rpc.py": "import rpclib\n",
+        "space/other.py": "import absent\n",
+    }
+    requires = {"made-protos": ["rpclib; extra == 'rpc'", "absent"]}
+    found = audit({"made-protos": parts}, requires=requires)
+    assert texts(found.of("breaks-import")) == ["space.other needs absent"]
+    assert [f.reason for f in found.findings if f.needs.module == "rpclib"] == ["extra"]
+    user = {"user.py": "import space.rpc\n"}
+    found = audit({"made-protos": parts, "user": user}, requires=requires)
+    assert ("user",) in {f.roots for f in found.of("breaks-import")}
+
+
 def test_a_distribution_that_is_missing_in_many_places_is_one_finding(audit: Auditor) -> None:
     package = {
         "app/__init__.py": "from . import second, first\n",

@@ -87,7 +87,9 @@ class Classifier:
 
     def _reach(self, root: str, escape: Escape) -> None:
         origin = escape.failure.origin
-        if (origin.optional and root not in self._mains) or escape.conditional:
+        if escape.conditional:
+            return
+        if origin.optional and (root not in self._mains or self._is_part(root, origin)):
             return
         if escape.certain:
             self._breaks.setdefault(origin.key, set()).add(root)
@@ -95,6 +97,14 @@ class Classifier:
         better = (escape.certain, root in self._mains, -len(root))
         if known is None or better > (known[1], known[0] in self._mains, -len(known[0])):
             self._roots[origin.key] = (root, escape.certain)
+
+    def _is_part(self, root: str, failure: Failure) -> bool:
+        """Tell whether a root is the part of a distribution without a main one for an extra."""
+        index = self._world.owner[failure.place.module]
+        mains = main_roots(index)
+        if root not in mains or len(mains) == 1:
+            return False
+        return self._in_extra(index, failure) and not self._declared(index, failure)
 
     def _finding(self, key: Key, failure: Failure) -> Finding | None:
         if failure.error == "PackageNotFoundError":
