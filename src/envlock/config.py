@@ -22,7 +22,7 @@ from envlock.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_TABLES = {"indexes", "mirrors", "snapshots", "keyrings"}
+_TABLES = {"indexes", "mirrors", "registries", "snapshots", "keyrings"}
 _KEYS = _TABLES | {
     "cache-dir",
     "channel-alias",
@@ -45,7 +45,9 @@ class Config:
     only then, because a library must be loaded for it); channels: where conda channels are;
     jobs: how many downloads run at once; driver_root: below which the GPU driver's files and
     devices lie; insecure_registries: ``host[:port]`` of those to which plain http is spoken;
-    conda_names: a table of the distributions that conda packages stand for.
+    conda_names: a table of the distributions that conda packages stand for; registries: what is
+    asked for base images instead of a registry, by its name with ``-`` for all but letters and
+    digits.
     """
 
     cache_dir: Path
@@ -59,6 +61,7 @@ class Config:
     driver_root: Path = Path("/")
     insecure_registries: frozenset[str] = frozenset()
     conda_names: Path | None = None
+    registries: Mapping[str, str] = field(default_factory=dict)
 
     def index_urls(self) -> dict[str, str]:
         """Return the URL of each index; ``pypi`` is among them."""
@@ -105,6 +108,11 @@ def load_config(environ: Mapping[str, str]) -> Config:
             is_url=_is_url,
         ),
         conda_names=Path(names).expanduser() if names else None,
+        registries={
+            re.sub(r"[^a-z0-9]", "-", name.lower()): place
+            for name, place in table.get("registries", {}).items()
+        }
+        | _from_environ(environ, "ENVLOCK_REGISTRY_"),
         jobs=_jobs(environ.get("ENVLOCK_JOBS") or table.get("jobs", 8)),
         insecure_registries=frozenset(
             environ.get("ENVLOCK_INSECURE_REGISTRIES", "").split()

@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 def obtain(
     state: Context, lock: Lock, artifact_map: Path | None, workshop: Workshop
 ) -> dict[str, Path]:
-    """Return the lock's artifacts by sha256, from the map first, then store and network.
+    """Return the lock's files by sha256, from the map first, then store and network.
 
-    While the wheels come in, the Debian packages are packed: that is the slow part.
+    These are its artifacts, and the blobs of its base image.  While the wheels come in, the
+    Debian packages are packed: that is the slow part.
     """
+    from envlock.cli.bases import pulled
     from envlock.image.mapping import read_artifact_map
 
     mapped = read_artifact_map(artifact_map) if artifact_map else {}
     paths = {a.sha256: mapped[a.sha256] for a in lock.artifacts if a.sha256 in mapped}
+    paths |= pulled(state, lock, mapped)
     rest = [artifact for artifact in lock.artifacts if artifact.sha256 not in paths]
     stored = {a.sha256: state.fetcher.store.get(a.sha256, a.size) for a in rest}
     paths |= {sha256: path for sha256, path in stored.items() if path is not None}

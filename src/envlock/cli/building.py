@@ -163,8 +163,10 @@ def _summary(state: Context, lock: Lock, target: Path | None, built: Built) -> d
     digests = built.digests
     shown = state.project.shown(target.absolute()) if target is not None else None
     times = ", ".join(f"{stage} {value:.1f} s" for stage, value in built.seconds.items())
+    below = f" upon {len(lock.base.layers)} of the base image" if lock.base else ""
     state.output.message(
-        f"{lock.name} {lock.platform}: {len(digests.layers)} layers, {megabytes(digests.size)}"
+        f"{lock.name} {lock.platform}: {len(digests.layers)} layers{below}, "
+        f"{megabytes(digests.size)}"
         f"{f' -> {shown}' if shown else ''} ({times})"
     )
     state.output.result(digests.manifest)

@@ -37,6 +37,8 @@ def as_text(title: str, difference: Difference, layers: LayerChanges) -> Iterato
             yield f"  {line}"
     for line in difference.spec:
         yield f"  spec: {line}"
+    for line in _base(difference):
+        yield f"  {line}"
     if _moves_image(layers):
         yield f"  image: {_layers(layers)}"
     if difference.image[0] != difference.image[1]:
@@ -72,12 +74,19 @@ def as_markdown(title: str, difference: Difference, layers: LayerChanges) -> Ite
 
 def _image(difference: Difference, layers: LayerChanges) -> Iterator[str]:
     """Yield what the image gains and loses, and its digests."""
+    yield from _base(difference)
     if _moves_image(layers):
         yield _layers(layers)
         yield from (f"new: {_layer(one)}" for one in _largest(layers.new))
         yield from (f"gone: {_layer(one)}" for one in _largest(layers.gone))
     if difference.image[0] != difference.image[1]:
         yield f"{difference.image[0] or 'not recorded'} -> {_recorded(difference)}"
+
+
+def _base(difference: Difference) -> Iterator[str]:
+    before, after = difference.base
+    if before != after:
+        yield f"base image: {before or 'none'} -> {after or 'none'}"
 
 
 def _moves_image(layers: LayerChanges) -> bool:
@@ -221,6 +230,7 @@ def as_data(difference: Difference, layers: LayerChanges) -> dict[str, Any]:
             for change in difference.overrides
         ],
         "spec": list(difference.spec),
+        "base": {"old": difference.base[0], "new": difference.base[1]},
         "bytes": {
             "old": difference.size[0],
             "new": difference.size[1],

@@ -83,6 +83,11 @@ def bill_of(lock: Lock, metadata: Metadata) -> Bill:
     )
 
 
+def base_of(lock: Lock) -> tuple[str, ...]:
+    """Return the base image, whose packages no bill of ours lists, by its name and digest."""
+    return (f"{lock.base.reference} {lock.base.manifest}",) if lock.base else ()
+
+
 def purl(lock: Lock, artifact: Artifact) -> str:
     """Return the package URL (the purl specification's types pypi, deb and conda)."""
     from packageurl import PackageURL

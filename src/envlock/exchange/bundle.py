@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from envlock.fetch.store import Store
+    from envlock.lock.base import BaseBlob
     from envlock.lock.model import Artifact, Lock
     from envlock.progress import Reporter, Task
 
@@ -45,7 +46,8 @@ def pack(
 ) -> int:
     """Write a bundle and return its size in bytes.
 
-    spec: the text of the spec, where there is one; artifacts: the local files by sha256.
+    spec: the text of the spec, where there is one; artifacts: the local files by sha256, those
+    of a base image too.
     Raises IntegrityError where one of them is not what the lock names, and DiskError.
     """
     wanted = _by_sha256(lock)
@@ -107,8 +109,9 @@ def _artifact_name(sha256: str) -> str:
     return f"artifacts/{sha256[:2]}/{sha256}"
 
 
-def _by_sha256(lock: Lock) -> dict[str, Artifact]:
-    return {one.sha256: one for one in sorted(lock.artifacts, key=lambda one: one.sha256)}
+def _by_sha256(lock: Lock) -> dict[str, Artifact | BaseBlob]:
+    files: list[Artifact | BaseBlob] = [*lock.artifacts, *(lock.base.blobs if lock.base else ())]
+    return {one.sha256: one for one in sorted(files, key=lambda one: one.sha256)}
 
 
 def _header(name: str, size: int) -> bytes:
@@ -126,7 +129,7 @@ def _add_bytes(out: BinaryIO, name: str, data: bytes) -> None:
     out.write(_header(name, len(data)) + data + bytes(_padding(len(data))))
 
 
-def _add_file(out: BinaryIO, one: Artifact, path: Path, task: Task) -> None:
+def _add_file(out: BinaryIO, one: Artifact | BaseBlob, path: Path, task: Task) -> None:
     """Add an artifact; what is written is hashed, so that no damaged file gets into a bundle."""
     digest = hashlib.sha256()
     size = 0
@@ -188,7 +191,7 @@ def _head(members: Iterator[tuple[str, int]], stream: BinaryIO, shown: str) -> L
     return lock
 
 
-def _take(stream: BinaryIO, one: Artifact, store: Store, task: Task) -> None:
+def _take(stream: BinaryIO, one: Artifact | BaseBlob, store: Store, task: Task) -> None:
     if store.get(one.sha256, one.size) is None:
         store.add(_pieces(stream, one.size), one.sha256, one.size)
     task.advance(one.size)

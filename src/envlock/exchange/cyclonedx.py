@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from envlock.exchange.bill import bill_of, missing_library
+from envlock.exchange.bill import base_of, bill_of, missing_library
 from envlock.exchange.formats import Export
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def _bom(bill: Bill) -> Any:
         properties=[
             Property(name="envlock:lock", value=bill.digest),
             Property(name="envlock:platform", value=lock.platform),
+            *(Property(name="envlock:base", value=text) for text in base_of(lock)),
         ],
     )
     components = {part.purl: _component(part) for part in bill.parts}

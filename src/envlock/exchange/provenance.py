@@ -52,12 +52,19 @@ def provenance(lock: Lock, manifest: str, created: int = 0) -> str:
                     for artifact in sorted(
                         lock.artifacts, key=lambda one: (one.kind, one.name, one.file)
                     )
-                ],
+                ]
+                + _base(lock),
             },
             "runDetails": {"builder": {"id": BUILDER}},
         },
     }
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _base(lock: Lock) -> list[dict[str, Any]]:
+    if lock.base is None:
+        return []
+    return [{"name": lock.base.reference, "digest": _digest(lock.base.manifest)}]
 
 
 def _digest(text: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from envlock.exchange.bill import bill_of, missing_library
+from envlock.exchange.bill import base_of, bill_of, missing_library
 from envlock.exchange.formats import Export
 
 if TYPE_CHECKING:
@@ -73,7 +73,12 @@ def _environment(bill: Bill) -> Any:
         license_declared=SpdxNoAssertion(),
         copyright_text=SpdxNoAssertion(),
         description=bill.lock.spec.get("description"),
-        comment=f"envlock lock {bill.digest} for {bill.lock.platform}",
+        comment="\n".join(
+            [
+                f"envlock lock {bill.digest} for {bill.lock.platform}",
+                *(f"upon the base image {text}" for text in base_of(bill.lock)),
+            ]
+        ),
         primary_package_purpose=PackagePurpose.CONTAINER,
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envlock.errors import LockError
+from envlock.image.base import bring_layers, read_foundation
 from envlock.image.known import known_layers, remember_layer
 from envlock.image.packing import SEGMENTS, Packing, conda_items
 from envlock.image.places import is_whole, remember_layout, take_over
@@ -53,7 +54,9 @@ def build_image(
     *,
     created: int = 0,
 ) -> ImageDigests:
-    """Fill ``staging`` with the image of ``lock``; ``paths`` are its artifacts by sha256.
+    """Fill ``staging`` with the image of ``lock``.
+
+    ``paths`` are its artifacts, and the blobs of its base image, by sha256.
 
     Raises LockError for a lock of another packer, ArtifactError, IntegrityError, DiskError.
     """
@@ -63,6 +66,7 @@ def build_image(
             "make another image",
             hint=f"solve again, or build with an envlock that packs by {lock.packer}",
         )
+    foundation = read_foundation(lock.base, paths)
     owners = check_wheels(lock, paths)
     plans = plan_layers(lock)
     layers: dict[str, StreamDigests] = {}
@@ -75,6 +79,7 @@ def build_image(
         if _taken_over(workshop, staging, known[plan.key]):
             layers[plan.key] = known[plan.key].digests
             facts |= {one.name: one for one in told if one is not None}
+    bring_layers(lock.base, paths, staging, workshop.cache)
     missing = [plan for plan in plans if plan.key not in layers]
     if missing:
         packing = Packing(
@@ -98,7 +103,7 @@ def build_image(
         remember_layout(workshop.cache, staging.target)
     _say_what_is_not_run(packages, reporter)
     described = [(plan.title, layers[plan.key]) for plan in plans]
-    return staging.complete(lock, described, created, package_variables(packages))
+    return staging.complete(lock, described, created, package_variables(packages), foundation)
 
 
 def package_variables(packages: Sequence[CondaFacts]) -> dict[str, str]:

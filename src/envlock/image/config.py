@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from envlock.image.base import Foundation, merged_settings
 from envlock.layers.plan import PREFIX
 from envlock.platforms import PLATFORMS
 
@@ -24,6 +25,7 @@ CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+NO_BASE = Foundation()
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -48,16 +50,20 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def environment(lock: Lock, packages: Mapping[str, str] = NOTHING) -> dict[str, str]:
+def environment(
+    lock: Lock, packages: Mapping[str, str] = NOTHING, below: Mapping[str, str] = NOTHING
+) -> dict[str, str]:
     """Return the image's environment variables: packages', envlock's, then the spec's over them.
 
     packages: what conda packages set where conda activates their environment, as
-    ``CONDA_PREFIX`` here says it is.
+    ``CONDA_PREFIX`` here says it is; below: a base image's, which all others go over, but that
+    its PATH stays behind the environment's, and that its NVIDIA_* stay.
 
     The NVIDIA_* ones are read by the NVIDIA container toolkit; they make a run time bind
     the driver into the container and refuse a driver that is too old for the CUDA wanted.
     """
-    variables = {**packages, "PATH": f"/{PREFIX}/bin:{_SYSTEM_PATH}"}
+    path = below.get("PATH") or _SYSTEM_PATH
+    variables = {**below, **packages, "PATH": f"/{PREFIX}/bin:{path}"}
     if lock.of_kind("conda"):
         variables["CONDA_PREFIX"] = f"/{PREFIX}"
     cuda = lock.spec["platform"].get("cuda")
@@ -66,6 +72,7 @@ def environment(lock: Lock, packages: Mapping[str, str] = NOTHING) -> dict[str, 
             "NVIDIA_VISIBLE_DEVICES": "all",
             "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
             "NVIDIA_REQUIRE_CUDA": f"cuda>={cuda}",
+            **{name: value for name, value in below.items() if name.startswith("NVIDIA_")},
         }
     variables |= lock.spec.get("image", {}).get("env", {})
     return variables
@@ -76,23 +83,15 @@ def config_blob(
     layers: Sequence[tuple[str, StreamDigests]],
     created: int = 0,
     packages: Mapping[str, str] = NOTHING,
+    foundation: Foundation = NO_BASE,
 ) -> Blob:
     """Return the configuration; ``layers`` are (history line, digests), lowest first.
 
     ``created`` is in seconds since the epoch (SOURCE_DATE_EPOCH), not the time of the build;
-    ``packages`` are variables as in :func:`environment`.
+    ``packages`` are variables as in :func:`environment`; ``foundation`` lies below the layers.
     """
-    image = lock.spec.get("image", {})
-    variables = environment(lock, packages)
-    settings: dict[str, Any] = {"Env": [f"{k}={v}" for k, v in sorted(variables.items())]}
-    for key, field in (("user", "User"), ("workdir", "WorkingDir")):
-        if image.get(key):
-            settings[field] = image[key]
-    for key, field in (("command", "Cmd"), ("entrypoint", "Entrypoint")):
-        if image.get(key):
-            settings[field] = list(image[key])
-    if image.get("labels"):
-        settings["Labels"] = dict(image["labels"])
+    variables = environment(lock, packages, foundation.env)
+    settings = merged_settings(foundation, lock.spec.get("image", {}), variables)
     when = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     platform = PLATFORMS[lock.platform]
     return Blob(
@@ -100,24 +99,31 @@ def config_blob(
         data=canonical(
             {
                 "architecture": platform.oci,
+                **({"variant": foundation.variant} if foundation.variant else {}),
                 "os": "linux",
                 "created": when,
                 "config": settings,
                 "rootfs": {
                     "type": "layers",
-                    "diff_ids": [digests.diff_id for _, digests in layers],
+                    "diff_ids": [
+                        *(layer.diff_id for layer in foundation.layers),
+                        *(digests.diff_id for _, digests in layers),
+                    ],
                 },
                 "history": [
-                    {"created": when, "created_by": f"envlock: {title}"} for title, _ in layers
+                    *foundation.history,
+                    *({"created": when, "created_by": f"envlock: {title}"} for title, _ in layers),
                 ],
             }
         ),
     )
 
 
-def manifest_blob(lock: Lock, config: Blob, layers: Sequence[StreamDigests]) -> Blob:
+def manifest_blob(
+    lock: Lock, config: Blob, layers: Sequence[StreamDigests], foundation: Foundation = NO_BASE
+) -> Blob:
     """Return the manifest; its annotations carry no version of this program."""
-    annotations = {"org.opencontainers.image.title": lock.name}
+    annotations = {**foundation.annotations, "org.opencontainers.image.title": lock.name}
     description = lock.spec.get("description")
     if description:
         annotations["org.opencontainers.image.description"] = description
@@ -129,8 +135,14 @@ def manifest_blob(lock: Lock, config: Blob, layers: Sequence[StreamDigests]) -> 
                 "mediaType": MANIFEST_TYPE,
                 "config": config.descriptor(),
                 "layers": [
-                    {"mediaType": LAYER_TYPE, "digest": layer.digest, "size": layer.size}
-                    for layer in layers
+                    *(
+                        {"mediaType": one.media_type, "digest": one.digest, "size": one.size}
+                        for one in foundation.layers
+                    ),
+                    *(
+                        {"mediaType": LAYER_TYPE, "digest": layer.digest, "size": layer.size}
+                        for layer in layers
+                    ),
                 ],
                 "annotations": annotations,
             }

@@ -20,11 +20,19 @@ from typing import TYPE_CHECKING
 
 from envlock.errors import UsageError
 from envlock.files import disk_errors, locked, sync, write_atomically
-from envlock.image.config import Blob, canonical, config_blob, index_blob, manifest_blob
+from envlock.image.config import (
+    NO_BASE,
+    Blob,
+    canonical,
+    config_blob,
+    index_blob,
+    manifest_blob,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from envlock.image.base import Foundation
     from envlock.layers.gzipstream import StreamDigests
     from envlock.lock.model import Lock
 
@@ -33,7 +41,10 @@ LAYOUT_FILE = canonical({"imageLayoutVersion": "1.0.0"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageDigests:
-    """What a build made; ``size`` is the sum of all blobs in bytes."""
+    """What a build made; ``size`` is the sum of all blobs in bytes.
+
+    layers: those that were made; a base image's lie below them.
+    """
 
     manifest: str
     config: str
@@ -80,14 +91,15 @@ class Staging:
         layers: Sequence[tuple[str, StreamDigests]],
         created: int,
         variables: Mapping[str, str] = MappingProxyType({}),
+        foundation: Foundation = NO_BASE,
     ) -> ImageDigests:
         """Write config, manifest and index; ``layers`` are (history line, digests).
 
-        variables: what packages add to the image's environment.
+        variables: what packages add to the image's environment; foundation: what lies below.
         """
         digests = tuple(layer for _, layer in layers)
-        config = config_blob(lock, layers, created, variables)
-        manifest = manifest_blob(lock, config, digests)
+        config = config_blob(lock, layers, created, variables, foundation)
+        manifest = manifest_blob(lock, config, digests, foundation)
         for blob in (config, manifest):
             write_atomically(self.blobs / blob.digest.removeprefix("sha256:"), blob.data)
         write_atomically(self.folder / "oci-layout", LAYOUT_FILE)
@@ -96,7 +108,10 @@ class Staging:
             manifest=manifest.digest,
             config=config.digest,
             layers=digests,
-            size=len(config.data) + len(manifest.data) + sum(layer.size for layer in digests),
+            size=len(config.data)
+            + len(manifest.data)
+            + foundation.size
+            + sum(layer.size for layer in digests),
         )
 
     def publish(self) -> None:

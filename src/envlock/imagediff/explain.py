@@ -93,6 +93,8 @@ def _by_digests(lock: Lock, built: Image) -> list[str]:
     recorded = [layer.digest for layer in lock.built.layers]
     if not recorded:
         return []
+    if lock.base is not None:
+        recorded = [*(layer.digest for layer in lock.base.layers), *recorded]
     lines = []
     for number in range(max(len(recorded), len(built.layers))):
         before = recorded[number] if number < len(recorded) else "none"

@@ -121,12 +121,12 @@ def environment_entries(plan: LayerPlan) -> list[Entry]:
     """
     settings = dict(plan.settings)
     entries: list[Entry] = []
-    if settings.get("interpreter"):
+    if home := settings.get("interpreter"):
         version = settings["python"]
-        config = "home = /usr/bin\ninclude-system-site-packages = false\n"
+        config = f"home = {home}\ninclude-system-site-packages = false\n"
         entries += [
             regular(f"{PREFIX}/pyvenv.cfg", config.encode()),
-            symlink(f"{PREFIX}/bin/python{version}", f"/usr/bin/python{version}"),
+            symlink(f"{PREFIX}/bin/python{version}", f"{home}/python{version}"),
             symlink(f"{PREFIX}/bin/python3", f"python{version}"),
             symlink(f"{PREFIX}/bin/python", f"python{version}"),
             symlink(f"{PREFIX}/lib64", "lib"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +27,9 @@ LARGE = 8 * 1024 * 1024
 """Distributions and conda packages from this many bytes on have a layer of their own."""
 
 DEFAULT_BUDGET = 40
+MOST_LAYERS = 120
+"""Layers that an image can have together with its base's."""
+
 PREFIX = "opt/env"
 """Where the environment lies in the image, relative to its root."""
 
@@ -101,6 +105,8 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     """
     image = lock.spec.get("image", {})
     budget = image.get("layers", {}).get("budget", DEFAULT_BUDGET)
+    if lock.base is not None:
+        budget = min(budget, MOST_LAYERS - len(lock.base.layers))
     debs, packages, wheels = (lock.of_kind(kind) for kind in ("debian", "conda", "pypi"))
     room = budget - bool(debs) - bool(packages) - 1
     if room < 0:
@@ -129,9 +135,11 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
         for wheel in large
         if wheel.kind == "pypi"
     ]
-    own = [(key, str(image[key])) for key in ("user", "workdir") if image.get(key)]
+    own = []
+    if lock.base is None:  # of which nothing outside the environment is changed
+        own = [(key, str(image[key])) for key in ("user", "workdir") if image.get(key)]
     if conda_python(lock) is None:
-        own += [("interpreter", "/usr/bin")] if wheels else []
+        own += [("interpreter", _interpreter_folder(lock))] if wheels else []
     if packages:
         own.append(("conda", "history"))
     title = f"{len(small)} small distributions and the environment at /{PREFIX}"
@@ -139,6 +147,19 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
         LayerPlan(kind="rest", artifacts=small, title=title, settings=(*environment, *own))
     )
     return tuple(layers)
+
+
+def _interpreter_folder(lock: Lock) -> str:
+    """Return where Python is that neither a wheel nor a conda package brings."""
+    if lock.base is None:
+        return "/usr/bin"
+    if lock.base.python is None:
+        raise ArtifactError(
+            f"the base image has no Python {lock.python}, which the wheels are for",
+            where=lock.base.reference,
+            hint="solve again",
+        )
+    return posixpath.dirname(lock.base.python)
 
 
 def _conda_layers(

@@ -16,6 +16,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import LockError, StaleLockError
+from envlock.lock.base import parse_base, plain_base
 from envlock.lock.condarecord import parse_record, plain_record
 from envlock.lock.model import (
     FORMAT,
@@ -143,6 +144,8 @@ def _plain(lock: Lock) -> dict[str, Any]:
     }
     if lock.debian is not None:
         value["debian"] = asdict(lock.debian)
+    if lock.base is not None:
+        value["base"] = plain_base(lock.base)
     if lock.audit is not None:
         value["audit"] = asdict(lock.audit)
     if lock.merged:
@@ -218,6 +221,7 @@ def _lock(value: dict[str, Any]) -> Lock:
             for item in value["excludes"]
         ),
         debian=_debian(debian) if debian is not None else None,
+        base=parse_base(mapping(value["base"])) if "base" in value else None,
         audit=_audit(value["audit"]) if "audit" in value else None,
         built=_built(value["built"]) if "built" in value else None,
         packer=whole(value["packer"]),
@@ -231,6 +235,8 @@ def _lock(value: dict[str, Any]) -> Lock:
         if artifact.conda and artifact.conda.subdir not in (lock.platform, "noarch"):
             raise ValueError(f"{artifact.name} is for {artifact.conda.subdir}")
     check_spec(lock.spec)
+    if (lock.base is None) == ("base" in lock.spec.get("image", {})):
+        raise ValueError("'base' belongs to locks whose spec names one")
     return lock
 
 

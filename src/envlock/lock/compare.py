@@ -45,7 +45,8 @@ class Difference:
     """What differs between two locks.
 
     spec: lines as ``solve --check`` shows them; size: bytes of all artifacts, before and after;
-    fetched: bytes of the artifacts that only the new lock names.
+    fetched: bytes of the artifacts that only the new lock names; image, base: digests of the
+    recorded image's manifest and of the base image's.
     """
 
     packages: tuple[Change, ...]
@@ -54,9 +55,11 @@ class Difference:
     size: tuple[int, int]
     fetched: int
     image: tuple[str | None, str | None]
+    base: tuple[str | None, str | None] = (None, None)
 
     def __bool__(self) -> bool:
-        return bool(self.packages or self.overrides or self.spec or self.image[0] != self.image[1])
+        moved = self.image[0] != self.image[1] or self.base[0] != self.base[1]
+        return bool(self.packages or self.overrides or self.spec or moved)
 
 
 def compare(old: Lock | None, new: Lock | None) -> Difference:
@@ -74,6 +77,7 @@ def compare(old: Lock | None, new: Lock | None) -> Difference:
         size=(_size(before.values()), _size(after.values())),
         fetched=_size(a for a in after.values() if a.sha256 not in known),
         image=(_digest(old), _digest(new)),
+        base=(_base(old), _base(new)),
     )
 
 
@@ -101,3 +105,7 @@ def _size(artifacts: Iterable[Artifact]) -> int:
 
 def _digest(lock: Lock | None) -> str | None:
     return lock.built.manifest if lock and lock.built else None
+
+
+def _base(lock: Lock | None) -> str | None:
+    return lock.base.manifest if lock and lock.base else None

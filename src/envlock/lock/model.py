@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from envlock.lock.base import BaseImage
+
 FORMAT = 1
 """Version of the lock file's own format."""
 
@@ -190,7 +192,7 @@ class BuiltLayer:
 class BuiltImage:
     """Digests that ``envlock build --record`` saw (OCI image-spec descriptors).
 
-    layers: lowest first; empty where an earlier envlock recorded.
+    layers: those above a base image, lowest first; empty where an earlier envlock recorded.
     """
 
     manifest: str
@@ -205,7 +207,7 @@ class Lock:
     spec: the canonical projection of what the spec asks of this platform; it carries the
     image's settings and the checks, so that a build needs nothing but the lock.
     audit: None where the packages were not audited; merged: locks of two branches were joined
-    in this one, and no solve has looked at it since.
+    in this one, and no solve has looked at it since; base: the image that lies below, if any.
     """
 
     name: str
@@ -213,6 +215,7 @@ class Lock:
     spec: dict[str, Any]
     artifacts: tuple[Artifact, ...]
     debian: DebianSection | None = None
+    base: BaseImage | None = None
     overrides: tuple[LockedOverride, ...] = ()
     excludes: tuple[LockedExclude, ...] = ()
     audit: AuditSection | None = None

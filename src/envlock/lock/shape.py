@@ -123,6 +123,7 @@ _SPEC = _with(
     ),
     accepts=_TEXTS,
     image=_with(
+        base=_text,
         env=_variables,
         user=_text,
         workdir=_text,

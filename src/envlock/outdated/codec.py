@@ -15,6 +15,9 @@ def outlook_to_data(outlook: Outlook) -> dict[str, Any]:
         "name": outlook.name,
         "platform": outlook.platform,
         "problem": outlook.problem,
+        "base": {**dataclasses.asdict(outlook.base), "moved": outlook.base.moved}
+        if outlook.base
+        else None,
         "packages": [
             {
                 **dataclasses.asdict(one),

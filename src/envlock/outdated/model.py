@@ -82,10 +82,28 @@ class OverrideState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BaseState:
+    """The base image: the digest that is locked for its name, and the one that the name has now.
+
+    now: None where the name is gone.
+    """
+
+    reference: str
+    locked: str
+    now: str | None
+
+    @property
+    def moved(self) -> bool:
+        """Whether ``envlock solve -U`` would lock another image."""
+        return self.now != self.locked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
     """All of it for one lock.
 
-    problem: why ``envlock solve -U`` would find no solution, None where it would.
+    problem: why ``envlock solve -U`` would find no solution, None where it would; base: None for
+    an image without one.
     """
 
     name: str
@@ -93,6 +111,7 @@ class Outlook:
     packages: tuple[PackageState, ...]
     overrides: tuple[OverrideState, ...]
     problem: str | None = None
+    base: BaseState | None = None
 
     @property
     def yanked(self) -> tuple[PackageState, ...]:

@@ -80,6 +80,8 @@ def _facts(lock: Lock, layers: Sequence[Layer]) -> Iterator[tuple[str, str]]:
         yield "Built for", ", ".join(promised)
     if lock.debian is not None:
         yield "Debian", lock.debian.suite
+    if lock.base is not None:
+        yield "Base image", f"{lock.base.reference} ({lock.base.os}, {lock.base.manifest})"
     if lock.spec.get("exclude-newer"):
         yield "Nothing newer than", str(lock.spec["exclude-newer"])[:10]
     yield "Image", lock.built.manifest if lock.built else "not recorded (envlock build --record)"

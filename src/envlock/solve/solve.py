@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from envlock.debian_archive import Archive
+    from envlock.lock.base import BaseImage
     from envlock.lock.model import Artifact, DebianSection
     from envlock.progress import Reporter
     from envlock.solve.conda import CondaMeans
@@ -47,13 +48,16 @@ def solve(
     previous: Lock | None = None,
     upgrade: bool = False,
     upgrade_packages: frozenset[str] = frozenset(),
+    base: BaseImage | None = None,
 ) -> Lock:
-    """Return the lock of ``spec`` for ``target``.
+    """Return the lock of ``spec`` for ``target``; base: the image that the spec builds upon.
 
     Versions of the ``previous`` lock are kept where they still fit, but for
     ``upgrade_packages``, and not at all with ``upgrade``.  Raises UnsatisfiableError,
     OverrideError, FetchError, UsageError.
     """
+    if base is not None:
+        _check_base(spec, target, base)
     if spec.debian is None and not spec.pypi.dependencies and not wants_conda(spec):
         raise SpecError(
             f"{spec.file} asks for nothing",
@@ -68,16 +72,18 @@ def solve(
         kept=[one for one in (old.artifacts if old else ()) if one.name not in upgrade_packages],
     )
     debs, section = _debian(spec, target, solvers, reporter, old, upgrade_packages)
-    _check_python(spec, debs, bool(python.wheels) and not python.conda.has_python)
+    _check_python(spec, debs, base, bool(python.wheels) and not python.conda.has_python)
     _check_glibc(spec, target, debs)
     artifacts = sorted((*python.artifacts, *debs), key=lambda a: (a.kind, a.name, a.file))
-    _warn_of_missing(artifacts, reporter)
+    if base is None:
+        _warn_of_missing(artifacts, reporter)
     return Lock(
         name=spec.name,
         platform=target.name,
         spec=project(spec, target.name),
         artifacts=tuple(artifacts),
         debian=section,
+        base=base,
         overrides=python.overrides,
         excludes=python.excludes,
     )
@@ -117,8 +123,34 @@ def _debian(
     return solution.artifacts, solution.section
 
 
-def _check_python(spec: Spec, debs: Sequence[Artifact], needed: bool) -> None:
+def _check_base(spec: Spec, target: Target, base: BaseImage) -> None:
+    """Refuse a base image that is older than what the platform promises."""
+    assert spec.image.base is not None
+    promised = (
+        ("glibc", target.glibc, base.glibc, f'write glibc: "{base.glibc}", or name a newer base'),
+        ("cuda", target.cuda, base.cuda, "name a base image with that CUDA, or with none"),
+    )
+    for name, wanted, has, hint in promised:
+        if wanted and has and _numbers(wanted) > _numbers(has):
+            raise UnsatisfiableError(
+                f"platforms.{target.name} promises {name} {wanted}, and the base image has {has}",
+                where=str(spec.image.base.location),
+                details=(f"  {base.reference}: {base.os}",),
+                hint=hint,
+            )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _check_python(
+    spec: Spec, debs: Sequence[Artifact], base: BaseImage | None, needed: bool
+) -> None:
     """Refuse an image whose wheels would have no interpreter."""
+    if needed and base is not None:
+        _check_base_python(spec, base)
+        return
     wanted = f"python{spec.python}-minimal"
     if not needed or any(deb.name == wanted for deb in debs):
         return
@@ -129,6 +161,20 @@ def _check_python(spec: Spec, debs: Sequence[Artifact], needed: bool) -> None:
         hint=f"add {wanted} and libpython{spec.python}-stdlib to debian.packages, or choose the "
         "Python that the suite has",
     )
+
+
+def _check_base_python(spec: Spec, base: BaseImage) -> None:
+    assert spec.image.base is not None
+    if base.python is None:
+        raise UnsatisfiableError(
+            f"the base image has no python{spec.python} on its PATH, and the PyPI packages are "
+            f"for Python {spec.python}",
+            where=str(spec.image.base.location),
+            details=(f"  {base.reference}: {base.os}",),
+            hint=f"name a base image that has it, docker.io/python:{spec.python}-slim for "
+            "instance; take Python from conda (python in conda.dependencies); or say the "
+            "base's version in python:",
+        )
 
 
 def _check_glibc(spec: Spec, target: Target, debs: Sequence[Artifact]) -> None:

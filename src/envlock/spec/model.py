@@ -187,9 +187,18 @@ class AcceptedVulnerability:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
-    """How the image presents itself (OCI image-spec, config)."""
+class Base:
+    """The image below the environment's own layers: a name in a registry, as it is written."""
 
+    reference: str
+    location: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """How the image presents itself (OCI image-spec, config), and what it is built upon."""
+
+    base: Base | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
     workdir: str | None = None

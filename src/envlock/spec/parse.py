@@ -19,6 +19,7 @@ from envlock.spec.document import Document, read_document
 from envlock.spec.model import (
     Accepts,
     Asked,
+    Base,
     Check,
     Debian,
     Image,
@@ -267,6 +268,25 @@ class _Parser:
             )
         return tuple(checks)
 
+    def base(self, text: str | None) -> Base | None:
+        """Return the base image's name; what is a name is the registry's business, later."""
+        if text is None:
+            return None
+        location = self.at(("image", "base"))
+        if self._document.value.get("debian") is not None:
+            raise SpecError(
+                "an image has a base or an OS layer of its own, and this asks for both",
+                location=location,
+                hint="remove debian:, or image.base; what the base lacks goes into the base",
+            )
+        if "@" in text.partition("/")[0] and "@sha256:" not in text.partition("/")[0]:
+            raise SpecError(
+                "the base image's name carries a credential",
+                location=replace(location, text=""),
+                hint="a spec is checked in: docker login or podman login keeps it",
+            )
+        return Base(reference=text, location=location)
+
     def image(self, table: dict[str, Any]) -> Image:
         for place, text in _texts(("image",), table):
             if carries_secret(text):
@@ -276,6 +296,7 @@ class _Parser:
                     hint="give it to the container when it starts",
                 )
         return Image(
+            base=self.base(table.get("base")),
             env=dict(sorted((table.get("env") or {}).items())),
             user=table.get("user"),
             workdir=table.get("workdir"),

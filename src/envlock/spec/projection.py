@@ -108,6 +108,7 @@ def _override(override: Override) -> dict[str, Any]:
 def _image(spec: Spec) -> dict[str, Any]:
     image = spec.image
     return _filled(
+        base=image.base.reference if image.base else None,
         env=dict(image.env),
         user=image.user,
         workdir=image.workdir,

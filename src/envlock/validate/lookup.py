@@ -73,8 +73,30 @@ def require_runnable(
             )
 
 
+def resolved(root: Path, path: str) -> str | None:
+    """Return where in ``root`` the regular file is that ``path`` leads to, None without one.
+
+    Both are absolute there; the answer has no link on its way.
+    """
+    found = _walk(root, path, ())
+    return found[0] if isinstance(found, tuple) and stat.S_ISREG(found[1]) else None
+
+
 def _look(root: Path, path: str, mounted: tuple[str, ...]) -> Found:
-    """Walk from link to link to what ``path``, absolute in the root, is."""
+    """Tell what ``path``, absolute in the root, is."""
+    found = _walk(root, path, mounted)
+    if not isinstance(found, tuple):
+        return found
+    _, mode = found
+    if not stat.S_ISREG(mode):
+        return "not-executable"
+    return "there" if mode & 0o111 else "not-executable"
+
+
+def _walk(
+    root: Path, path: str, mounted: tuple[str, ...]
+) -> tuple[str, int] | Literal["missing", "unknown"]:
+    """Walk from link to link; return what is there, and its mode, or why that is not known."""
     left = [part for part in reversed(path.split("/")) if part]
     current: list[str] = []
     mode = stat.S_IFDIR
@@ -108,6 +130,4 @@ def _look(root: Path, path: str, mounted: tuple[str, ...]) -> Found:
         if target.startswith("/"):
             current = []
         left += [name for name in reversed(target.split("/")) if name]
-    if not stat.S_ISREG(mode):
-        return "not-executable"
-    return "there" if mode & 0o111 else "not-executable"
+    return "/".join(["", *current]), mode

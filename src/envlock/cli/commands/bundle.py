@@ -27,6 +27,7 @@ def bundle_command(
     offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
 ) -> None:
     """Write a lock and all its artifacts into one file, for envlock build --from-bundle."""
+    from envlock.cli.bases import pulled
     from envlock.cli.locks import load_named
     from envlock.exchange.bundle import pack
 
@@ -43,11 +44,12 @@ def bundle_command(
     artifacts = state.fetcher.all(
         lock.artifacts, state.locators(lock, state.optional_spec(name)), state.output
     )
+    artifacts |= pulled(state, lock, {})
     spec = state.project.spec(name).read_bytes() if name in state.project.names() else None
     size = pack(target.absolute(), lock, spec, artifacts, state.output)
     with target.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    count = len(lock.artifacts)
+    count = len(artifacts)
     state.output.message(
         f"{name} {lock.platform}: {count} artifacts, {megabytes(size)} -> {target}"
     )

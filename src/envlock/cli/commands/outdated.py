@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from envlock.lock.model import Lock
     from envlock.outdated import Outlook, OverrideState, PackageState
+    from envlock.outdated.model import BaseState
     from envlock.spec.model import Spec, Target
 
 _UNKNOWN = "-"
@@ -73,7 +75,19 @@ def _look(state: Context, spec: Spec, target: Target) -> Outlook:
         solvers=state.solvers(spec), index=SimpleIndex(state.index_urls(spec), state.http)
     )
     text = state.project.spec(spec.name).read_text("utf-8-sig")
-    return look(spec, target, _locked(state, spec, target), sources, state.output, text=text)
+    lock = _locked(state, spec, target)
+    found = look(spec, target, lock, sources, state.output, text=text)
+    return dataclasses.replace(found, base=_base(state, lock))
+
+
+def _base(state: Context, lock: Lock) -> BaseState | None:
+    if lock.base is None:
+        return None
+    from envlock.cli.bases import moved
+    from envlock.outdated.model import BaseState
+
+    now = moved(state, lock.base)
+    return BaseState(reference=lock.base.reference, locked=lock.base.index, now=now)
 
 
 def _locked(state: Context, spec: Spec, target: Target) -> Lock:
@@ -101,6 +115,9 @@ def _show(state: Context, outlook: Outlook, *, every: bool) -> None:
     if shown:
         head = ["package", "kind", "locked", "allowed", "newest", ""]
         table(state.output, [head, *map(_row, shown)])
+    if outlook.base is not None and outlook.base.moved:
+        now = outlook.base.now or "nothing any more"
+        say(f"base image {outlook.base.reference}: locked is {outlook.base.locked}, it is {now}")
     if outlook.problem:
         state.output.warn(f"envlock solve -U {outlook.name} would fail: {outlook.problem}")
     for override in outlook.overrides:

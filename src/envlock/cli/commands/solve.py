@@ -220,8 +220,10 @@ def _names(written: Sequence[str]) -> frozenset[str]:
 
 def _solve(state: Context, spec: Spec, target: Target, wish: _Wish) -> dict[str, Any]:
     from envlock.cli.advising import with_advice
+    from envlock.cli.bases import base_for, tell_base
     from envlock.cli.stale import with_lines
     from envlock.files import write_atomically
+    from envlock.lock.base import plain_base
     from envlock.lock.codec import dump_lock
     from envlock.review import ReviewError, review_to_data, section_of
     from envlock.solve import solve
@@ -229,6 +231,7 @@ def _solve(state: Context, spec: Spec, target: Target, wish: _Wish) -> dict[str,
 
     path = state.project.lock(spec.name, target.name)
     previous = _previous(state, spec, target)
+    base, seen = base_for(state, spec, target, previous, upgrade=wish.upgrade)
     try:
         lock = solve(
             spec,
@@ -238,6 +241,7 @@ def _solve(state: Context, spec: Spec, target: Target, wish: _Wish) -> dict[str,
             previous=previous,
             upgrade=wish.upgrade,
             upgrade_packages=wish.packages,
+            base=base,
         )
         found = _reviewed(state, spec, target, lock, wish) if wish.audit else None
     except (ConflictError, ReviewError) as conflict:
@@ -251,6 +255,7 @@ def _solve(state: Context, spec: Spec, target: Target, wish: _Wish) -> dict[str,
     changed = not path.is_file() or path.read_text() != text
     if changed:
         write_atomically(path, text.encode())
+    tell_base(state, lock, seen)
     _summarise(state, spec, lock, previous, found, changed=changed)
     return {
         "review": review_to_data(found) if found is not None else None,
@@ -261,6 +266,7 @@ def _solve(state: Context, spec: Spec, target: Target, wish: _Wish) -> dict[str,
         "artifacts": len(lock.artifacts),
         "yanked": yanked_data(lock),
         "bytes": sum(artifact.size for artifact in lock.artifacts),
+        "base": plain_base(base) if base is not None else None,
         "voided": [
             {"dependent": void.dependent, "version": void.version, "requirement": void.requirement}
             for void in (*lock.voided, *lock.voided_conda)
@@ -348,6 +354,8 @@ def _summarise(
     conda = lock.of_kind("conda")
     count = f"{len(conda)} conda packages, " if conda else ""
     count += f"{len(lock.of_kind('pypi'))} wheels, {len(lock.of_kind('debian'))} Debian packages"
+    if lock.base is not None:
+        count += f" on {lock.base.reference} ({lock.base.os}, {megabytes(lock.base.size)})"
     say(
         f"{lock.name} {lock.platform}: {count}, {size} {'->' if changed else 'unchanged in'} {path}"
     )
@@ -360,6 +368,9 @@ def _changes(previous: Lock | None, lock: Lock) -> list[str]:
     old = {(a.kind, a.name): a.version for a in previous.artifacts}
     new = {(a.kind, a.name): a.version for a in lock.artifacts}
     lines = []
+    below = previous.base.manifest if previous.base else None
+    if lock.base is not None and below != lock.base.manifest:
+        lines.append(f"~ base image {below or 'none'} -> {lock.base.manifest}")
     for key in sorted({*old, *new}):
         before, after = old.get(key), new.get(key)
         if before is None:

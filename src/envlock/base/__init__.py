@@ -1,0 +1,1 @@
+"""Base images: what a registry has under a name, what its files are, and whether they do."""

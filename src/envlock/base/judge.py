@@ -1,0 +1,87 @@
+"""A base image held against a spec and against what was locked upon it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from envlock.errors import UnsatisfiableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from envlock.base.obtain import Obtained
+    from envlock.lock.model import Lock
+    from envlock.spec.model import Spec
+
+_OTHER_NAMES = {"runtime": "cudart", "nvtx": "nvtoolsext"}
+"""What NVIDIA's wheels call themselves, where their libraries are called otherwise."""
+
+_LEAST = 1 << 20  # bytes that are worth a word
+_PYTHON_VARIABLES = ("PYTHONHOME", "PYTHONPATH")
+
+
+def check_user(spec: Spec, obtained: Obtained) -> None:
+    """Refuse a user by a name that the base image does not know; raises UnsatisfiableError."""
+    user = (spec.image.user or "").partition(":")[0]
+    if not user or user.isdigit() or user in obtained.facts.users:
+        return
+    raise UnsatisfiableError(
+        f"image.user is {user}, and the base image has no such user",
+        where=obtained.base.reference,
+        hint='write a number, which needs none: user: "65532"',
+    )
+
+
+def remarks(obtained: Obtained, lock: Lock) -> Iterator[str]:
+    """Yield what a person should know of a base image below these packages."""
+    facts, base = obtained.facts, obtained.base
+    names = {artifact.name for artifact in lock.artifacts}
+    twice, size = _repeated(facts.libraries, names)
+    if size >= _LEAST:
+        yield (
+            f"the base image repeats {size / 1e6:.0f} MB that the locked packages bring: "
+            f"{', '.join(sorted(twice))}; a base without them, NVIDIA's -base- for instance, "
+            "makes the image smaller"
+        )
+    compiled = [a.name for a in lock.of_kind("pypi") if not a.file.endswith("-any.whl")]
+    has_cxx = any(path.rpartition("/")[2].startswith("libstdc++.so") for path in facts.libraries)
+    if compiled and not has_cxx and not names & {"libstdcxx", "libstdcxx-ng"}:
+        yield (
+            f"compiled code (in {', '.join(compiled[:3])}{', …' if len(compiled) > 3 else ''}) "
+            "often needs the C++ library, and the base image has no libstdc++"
+        )
+    if "triton" in names and not facts.compiler and not names & {"gcc", "clang", "tcc"}:
+        yield (
+            "triton compiles C at run time, and the base image has no compiler: "
+            "kernels will not launch"
+        )
+    for name in _PYTHON_VARIABLES:
+        if obtained.foundation.env.get(name) and name not in lock.spec["image"].get("env", {}):
+            yield (
+                f"the base image sets {name}, with which Python may import other modules than "
+                f'the locked ones; image.env: {{{name}: ""}} takes it away'
+            )
+    if obtained.foundation.settings.get("OnBuild"):
+        yield f"{base.reference} has ONBUILD instructions, which are not carried out"
+
+
+def _repeated(libraries: Mapping[str, int], names: set[str]) -> tuple[set[str], int]:
+    """Return which packages' libraries are in the base as well, and their bytes."""
+    stems = {stem: name for name in names if (stem := _stem(name))}
+    twice, size = set[str](), 0
+    for path, bytes_ in libraries.items():
+        library = path.rpartition("/")[2].lower().removeprefix("lib")
+        stem = next((stem for stem in stems if library.startswith(stem)), None)
+        if stem is not None:
+            twice.add(stems[stem])
+            size += bytes_
+    return twice, size
+
+
+def _stem(name: str) -> str | None:
+    """Return how the libraries of an NVIDIA package begin, behind ``lib``; None for others."""
+    if not name.startswith("nvidia-"):
+        return None
+    bare = re.sub(r"-cu\d+$", "", name.removeprefix("nvidia-")).removeprefix("cuda-")
+    return _OTHER_NAMES.get(bare, bare) if bare.isalnum() else None
