@@ -21,6 +21,7 @@ from envlock.cli.delivering import (
     push_references,
 )
 from envlock.cli.locks import check_one_platform, load_all
+from envlock.cli.many import ALL_HELP, check_all, each, tell_built
 from envlock.errors import UsageError
 
 
@@ -31,6 +32,7 @@ def build_command(
         list[str] | None,
         typer.Argument(help="Environments; all of envs/ by default.", autocompletion=environments),
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help=ALL_HELP)] = False,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="An OCI layout, or FILE.tar. [default: build/NAME]"),
@@ -73,9 +75,13 @@ def build_command(
         bool, typer.Option("--provenance", help="Add a SLSA statement of lock and image.")
     ] = False,
 ) -> None:
-    """Build images from locks, prove them in a sandbox, publish them as OCI layouts."""
+    """Build images from locks, prove them in a sandbox, publish them as OCI layouts.
+
+    What several images share is fetched and packed once; one that fails does not stop the others.
+    """
     state: Context = context.obj
     state.offline, state.insecure = offline, insecure
+    check_all(names, everything)
     if record and from_bundle is not None:
         raise UsageError("--record writes into a lock of the project, and the bundle has its own")
     bundled = open_bundle(state, from_bundle, names) if from_bundle is not None else None
@@ -99,15 +105,19 @@ def build_command(
         provenance=provenance,
     )
     references = push_references(push, asked)
-    documents: list[dict[str, Any]] = []
-    for name in asked:
+
+    def one(name: str) -> list[dict[str, Any]]:
         where = delivery(state, name, references.get(name), load, output)
         locks = [bundled] if bundled else load_all(state, name, platform, every=push is not None)
         target = output or state.project.image(name)
         made = [build_image(state, lock, target, where, order) for lock in locks]
         where.finish(state)
-        documents += [{**document, **where.told} for document in made]
-    state.output.document({"images": documents})
+        return [{**document, **where.told} for document in made]
+
+    outcome = each(state.output, asked, one)
+    tell_built(state.output, outcome)
+    state.output.document({"images": outcome.documents, "failed": outcome.failed})
+    outcome.leave()
 
 
 _PACKED = re.compile(r"(?i)\.(tar|tgz|tbz2?|txz|tzst|gz|bz2|xz|zst|lz4|zip|7z)$")

@@ -11,6 +11,7 @@ import typer
 from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
+from envlock.cli.many import ALL_HELP, check_all, each, tell_solved
 from envlock.cli.output import error_document, megabytes
 from envlock.cli.yanked import tell_yanked, yanked_data
 from envlock.errors import (
@@ -46,6 +47,7 @@ def solve_command(
         list[str] | None,
         typer.Argument(help="Environments; all of envs/ by default.", autocompletion=environments),
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help=ALL_HELP)] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Only tell whether the locks are fresh; offline.")
     ] = False,
@@ -72,12 +74,14 @@ def solve_command(
     """Solve specs into locks (locks/NAME.PLATFORM.lock.json).
 
     The locked code is audited: what an override breaks and nobody accepted fails the solve.
+    Of several environments, one that fails does not stop the others.
     """
     state: Context = context.obj
     state.offline = offline
-    specs = [state.spec(name) for name in state.names(names)]
-    targets = [(spec, target) for spec in specs for target in spec.targets]
+    check_all(names, everything)
     if check:
+        specs = [state.spec(name) for name in state.names(names)]
+        targets = [(spec, target) for spec in specs for target in spec.targets]
         _check_all(state, targets, strict=strict)
         return
     wish = _Wish(
@@ -86,8 +90,15 @@ def solve_command(
         audit=not no_audit,
         strict=strict,
     )
-    documents = [_solve(state, spec, target, wish) for spec, target in targets]
-    state.output.document({"environments": documents})
+
+    def one(name: str) -> list[dict[str, Any]]:
+        spec = state.spec(name)
+        return [_solve(state, spec, target, wish) for target in spec.targets]
+
+    outcome = each(state.output, state.names(names), one)
+    tell_solved(state.output, outcome)
+    state.output.document({"environments": outcome.documents, "failed": outcome.failed})
+    outcome.leave()
 
 
 def _check_all(state: Context, targets: Sequence[tuple[Spec, Target]], *, strict: bool) -> None:

@@ -1,0 +1,78 @@
+"""``solve --all`` and ``build --all``: many environments, of which some fail."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import typer
+
+from envlock.cli.many import Outcome
+from envlock.errors import EnvlockError, FetchError, UnsatisfiableError, UsageError
+
+if TYPE_CHECKING:
+    from ..makers.index import Index
+    from ..makers.machine import Machine
+
+
+@pytest.fixture
+def several(machine: Machine, index: Index) -> Machine:
+    """Environments a, b and c that share a wheel; b wants what nobody has."""
+    index.wheel("shared", "1.0", files={"shared/data.py": b"a = 1\n" * 5000})
+    for name in ("a", "c"):
+        index.wheel(f"only-{name}", "1.0")
+        machine.write_spec(name, f"pypi:\n  dependencies: [shared, only-{name}]\n")
+    machine.write_spec("b", "pypi:\n  dependencies: [shared>2]\n")
+    return machine
+
+
+def test_one_that_fails_does_not_stop_the_others(several: Machine) -> None:
+    done = several.run("solve", "--all", "--no-audit", "--json")
+    assert done.returncode == 1, done.stderr
+    document = json.loads(done.stdout)
+    assert [one["name"] for one in document["environments"]] == ["a", "c"], done.stderr
+    (failed,) = document["failed"]
+    assert failed["name"] == "b"
+    assert failed["error"]["exit_code"] == 1
+    assert "2 locks, 1 failed" in done.stderr
+    assert several.lock("c").is_file()
+
+    wheel = next(a for a in json.loads(several.lock("a").read_text())["artifacts"]
+                 if a["name"] == "only-a")  # fmt: skip
+    text = several.lock("a").read_text().replace(wheel["sha256"], "0" * 64)
+    several.lock("a").write_text(text)
+    (several.project / "envs" / "b.yaml").unlink()
+    done = several.run("build", "--all", "--no-validate", "--json")
+    assert done.returncode == 1, done.stderr
+    assert "changed by hand" in done.stderr
+    document = json.loads(done.stdout)
+    assert [one["name"] for one in document["images"]] == ["c"]
+    assert [one["name"] for one in document["failed"]] == ["a"]
+    assert "1 image, " in done.stderr
+    assert "1 failed" in done.stderr
+    assert (several.project / "build" / "c" / "index.json").is_file()
+    assert not (several.project / "build" / "a").exists()
+
+
+def test_all_and_names(several: Machine) -> None:
+    for command in ("solve", "build"):
+        done = several.run(command, "a", "--all")
+        assert done.returncode == 2
+        assert "--all" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("errors", "code"),
+    [
+        ([FetchError("x")], 3),
+        ([FetchError("x"), UnsatisfiableError("x")], 1),
+        ([UnsatisfiableError("x"), UsageError("x"), FetchError("x")], 2),
+    ],
+)
+def test_the_gravest_code_wins(errors: list[EnvlockError], code: int) -> None:
+    outcome = Outcome(errors={str(number): error for number, error in enumerate(errors)})
+    with pytest.raises(typer.Exit) as raised:
+        outcome.leave()
+    assert raised.value.exit_code == code
+    Outcome().leave()
