@@ -47,6 +47,7 @@ COMMANDS: dict[str, Shown] = {
         (
             "envlock build web",
             "envlock build web --record",
+            "envlock build --all",
             "envlock build web -o web.tar",
             "envlock build web --push registry.example.com/team/web:v1",
         ),
