@@ -12,9 +12,8 @@ import pytest
 
 from envlock.cache.inventory import take_inventory
 from envlock.cache.prune import judge, remove
-from envlock.cli.commands.cache import size_in_bytes
-from envlock.errors import UsageError
 from envlock.leases import holders
+from envlock.sizes import size_in_bytes
 
 if TYPE_CHECKING:
     from ..makers.index import Index
@@ -81,6 +80,12 @@ def test_a_build_while_everything_is_pruned_all_the_time(machine: Machine, index
 def test_sizes_are_decimal_or_binary() -> None:
     sizes = {"0": 0, "1.5GB": 1_500_000_000, "500 MiB": 500 * 2**20, "2t": 2 * 10**12, "7b": 7}
     assert {text: size_in_bytes(text) for text in sizes} == sizes
-    for text in ("lots", "-1", "5 apples", "", "1e3", "٣"):
-        with pytest.raises(UsageError, match="no size"):
+    for text in ("lots", "-1", "5 apples", "", "1e3", "٣", "9" * 400):
+        with pytest.raises(ValueError, match="no size"):
             size_in_bytes(text)
+
+
+def test_a_size_that_is_none(machine: Machine) -> None:
+    done = machine.run("cache", "prune", "--max-size", "lots")
+    assert done.returncode == 2
+    assert "20GB" in done.stderr

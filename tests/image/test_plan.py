@@ -6,8 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from envlock.errors import UsageError
+from envlock.layers.gzipstream import StreamDigests
+from envlock.layers.parts import check_sizes
 from envlock.layers.plan import LARGE, LayerPlan, plan_layers
 from envlock.lock.model import Artifact, Lock
 
@@ -155,3 +159,81 @@ def test_keys_are_golden() -> None:
 
 def test_an_environment_without_anything() -> None:
     assert shape(plan_layers(lock_of())) == [("rest", [])]
+
+
+SIZES = st.one_of(st.integers(0, LARGE // 8), st.integers(LARGE - 5, LARGE + 5))
+KINDS = st.sampled_from(["pypi", "conda"])
+ENVIRONMENTS = st.dictionaries(st.integers(0, 99), st.tuples(KINDS, SIZES), max_size=30)
+
+
+def all_keys(described: dict[int, tuple[Any, int]], version: str, **image: Any) -> set[str]:
+    items = [
+        package(f"p{number}", size, kind, version if number == 50 else "1")
+        for number, (kind, size) in sorted(described.items())
+    ]
+    return {plan.key for plan in plan_layers(lock_of(*DEBS, *items, **image))}
+
+
+@settings(max_examples=150, deadline=None)
+@given(ENVIRONMENTS, KINDS, SIZES, st.sampled_from([4, 8, 40]), st.booleans())
+def test_one_package_more_or_less_or_newer_touches_few_layers(
+    others: dict[int, tuple[Any, int]],
+    kind: Any,
+    size: int,
+    budget: int,
+    limited: bool,
+) -> None:
+    """With any budget, and with layers of a limited size: the others stay as they are.
+
+    At most the set of its kind goes, and what must make room for it or gets its room.
+    """
+    others.pop(50, None)
+    image = {"layers": {"budget": budget}}
+    if limited:
+        image = {"layers": {"budget": 120, "max-size": 2 * LARGE}}
+    without = all_keys(others, "1", **image)
+    with_it = all_keys({**others, 50: (kind, size)}, "1", **image)
+    newer = all_keys({**others, 50: (kind, size)}, "2", **image)
+    most = 2 if limited else 4  # conda's small ones, the small wheels, its own, and another's
+    assert len(without - with_it) <= most
+    assert len(with_it - newer) == len(newer - with_it) == 1
+
+
+def test_layers_of_a_limited_size() -> None:
+    many = [package(f"p{n}", 1000) for n in range(100)]
+    plans = plan_layers(lock_of(*DEBS, *many, layers={"max-size": 10_000}))
+    assert plans[0].kind == "os"
+    assert (plans[-1].kind, plans[-1].artifacts) == ("rest", ())
+    sizes = [sum(item.size for item in plan.artifacts) for plan in plans[1:-1]]
+    assert all(0 < size <= 10_000 for size in sizes)
+    assert len(sizes) < 30
+    together = sorted(item.name for plan in plans[1:-1] for item in plan.artifacts)
+    assert together == sorted(item.name for item in many)
+
+
+def test_a_limit_that_nothing_exceeds_changes_nothing() -> None:
+    usual = plan_layers(lock_of(*DEBS, *BIG, *SMALL))
+    limited = plan_layers(lock_of(*DEBS, *BIG, *SMALL, layers={"max-size": 10**10}))
+    assert [plan.key for plan in limited] == [plan.key for plan in usual]
+
+
+def test_a_wheel_larger_than_the_limit_is_told_before_anything_is_made() -> None:
+    with pytest.raises(UsageError, match="max-size") as caught:
+        plan_layers(lock_of(*BIG, layers={"max-size": LARGE + 2}))
+    assert caught.value.details == ("  bob 1: 8.4 MB",)
+    assert "9MB" in str(caught.value.hint)
+
+
+def test_a_layer_that_came_out_larger_is_refused() -> None:
+    (plan,) = plan_layers(lock_of())
+    made = StreamDigests(digest="sha256:a", diff_id="sha256:b", size=2_000_000, plain_size=1)
+    check_sizes([(plan, made)], None)
+    check_sizes([(plan, made)], 2_000_000)
+    with pytest.raises(UsageError, match="max-size"):
+        check_sizes([(plan, made)], 1_999_999)
+
+
+def test_more_parts_than_the_budget_allows() -> None:
+    many = [package(f"p{n}", 1000) for n in range(100)]
+    with pytest.raises(UsageError, match="budget: 5 is too small"):
+        plan_layers(lock_of(*many, layers={"max-size": 10_000, "budget": 5}))

@@ -593,6 +593,7 @@ SHAPES: dict[str, Any] = {
     "image.layers": [],
     "image.layers.": {"budget": "40"},
     "image.layers.budget": True,
+    "image.layers.max-size": "10GB",
     "platform": "linux-64",
     "platform.": {"cuda": 12.4},
     "python": "../../../etc",

@@ -113,6 +113,12 @@ ADDED = {
         None,
     ),
     "too many layers": ("image: {layers: {budget: 500}}\n", "6:26", "500", None),
+    "a layer of no size": (
+        "image: {layers: {max-size: lots}}\n",
+        "6:28",
+        "'lots' is not understood",
+        "9.5GB",
+    ),
     "half a layer": ("image: {layers: {budget: 2.5}}\n", "6:26", "must be a whole number", None),
     "layers as a float": (
         "image: {layers: {budget: 40.0}}\n",

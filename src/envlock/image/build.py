@@ -18,6 +18,7 @@ from envlock.image.pool import packing_pool, to_encode
 from envlock.layers.clashes import check_conda, check_wheels
 from envlock.layers.condapack import known_facts
 from envlock.layers.pack import pack_segment
+from envlock.layers.parts import check_sizes
 from envlock.layers.plan import plan_layers
 from envlock.lock.model import PACKER
 
@@ -102,6 +103,8 @@ def build_image(
     if staging.target.suffix != ".tar":
         remember_layout(workshop.cache, staging.target)
     _say_what_is_not_run(packages, reporter)
+    limit = lock.spec.get("image", {}).get("layers", {}).get("max-size")
+    check_sizes([(plan, layers[plan.key]) for plan in plans], limit)
     described = [(plan.title, layers[plan.key]) for plan in plans]
     return staging.complete(lock, described, created, package_variables(packages), foundation)
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from envlock.errors import ArtifactError, UsageError
+from envlock.layers.parts import parts_of, refuse_larger
 from envlock.layers.scheme import Scheme
 from envlock.lock.model import PACKER, Artifact
 
@@ -108,6 +109,8 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     if lock.base is not None:
         budget = min(budget, MOST_LAYERS - len(lock.base.layers))
     debs, packages, wheels = (lock.of_kind(kind) for kind in ("debian", "conda", "pypi"))
+    limit = image.get("layers", {}).get("max-size")
+    refuse_larger(wheels, limit)
     room = budget - bool(debs) - bool(packages) - 1
     if room < 0:
         raise UsageError(
@@ -124,29 +127,27 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     )
     environment += (("site", scheme.site),) if scheme.site else ()
     layers = [_os_layer(lock, debs)] if debs else []
-    layers += _conda_layers(lock, packages, large, environment)
-    layers += [
-        LayerPlan(
-            kind="distribution",
-            artifacts=(wheel,),
-            title=f"{wheel.name} {wheel.version}",
-            settings=environment,
+    layers += _conda_layers(lock, packages, large, environment, limit)
+    alone = tuple(item for item in large if item.kind == "pypi")
+    layers += _wheel_layers(alone, parts_of(small, limit), environment, _own(lock))
+    if len(layers) > budget:
+        raise UsageError(
+            f"image.layers.budget: {budget} is too small for layers of image.layers.max-size",
+            hint=f"this image needs {len(layers)} layers; allow more of them, or larger ones",
         )
-        for wheel in large
-        if wheel.kind == "pypi"
-    ]
-    own = []
+    return tuple(layers)
+
+
+def _own(lock: Lock) -> tuple[tuple[str, str], ...]:
+    """Return what the environment's own layer has besides packages."""
+    image, own = lock.spec.get("image", {}), []
     if lock.base is None:  # of which nothing outside the environment is changed
         own = [(key, str(image[key])) for key in ("user", "workdir") if image.get(key)]
-    if conda_python(lock) is None:
-        own += [("interpreter", _interpreter_folder(lock))] if wheels else []
-    if packages:
+    if conda_python(lock) is None and lock.of_kind("pypi"):
+        own.append(("interpreter", _interpreter_folder(lock)))
+    if lock.of_kind("conda"):
         own.append(("conda", "history"))
-    title = f"{len(small)} small distributions and the environment at /{PREFIX}"
-    layers.append(
-        LayerPlan(kind="rest", artifacts=small, title=title, settings=(*environment, *own))
-    )
-    return tuple(layers)
+    return tuple(own)
 
 
 def _interpreter_folder(lock: Lock) -> str:
@@ -162,11 +163,35 @@ def _interpreter_folder(lock: Lock) -> str:
     return posixpath.dirname(lock.base.python)
 
 
+def _wheel_layers(
+    alone: tuple[Artifact, ...],
+    parts: list[tuple[Artifact, ...]],
+    environment: tuple[tuple[str, str], ...],
+    own: tuple[tuple[str, str], ...],
+) -> list[LayerPlan]:
+    """Return the layers of wheels: those alone, parts of the small ones, the environment itself.
+
+    Small ones that one layer holds are in the environment's.
+    """
+    together = parts[0] if len(parts) == 1 else ()
+    plans: list[tuple[tuple[Artifact, ...], str]]
+    plans = [((wheel,), f"{wheel.name} {wheel.version}") for wheel in alone]
+    plans += [(part, f"{len(part)} small distributions") for part in parts if not together and part]
+    layers = [
+        LayerPlan(kind="distribution", artifacts=part, title=title, settings=environment)
+        for part, title in plans
+    ]
+    title = f"{len(together)} small distributions and the environment at /{PREFIX}"
+    last = LayerPlan(kind="rest", artifacts=together, title=title, settings=(*environment, *own))
+    return [*layers, last]
+
+
 def _conda_layers(
     lock: Lock,
     packages: tuple[Artifact, ...],
     large: tuple[Artifact, ...],
     environment: tuple[tuple[str, str], ...],
+    limit: int | None,
 ) -> list[LayerPlan]:
     """Return the layers of conda packages: the small ones together, then each large one."""
     without = replaced_copies(lock)
@@ -179,7 +204,9 @@ def _conda_layers(
         )
 
     small = tuple(item for item in packages if item not in large)
-    layers = [plan(small, f"conda: {len(small)} small packages")] if small else []
+    layers = [
+        plan(part, f"conda: {len(part)} small packages") for part in parts_of(small, limit) if part
+    ]
     return layers + [
         plan((item,), f"conda: {item.name} {item.version}") for item in packages if item in large
     ]

@@ -130,7 +130,7 @@ _SPEC = _with(
         command=_TEXTS,
         entrypoint=_TEXTS,
         labels=_TEXT_BY_NAME,
-        layers=_with(budget=_count),
+        layers=_with(**{"budget": _count, "max-size": _count}),
     ),
     checks=_CHECKS,
 )

@@ -206,6 +206,8 @@ class Image:
     entrypoint: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     budget: int | None = None
+    max_size: int | None = None
+    """Bytes of the largest layer that may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from envlock.errors import Location, SpecError
+from envlock.sizes import size_in_bytes
 from envlock.spec.accepts import accepts_pattern, check_accepts
 from envlock.spec.conda import parse_conda
 from envlock.spec.document import Document, read_document
@@ -295,6 +296,7 @@ class _Parser:
                     location=replace(self.at(place), text=""),
                     hint="give it to the container when it starts",
                 )
+        layers = table.get("layers") or {}
         return Image(
             base=self.base(table.get("base")),
             env=dict(sorted((table.get("env") or {}).items())),
@@ -303,7 +305,8 @@ class _Parser:
             command=tuple(table.get("command") or ()),
             entrypoint=tuple(table.get("entrypoint") or ()),
             labels=dict(sorted((table.get("labels") or {}).items())),
-            budget=(table.get("layers") or {}).get("budget"),
+            budget=layers.get("budget"),
+            max_size=size_in_bytes(layers["max-size"]) if "max-size" in layers else None,
         )
 
 

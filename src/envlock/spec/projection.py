@@ -115,5 +115,5 @@ def _image(spec: Spec) -> dict[str, Any]:
         command=list(image.command),
         entrypoint=list(image.entrypoint),
         labels=dict(image.labels),
-        layers={"budget": image.budget} if image.budget else None,
+        layers=_filled(**{"budget": image.budget, "max-size": image.max_size}),
     )

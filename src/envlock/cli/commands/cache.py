@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ from envlock.cli.context import Context
 from envlock.cli.output import megabytes
 from envlock.cli.tables import table
 from envlock.errors import UsageError
+from envlock.sizes import size_in_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from envlock.cache.prune import Doomed, Verdict
 
 _DAY = 24 * 60 * 60
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-_BINARY_UNITS = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?|)b?", re.IGNORECASE | re.ASCII)
 
 cache = typer.Typer(
     name="cache",
@@ -102,7 +99,7 @@ def prune_command(
     from envlock.leases import holders
 
     state: Context = context.obj
-    largest = size_in_bytes(max_size) if max_size is not None else None
+    largest = _bytes(max_size) if max_size is not None else None
     before = int((time.time() - keep_days * _DAY) * 10**9) if keep_days is not None else None
     folder = state.config.cache_dir.absolute()
     with state.output.task("looking through the cache"):
@@ -181,11 +178,10 @@ def _row(kind: dict[str, Any]) -> list[str]:
     return [kind["kind"], str(kind["entries"]), megabytes(kind["bytes"]), useless, ago]
 
 
-def size_in_bytes(text: str) -> int:
-    """Return a size in bytes; raises UsageError."""
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
+def _bytes(text: str) -> int:
+    try:
+        return size_in_bytes(text)
+    except ValueError:
         raise UsageError(
             f"--max-size {text}: this is no size", hint="write 20GB, 1.5TB, 500MiB or bytes"
-        )
-    return int(float(found[1]) * (_UNITS | _BINARY_UNITS)[found[2].lower()])
+        ) from None

@@ -1,0 +1,66 @@
+"""Many artifacts in as few layers as a limit allows, so that a change touches one of them.
+
+Who is with whom is decided by digests of names: a set that is too large is split by the next bit.
+A package that comes, goes or grows changes its own set alone, whatever else there is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from envlock.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from envlock.layers.gzipstream import StreamDigests
+    from envlock.layers.plan import LayerPlan
+    from envlock.lock.model import Artifact
+
+_GROWTH = {"pypi": 1.0, "conda": 2.0}
+"""How much larger a layer is than the artifacts in it, at most and about."""
+
+
+def parts_of(artifacts: Sequence[Artifact], limit: int | None) -> list[tuple[Artifact, ...]]:
+    """Return the artifacts in sets of which no layer should be larger than ``limit`` bytes."""
+    return _split(tuple(artifacts), limit, 0) if limit is not None else [tuple(artifacts)]
+
+
+def _split(artifacts: tuple[Artifact, ...], limit: int, bit: int) -> list[tuple[Artifact, ...]]:
+    if len(artifacts) < 2 or sum(item.size * _GROWTH[item.kind] for item in artifacts) <= limit:
+        return [artifacts]
+    halves = [tuple(item for item in artifacts if _bit(item, bit) == side) for side in (0, 1)]
+    return [part for half in halves if half for part in _split(half, limit, bit + 1)]
+
+
+def _bit(artifact: Artifact, number: int) -> int:
+    digest = hashlib.sha256(f"{artifact.kind} {artifact.name}".encode()).digest()
+    return digest[number // 8] >> number % 8 & 1
+
+
+def refuse_larger(artifacts: Sequence[Artifact], limit: int | None) -> None:
+    """Raise UsageError for a wheel that cannot be in a layer of so many bytes.
+
+    Its files are copied as they are compressed, so that this can be told before anything is made.
+    """
+    large = [item for item in artifacts if item.kind == "pypi" and item.size > (limit or item.size)]
+    if large:
+        _refuse([(f"{item.name} {item.version}", item.size) for item in large])
+
+
+def check_sizes(layers: Sequence[tuple[LayerPlan, StreamDigests]], limit: int | None) -> None:
+    """Raise UsageError if a layer came out larger than ``limit`` bytes."""
+    large = [(plan.title, made.size) for plan, made in layers if made.size > (limit or made.size)]
+    if large:
+        _refuse(large)
+
+
+def _refuse(large: Sequence[tuple[str, int]]) -> None:
+    most = max(size for _, size in large)
+    raise UsageError(
+        "image.layers.max-size is smaller than what has to be in one layer",
+        details=[f"  {name}: {size / 10**6:.1f} MB" for name, size in large],
+        hint=f"packages and the OS are not split: allow {most // 10**6 + 1}MB or more, or leave "
+        "the package out",
+    )

@@ -1,0 +1,55 @@
+"""Images whose layers have a limited size."""
+
+from __future__ import annotations
+
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from envlock.errors import UsageError
+
+from ..layers.making import make_wheel
+from .making import check_layout, environment_of, make_debs, read_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def files(layout: Path) -> list[tuple[str, bytes]]:
+    """Return all files, links and folders of all layers."""
+    found = []
+    (descriptor,) = read_json(layout / "index.json")["manifests"]
+    for layer in read_json(layout / "blobs" / descriptor["digest"].replace(":", "/"))["layers"]:
+        blob = layout / "blobs" / layer["digest"].replace(":", "/")
+        with tarfile.open(blob, "r:gz") as tar:
+            for member in tar:
+                content = tar.extractfile(member) if member.isfile() else None
+                found.append((member.name, content.read() if content else member.linkname.encode()))
+    return sorted(set(found))  # each layer has the folders that it needs
+
+
+def test_the_same_files_in_more_layers(tmp_path: Path) -> None:
+    folder = tmp_path / "wheels"
+    wheels = [
+        make_wheel(folder, f"w{n}", "1.0", {f"w{n}/data.bin": bytes(range(256)) * (n + 1)})
+        for n in range(12)
+    ]
+    environment = environment_of(*wheels)
+    usual = environment.build(tmp_path / "usual", tmp_path / "cache")
+    assert len(usual.digests.layers) == 1
+    total = sum(artifact.size for artifact in environment.lock.artifacts)
+    limited = environment.with_image(layers={"max-size": total // 3})
+    built = limited.build(tmp_path / "limited", tmp_path / "cache")
+    assert len(built.digests.layers) > 3
+    assert all(layer.size <= total // 3 for layer in built.digests.layers)
+    check_layout(tmp_path / "limited")
+    assert files(tmp_path / "limited") == files(tmp_path / "usual")
+
+
+def test_an_os_that_is_larger_than_the_limit(tmp_path: Path) -> None:
+    environment = environment_of(*make_debs(tmp_path / "debs"), image={"layers": {"max-size": 99}})
+    with pytest.raises(UsageError, match="max-size") as caught:
+        environment.build(tmp_path / "image", tmp_path / "cache")
+    assert "Debian bookworm" in caught.value.details[0]
+    assert not (tmp_path / "image").exists()
