@@ -114,6 +114,14 @@ COMMANDS: dict[str, Shown] = {
         ("git config merge.envlock.driver 'envlock merge-driver %O %A %B %P'",),
     ),
     "nix-seed": Shown("Put artifacts into the Nix store.", ("envlock nix-seed web",)),
+    "cache": Shown(
+        "Tell what the cache holds, and prune it.",
+        (
+            "envlock cache info",
+            "envlock cache prune --keep-days 30",
+            "envlock cache prune --max-size 20GB --dry-run",
+        ),
+    ),
     "schema": Shown(
         "Print a JSON Schema: of specs, or of --json.", ("envlock schema", "envlock schema diff")
     ),

@@ -9,6 +9,7 @@ import typer
 
 from envlock.cli.app import app, command
 from envlock.cli.context import Context
+from envlock.cli.examples import COMMANDS
 from envlock.cli.output import megabytes
 from envlock.cli.tables import table
 from envlock.errors import UsageError
@@ -28,7 +29,7 @@ cache = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-app.add_typer(cache)
+app.add_typer(cache, short_help=COMMANDS["cache"].about, epilog=COMMANDS["cache"].epilog())
 
 
 @command("dir", cache)
