@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from envlock.errors import CheckFailedError
 from envlock.image.archive import write_archive
 from envlock.image.build import Workshop, build_image
+from envlock.image.compression import recompress
 from envlock.image.layout import staging
 from envlock.image.referrers import attach
 from envlock.imagediff import explain
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from envlock.image.compression import Compression
     from envlock.image.layout import ImageDigests, Staging
     from envlock.image.referrers import Document
     from envlock.lock.model import Lock
@@ -68,11 +70,14 @@ def build(
     about: Callable[[ImageDigests], Sequence[Document]] | None = None,
     destinations: Sequence[Destination] = (),
     keep: bool = True,
+    compression: Compression = "reuse",
 ) -> Built:
     """Make the image of ``lock`` at ``target``, an OCI layout or a file ending in ``.tar``.
 
     destinations: where else it goes once it is proven; without ``keep`` nothing stays at
     ``target``, and what the only destination has already is not made.
+
+    compression: of the layers that are published; they are proven as they were made.
 
     ``paths`` are the lock's artifacts by sha256; ``prove`` runs the checks on a layout, None
     leaves them out; with ``expect`` the digest must come out that the lock records; ``about``
@@ -82,7 +87,7 @@ def build(
     seconds: dict[str, float] = {}
     started = time.monotonic()
     with staging(target) as place:
-        if len(destinations) == 1 and not keep:
+        if len(destinations) == 1 and not keep and compression == "reuse":
             place.elsewhere = destinations[0].has
         digests = build_image(lock, paths, place, workshop, reporter, created=created)
         seconds["pack"] = time.monotonic() - started
@@ -98,6 +103,12 @@ def build(
             if not report.ok:
                 raise ProofError(report)
         before = time.monotonic()
+        if compression != "reuse":
+            digests = recompress(
+                place, digests, compression, workers=workshop.workers, reporter=reporter
+            )
+            seconds["compress"] = time.monotonic() - before
+            before = time.monotonic()
         documents = about(digests) if about is not None else ()
         if documents:
             attach(place.folder, documents)

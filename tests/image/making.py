@@ -24,6 +24,7 @@ from ..layers_deb.making import Item, shared_object, write_deb
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from envlock.image.compression import Compression
     from envlock.validate.results import Report
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -82,6 +83,7 @@ class Environment:
         created: int = 0,
         fresh: bool = False,
         workers: int = 1,
+        compression: Compression = "reuse",
     ) -> Built:
         """Build as the command line does."""
         workshop = Workshop(cache=cache, workers=workers, fresh=fresh)
@@ -97,6 +99,7 @@ class Environment:
             prove=prove,
             expect=Expected() if expect is not None else None,
             created=created,
+            compression=compression,
         )
 
 

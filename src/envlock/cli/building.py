@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from envlock.cli.delivering import Delivery
     from envlock.cli.documents import Papers
     from envlock.image.build import Workshop
+    from envlock.image.compression import Compression
     from envlock.lock.model import Lock
     from envlock.pipeline import Built, Expected
 
@@ -28,7 +29,8 @@ class Order:
     """What is asked of each image of a build, whichever it is.
 
     ``check`` makes everything anew and compares with the record, and with the image
-    ``against`` where they differ; ``gpu`` runs the checks that need one, too.
+    ``against`` where they differ; ``gpu`` runs the checks that need one, too;
+    ``compression`` is of the layers that are published.
     """
 
     artifact_map: Path | None = None
@@ -39,6 +41,7 @@ class Order:
     gpu: bool = False
     sbom: bool = False
     provenance: bool = False
+    compression: Compression = "reuse"
 
 
 def build_image(
@@ -112,6 +115,7 @@ def _built(
             about=papers.make,
             destinations=where.destinations,
             keep=where.keep,
+            compression=order.compression,
         )
     except ProofError as error:
         say_report(state, error.report)

@@ -34,6 +34,7 @@ GZIP_LAYERS = frozenset(
         "application/vnd.docker.image.rootfs.diff.tar.gzip",
     }
 )
+ZSTD_LAYERS = frozenset({"application/vnd.oci.image.layer.v1.tar+zstd"})
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _MAX_DOCUMENT = 4 << 20  # image-spec, manifest.md: registries accept at least 4 MiB
 _NOT_A_LAYOUT = "give the directory that holds oci-layout and index.json, or a tar of it"
@@ -74,6 +75,10 @@ class Layer:
     @property
     def gzipped(self) -> bool:
         return self.blob.media_type in GZIP_LAYERS
+
+    @property
+    def zstd(self) -> bool:
+        return self.blob.media_type in ZSTD_LAYERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,7 +313,7 @@ def _image(blobs: Blobs, manifest: Descriptor) -> Image:
     if not isinstance(diff_ids, list) or len(diff_ids) != len(layers):
         raise ArtifactError(f"{len(layers)} layers need as many diff_ids", where=described.name)
     for blob, diff_id in zip(layers, diff_ids, strict=True):
-        if blob.media_type not in PLAIN_LAYERS | GZIP_LAYERS:
+        if blob.media_type not in PLAIN_LAYERS | GZIP_LAYERS | ZSTD_LAYERS:
             raise UsageError(f"layers of type {blob.media_type} are not supported", where=blob.name)
         if not isinstance(diff_id, str) or not _DIGEST.fullmatch(diff_id):
             raise ArtifactError(f"{diff_id!r} is not a sha256 digest", where=described.name)

@@ -12,6 +12,7 @@ import zlib
 from typing import TYPE_CHECKING, BinaryIO
 
 from envlock.errors import ArtifactError, IntegrityError
+from envlock.layers.unpacked import needed_zstd_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +38,8 @@ class LayerStream:
         self._tar_hash = hashlib.sha256()
         self._blob_size = 0
         self._inflate = zlib.decompressobj(31) if layer.gzipped else None
+        self._zstd = needed_zstd_module() if layer.zstd else None
+        self._frame = self._zstd.ZstdDecompressor() if self._zstd else None
         self._pending = b""
         self._chunk = memoryview(b"")
         self._position = 0
@@ -110,7 +113,10 @@ class LayerStream:
 
     def _next(self) -> bytes:
         """Return some uncompressed bytes; none only at the end."""
-        data = self._raw() if self._inflate is None else self._inflated()
+        if self._inflate is not None:
+            data = self._inflated()
+        else:
+            data = self._raw() if self._frame is None else self._decoded()
         self._tar_hash.update(data)
         return data
 
@@ -142,6 +148,32 @@ class LayerStream:
                     f"the layer is not valid gzip: {error}", where=self._layer.blob.name
                 ) from error
             self._pending = self._inflate.unconsumed_tail or self._inflate.unused_data
+            if piece:
+                return piece
+
+    def _decoded(self) -> bytes:
+        """Return some bytes of zstd frames (RFC 8878, 3: any number may follow each other)."""
+        assert self._zstd is not None
+        assert self._frame is not None
+        while True:
+            data = b""
+            if self._frame.eof:
+                data = self._frame.unused_data or self._raw()
+                if not data:
+                    return b""
+                self._frame = self._zstd.ZstdDecompressor()
+            elif self._frame.needs_input:
+                data = self._raw()
+                if not data:
+                    raise ArtifactError(
+                        "the layer's zstd stream is cut off", where=self._layer.blob.name
+                    )
+            try:
+                piece: bytes = self._frame.decompress(data, _OUTPUT)
+            except self._zstd.ZstdError as error:
+                raise ArtifactError(
+                    f"the layer is not valid zstd: {error}", where=self._layer.blob.name
+                ) from error
             if piece:
                 return piece
 

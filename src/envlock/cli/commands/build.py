@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,13 @@ from envlock.cli.delivering import (
 from envlock.cli.locks import check_one_platform, load_all
 from envlock.cli.many import ALL_HELP, check_all, each, tell_built
 from envlock.errors import UsageError
+
+
+class _Compression(Enum):
+    REUSE = "reuse"
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    NONE = "none"
 
 
 @command("build")
@@ -71,6 +79,13 @@ def build_command(
     sbom: Annotated[
         bool, typer.Option("--sbom", help="Add bills of materials: CycloneDX and SPDX.")
     ] = False,
+    compression: Annotated[
+        _Compression,
+        typer.Option(
+            "--compression",
+            help="Of the layers: as the wheels have it; one gzip member; zstd (smaller); none.",
+        ),
+    ] = _Compression.REUSE,
     provenance: Annotated[
         bool, typer.Option("--provenance", help="Add a SLSA statement of lock and image.")
     ] = False,
@@ -103,7 +118,14 @@ def build_command(
         gpu=gpu,
         sbom=sbom,
         provenance=provenance,
+        compression=compression.value,
     )
+    if compression is not _Compression.REUSE and (record or check):
+        raise UsageError(
+            "--record and --check are about images as they are built, and --compression "
+            f"{compression.value} publishes another manifest",
+            hint="do it in two commands",
+        )
     references = push_references(push, asked)
 
     def one(name: str) -> list[dict[str, Any]]:

@@ -1,0 +1,3 @@
+from ..makers.fixtures import index, machine, mirror
+
+__all__ = ["index", "machine", "mirror"]
