@@ -26,7 +26,7 @@ def means_of(state: Context) -> Means:
     return Means(
         access=state.registries,
         store=state.fetcher.store,
-        cache=state.config.cache_dir,
+        cache=state.cache,
         mirrors=state.config.registries,
         reporter=state.output,
     )

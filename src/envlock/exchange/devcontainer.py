@@ -45,7 +45,7 @@ def export(subject: Subject) -> Export:
     }
     if image.get("user"):
         document["remoteUser"] = image["user"].partition(":")[0]
-        document["updateRemoteUserUID"] = there >= _SAME_USER
+        document["updateRemoteUserUID"] = lock.base is not None or there >= _SAME_USER
     if lock.spec["platform"].get("cuda"):
         document["hostRequirements"] = {"gpu": "optional"}
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -71,6 +71,9 @@ def _notes(lock: Lock, named: str | None, there: set[str]) -> Iterator[str]:
         )
     elif lock.built is None and "@" not in named:
         yield "by its tag: the lock has no digest, which envlock build --record writes"
+    if lock.base is not None:
+        yield f"what an editor needs of a system must be in the base image, {lock.base.reference}"
+        return
     for package in sorted(_NEEDED.keys() - there):
         yield f"the image has no {package}: {_NEEDED[package]}; add it to debian.packages"
     if lock.spec.get("image", {}).get("user") and not there >= _SAME_USER:

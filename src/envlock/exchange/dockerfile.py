@@ -45,7 +45,10 @@ def export(subject: Subject) -> Export:
             hint="envlock build makes an image of it; --format explicit is for conda's own tools",
         )
     if lock.debian is None:
-        raise UsageError(f"{lock.name} has no Debian packages to begin a Dockerfile with")
+        raise UsageError(
+            f"{lock.name} has no Debian packages to begin a Dockerfile with",
+            hint="its packages for pip: --format requirements" if lock.base else None,
+        )
     wheels = bool(lock.of_kind("pypi"))
     blocks = [_head(lock), _system(lock, lock.debian)]
     if wheels:

@@ -62,6 +62,11 @@ def merge(base: Lock | None, ours: Lock, theirs: Lock) -> Merged:
     section, debs = join.one(
         "the Debian packages", *(_debian(one) for one in (base, ours, theirs)), say=_many
     )
+    below = join.one(
+        "the base image",
+        *(one and one.base for one in (base, ours, theirs)),
+        say=lambda one: one.manifest,
+    )
     spec = join.spec("", *(one.spec if one else None for one in (base, ours, theirs)))
     derived = _Join()  # follows from the rest; the next solve says it anew
     lock = replace(
@@ -69,6 +74,7 @@ def merge(base: Lock | None, ours: Lock, theirs: Lock) -> Merged:
         spec=spec,
         artifacts=tuple(sorted((*wheels.values(), *debs), key=_place)),
         debian=section,
+        base=below,
         overrides=derived.items(
             _overrides, lambda one: (one.package, one.kind), base, ours, theirs
         ),
@@ -98,7 +104,8 @@ def _solved(lock: Lock) -> tuple[Any, ...]:
             {key: value for key, value in one.items() if key not in _UNSOLVED}
             for one in asked["overrides"]
         ]
-    return (_text(asked), lock.artifacts, lock.debian, lock.overrides, lock.excludes, lock.packer)
+    answered = (lock.artifacts, lock.debian, lock.base, lock.overrides, lock.excludes, lock.packer)
+    return (_text(asked), *answered)
 
 
 @dataclass(slots=True)
