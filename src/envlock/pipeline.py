@@ -71,11 +71,13 @@ def build(
     destinations: Sequence[Destination] = (),
     keep: bool = True,
     compression: Compression = "reuse",
+    keep_layers: Callable[[Staging, ImageDigests], None] | None = None,
 ) -> Built:
     """Make the image of ``lock`` at ``target``, an OCI layout or a file ending in ``.tar``.
 
     destinations: where else it goes once it is proven; without ``keep`` nothing stays at
-    ``target``, and what the only destination has already is not made.
+    ``target``, and what the only destination has already is not made.  keep_layers: puts the
+    layers of the proven image into a cache.
 
     compression: of the layers that are published; they are proven as they were made.
 
@@ -114,6 +116,8 @@ def build(
             attach(place.folder, documents)
         for destination in destinations:
             destination.take(place)
+        if keep_layers is not None:
+            keep_layers(place, digests)
         if keep and target.suffix == ".tar":
             write_archive(place.folder, target)
         elif keep:

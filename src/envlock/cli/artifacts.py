@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 
 def obtain(
-    state: Context, lock: Lock, artifact_map: Path | None, workshop: Workshop
+    state: Context,
+    lock: Lock,
+    artifact_map: Path | None,
+    workshop: Workshop,
+    unneeded: frozenset[str] = frozenset(),
 ) -> dict[str, Path]:
     """Return the lock's files by sha256, from the map first, then store and network.
 
-    These are its artifacts, and the blobs of its base image.  While the wheels come in, the
-    Debian packages are packed: that is the slow part.
+    These are its artifacts but those that are ``unneeded``, and the blobs of its base image.
+    While the wheels come in, the Debian packages are packed: that is the slow part.
     """
     from envlock.cli.bases import pulled
     from envlock.image.mapping import read_artifact_map
@@ -31,7 +35,7 @@ def obtain(
     mapped = read_artifact_map(artifact_map) if artifact_map else {}
     paths = {a.sha256: mapped[a.sha256] for a in lock.artifacts if a.sha256 in mapped}
     paths |= pulled(state, lock, mapped)
-    rest = [artifact for artifact in lock.artifacts if artifact.sha256 not in paths]
+    rest = [a for a in lock.artifacts if a.sha256 not in paths and a.sha256 not in unneeded]
     stored = {a.sha256: state.fetcher.store.get(a.sha256, a.size) for a in rest}
     paths |= {sha256: path for sha256, path in stored.items() if path is not None}
     missing = [artifact for artifact in rest if artifact.sha256 not in paths]

@@ -8,18 +8,22 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from envlock.cli.artifacts import obtain
+from envlock.cli.layercache import NOTHING, Taken, keeper, take
 from envlock.cli.output import megabytes
 from envlock.cli.proof import prover, say_report
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from envlock.cli.context import Context
     from envlock.cli.delivering import Delivery
     from envlock.cli.documents import Papers
+    from envlock.delivery.layercache import LayerCache
     from envlock.image.build import Workshop
     from envlock.image.compression import Compression
+    from envlock.image.layout import ImageDigests, Staging
     from envlock.lock.model import Lock
     from envlock.pipeline import Built, Expected
 
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 class Order:
     """What is asked of each image of a build, whichever it is.
 
+    ``cache_from`` and ``cache_to`` are where layers are taken from and put.
     ``check`` makes everything anew and compares with the record, and with the image
     ``against`` where they differ; ``gpu`` runs the checks that need one, too;
     ``compression`` is of the layers that are published.
@@ -42,6 +47,8 @@ class Order:
     sbom: bool = False
     provenance: bool = False
     compression: Compression = "reuse"
+    cache_from: LayerCache | None = None
+    cache_to: LayerCache | None = None
 
 
 def build_image(
@@ -62,9 +69,16 @@ def build_image(
             f"the lock of {lock.name} has no recorded digest to compare with",
             hint=f"envlock build {lock.name} --record writes it",
         )
-    workshop = Workshop(cache=state.cache, workers=usable_cpus(), fresh=order.check)
     started = time.monotonic()
-    paths = obtain(state, lock, order.artifact_map, workshop)
+    taken = _from_cache(state, lock, where, order)
+    workshop = Workshop(
+        cache=state.cache,
+        workers=usable_cpus(),
+        fresh=order.check,
+        layers=taken.layers,
+        told=taken.told,
+    )
+    paths = obtain(state, lock, order.artifact_map, workshop, taken.unneeded)
     fetched = time.monotonic() - started
     if target == state.project.image(lock.name):
         project_folder(target.parent)
@@ -75,7 +89,8 @@ def build_image(
         created=_source_date_epoch(),
         paths=paths,
     )
-    built = _built(state, papers, target.absolute(), where, order, workshop)
+    keep = keeper(state, order.cache_to, lock, taken) if order.cache_to else None
+    built = _built(state, papers, target.absolute(), where, order, workshop, keep)
     if order.record:
         _record(state, lock, built)
     built = dataclasses.replace(built, seconds={"fetch": fetched, **built.seconds})
@@ -93,6 +108,7 @@ def _built(
     where: Delivery,
     order: Order,
     workshop: Workshop,
+    keep_layers: Callable[[Staging, ImageDigests], None] | None,
 ) -> Built:
     """Run the pipeline; the report of a failed proof is shown before its error goes up."""
     from envlock.pipeline import ProofError, build
@@ -116,10 +132,26 @@ def _built(
             destinations=where.destinations,
             keep=where.keep,
             compression=order.compression,
+            keep_layers=keep_layers,
         )
     except ProofError as error:
         say_report(state, error.report)
         raise
+
+
+def _from_cache(state: Context, lock: Lock, where: Delivery, order: Order) -> Taken:
+    """Take what a team's cache has; bills of materials need the wheels themselves."""
+    if order.cache_from is None:
+        return NOTHING
+    only = where.destinations[0] if len(where.destinations) == 1 and not where.keep else None
+    taken = take(
+        state,
+        order.cache_from,
+        lock,
+        trusting=not order.record,
+        elsewhere=only.has if only is not None else None,
+    )
+    return dataclasses.replace(taken, unneeded=frozenset()) if order.sbom else taken
 
 
 def _expected(state: Context, lock: Lock, order: Order) -> Expected | None:

@@ -22,7 +22,7 @@ def open_bundle(state: Context, path: Path, names: Sequence[str] | None) -> Lock
     from envlock.exchange.bundle import unpack
     from envlock.project import Project
 
-    state.offline = True
+    state.bundled = True
     lock = unpack(path, state.fetcher.store, state.output)
     if names and list(names) != [lock.name]:
         raise UsageError(

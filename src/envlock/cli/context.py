@@ -47,6 +47,8 @@ class Context:
     output: Output
     folder: Path = field(default_factory=Path)
     offline: bool = False
+    bundled: bool = False
+    """Whether lock and artifacts come from a bundle: as offline, but registries take images."""
     insecure: bool = False
     headers: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """What is shown to the servers of channels, by URL; filled as channels are named."""
@@ -81,7 +83,7 @@ class Context:
         from envlock.fetch.http import Http
 
         return Http(
-            offline=self.offline,
+            offline=self.offline or self.bundled,
             logins=lambda: self.config.index_urls().values(),
             headers=self.headers,
         )

@@ -7,13 +7,12 @@ they get OCI's, which say the same of the same bytes.  Standard library only.
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import ArtifactError, LockError
-from envlock.files import disk_errors, verify_file, written_beside
-from envlock.image.places import is_whole, share, take_over
+from envlock.files import verify_file
+from envlock.image.places import is_whole, place, take_over
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,13 +101,7 @@ def bring_layers(
             blob.unlink()
         path = _file(layer, paths)
         verify_file(path, layer.sha256, layer.size)
-        if not share(path, blob):
-            with disk_errors(blob), written_beside(blob.parent, ".base-") as (out, beside):
-                with path.open("rb") as stream:
-                    shutil.copyfileobj(stream, out, 1 << 20)
-                out.flush()
-                beside.chmod(0o644)
-                beside.replace(blob)
+        place(path, blob)
 
 
 def parse_config(data: bytes, where: str) -> dict[str, Any]:

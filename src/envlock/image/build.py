@@ -6,17 +6,18 @@ Standard library only: the same code runs inside the Nix sandbox.
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from envlock.errors import LockError
 from envlock.image.base import bring_layers, read_foundation
 from envlock.image.known import known_layers, remember_layer
 from envlock.image.packing import SEGMENTS, Packing, conda_items
-from envlock.image.places import is_whole, remember_layout, take_over
+from envlock.image.places import is_whole, place, remember_layout, take_over
 from envlock.image.pool import packing_pool, to_encode
 from envlock.layers.clashes import check_conda, check_wheels
 from envlock.layers.condapack import known_facts
+from envlock.layers.gzipstream import Known
 from envlock.layers.pack import pack_segment
 from envlock.layers.parts import check_sizes
 from envlock.layers.plan import plan_layers
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     from envlock.image.layout import ImageDigests, Staging
     from envlock.layers.condafacts import CondaFacts
-    from envlock.layers.gzipstream import Known, StreamDigests
+    from envlock.layers.gzipstream import StreamDigests
+    from envlock.layers.plan import LayerPlan
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
 
@@ -38,12 +40,16 @@ if TYPE_CHECKING:
 class Workshop:
     """Where layers are made: ``cache`` keeps packed packages and layer digests between builds.
 
-    workers: processes; fresh: make every layer anew instead of taking over known ones.
+    workers: processes; fresh: make every layer anew instead of taking over known ones; layers:
+    verified files of layers that are here already, by digest; told: what layers are by the word
+    of who gave these, by their plans' keys.
     """
 
     cache: Path
     workers: int
     fresh: bool = False
+    layers: Mapping[str, Path] = field(default_factory=dict)
+    told: Mapping[str, StreamDigests] = field(default_factory=dict)
 
 
 def build_image(
@@ -68,11 +74,13 @@ def build_image(
             hint=f"solve again, or build with an envlock that packs by {lock.packer}",
         )
     foundation = read_foundation(lock.base, paths)
-    owners = check_wheels(lock, paths)
     plans = plan_layers(lock)
     layers: dict[str, StreamDigests] = {}
     facts: dict[str, CondaFacts] = {}
     known = {} if workshop.fresh else known_layers(workshop.cache, lock, plans)
+    for key, digests in workshop.told.items():
+        known.setdefault(key, Known(digests=digests, seen_here=False))
+    owners = check_wheels(lock, paths) if _needs_wheels(lock, paths, plans, known) else {}
     for plan in plans:
         told = [known_facts(item, workshop.cache / SEGMENTS) for item in conda_items(plan)]
         if plan.key not in known or None in told:
@@ -83,6 +91,7 @@ def build_image(
     bring_layers(lock.base, paths, staging, workshop.cache)
     missing = [plan for plan in plans if plan.key not in layers]
     if missing:
+        _require(missing, paths)
         packing = Packing(
             lock,
             paths,
@@ -96,6 +105,7 @@ def build_image(
         facts |= packing.facts
     packages = [facts[name] for name in sorted(facts)]
     check_conda(owners, packages)
+    _check_recorded(lock, paths, [layers[plan.key] for plan in plans])
     for plan in plans:
         before = known.get(plan.key)
         if plan in missing or before is None or not before.seen_here:
@@ -107,6 +117,46 @@ def build_image(
     check_sizes([(plan, layers[plan.key]) for plan in plans], limit)
     described = [(plan.title, layers[plan.key]) for plan in plans]
     return staging.complete(lock, described, created, package_variables(packages), foundation)
+
+
+def _needs_wheels(
+    lock: Lock, paths: Mapping[str, Path], plans: Sequence[LayerPlan], known: Mapping[str, Known]
+) -> bool:
+    """Tell whether wheels are looked at for paths that two of them have.
+
+    Where some are not here every layer must be known from the lock, which says that this was
+    done.  Raises LockError where that is not so.
+    """
+    absent = [wheel.file for wheel in lock.of_kind("pypi") if wheel.sha256 not in paths]
+    if not absent:
+        return True
+    recorded = lock.built.layers if lock.built is not None else ()
+    if len(recorded) == len(plans) and all(plan.key in known for plan in plans):
+        return False
+    raise LockError(f"{len(absent)} wheels are not here, {absent[0]} for one")
+
+
+def _require(plans: Sequence[LayerPlan], paths: Mapping[str, Path]) -> None:
+    """Refuse to make layers of artifacts that are not here; raises LockError."""
+    absent = [one.file for plan in plans for one in plan.artifacts if one.sha256 not in paths]
+    if absent:
+        raise LockError(
+            f"{len(absent)} artifacts are not here, {absent[0]} for one, and their layer is no "
+            "longer where it was",
+            hint="run the command again",
+        )
+
+
+def _check_recorded(lock: Lock, paths: Mapping[str, Path], layers: Sequence[StreamDigests]) -> None:
+    """Refuse an image of wheels that are not here unless all of it is what the lock records."""
+    if lock.built is None or all(wheel.sha256 in paths for wheel in lock.of_kind("pypi")):
+        return
+    recorded = [layer.digest for layer in lock.built.layers]
+    if recorded != [layer.digest for layer in layers]:
+        raise LockError(
+            "a layer is not the one that the lock records, and not all wheels are here",
+            hint="build without --cache-from",
+        )
 
 
 def package_variables(packages: Sequence[CondaFacts]) -> dict[str, str]:
@@ -137,7 +187,8 @@ def pack_packages(
     This is the one slow part of a build; it can run while larger artifacts are fetched, and
     ends early once ``stop`` is set.  Raises IntegrityError, ArtifactError, DiskError.
     """
-    debs = sorted(lock.of_kind("debian"), key=lambda deb: -deb.size)
+    debs = [deb for deb in lock.of_kind("debian") if deb.sha256 in paths]
+    debs.sort(key=lambda deb: -deb.size)
     folder = workshop.cache / SEGMENTS
     with (
         reporter.task("packing Debian packages", sum(deb.size for deb in debs), "bytes") as task,
@@ -160,11 +211,14 @@ def _taken_over(workshop: Workshop, staging: Staging, known: Known) -> bool:
     What only the lock tells is not believed of a file that merely has the name.
     """
     digest, size = known.digests.digest, known.digests.size
-    if not staging.reuse(digest, size) and not take_over(
-        workshop.cache, digest, size, staging.blobs
+    blob = staging.blobs / digest.removeprefix("sha256:")
+    given = workshop.layers.get(digest)
+    if (
+        not staging.reuse(digest, size)
+        and not (given is not None and place(given, blob))
+        and not take_over(workshop.cache, digest, size, staging.blobs)
     ):
         return False
-    blob = staging.blobs / digest.removeprefix("sha256:")
     if known.seen_here or not blob.exists() or is_whole(blob, digest, size):
         return True
     blob.unlink()

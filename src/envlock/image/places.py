@@ -12,11 +12,12 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envlock.errors import DiskError, IntegrityError
-from envlock.files import verify_file, write_atomically
+from envlock.files import verify_file, write_atomically, written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,15 +56,19 @@ def image_of(entry: Path) -> Path | None:
     return None
 
 
+def held(cache: Path, digest: str, size: int) -> Iterator[Path]:
+    """Yield where images here have a blob of ``size`` bytes."""
+    for layout in known_layouts(cache):
+        source = layout / "blobs" / "sha256" / digest.removeprefix("sha256:")
+        with contextlib.suppress(OSError):
+            if source.stat().st_size == size:
+                yield source
+
+
 def take_over(cache: Path, digest: str, size: int, blobs: Path) -> bool:
     """Put a blob of ``size`` bytes into ``blobs`` if an image here has it; tell whether it did."""
-    name = digest.removeprefix("sha256:")
-    for layout in known_layouts(cache):
-        source = layout / "blobs" / "sha256" / name
-        with contextlib.suppress(OSError):
-            if source.stat().st_size == size and share(source, blobs / name):
-                return True
-    return False
+    target = blobs / digest.removeprefix("sha256:")
+    return any(share(source, target) for source in held(cache, digest, size))
 
 
 def share(source: Path, target: Path) -> bool:
@@ -83,6 +88,20 @@ def share(source: Path, target: Path) -> bool:
             os.link(source, target)
             return True
         return False
+    return True
+
+
+def place(source: Path, target: Path) -> bool:
+    """Make ``target`` a blob with the bytes of ``source``, shared where that is possible.
+
+    Returns True; raises DiskError.
+    """
+    if not share(source, target):
+        with written_beside(target.parent, ".blob-") as (out, beside), source.open("rb") as stream:
+            shutil.copyfileobj(stream, out, 1 << 20)
+            out.flush()
+            beside.chmod(0o644)
+            beside.replace(target)
     return True
 
 

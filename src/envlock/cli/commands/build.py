@@ -21,6 +21,7 @@ from envlock.cli.delivering import (
     delivery,
     push_references,
 )
+from envlock.cli.layercache import CacheFromOption, CacheToOption, open_cache
 from envlock.cli.locks import check_one_platform, load_all
 from envlock.cli.many import ALL_HELP, check_all, each, tell_built
 from envlock.errors import UsageError
@@ -48,6 +49,8 @@ def build_command(
     push: PushOption = None,
     load: LoadOption = None,
     insecure: InsecureOption = False,
+    cache_from: CacheFromOption = None,
+    cache_to: CacheToOption = None,
     record: Annotated[
         bool, typer.Option("--record", help="Write the image's digest into the lock.")
     ] = False,
@@ -109,6 +112,8 @@ def build_command(
         check_one_platform(state, asked)
     if gpu and no_validate:
         raise UsageError("--gpu runs checks, and --no-validate leaves them out")
+    if check and cache_from is not None:
+        raise UsageError("--check makes every layer anew, and --cache-from has them made elsewhere")
     order = Order(
         artifact_map=artifact_map,
         record=record,
@@ -119,6 +124,8 @@ def build_command(
         sbom=sbom,
         provenance=provenance,
         compression=compression.value,
+        cache_from=open_cache(state, cache_from, "--cache-from") if cache_from else None,
+        cache_to=open_cache(state, cache_to, "--cache-to") if cache_to else None,
     )
     if compression is not _Compression.REUSE and (record or check):
         raise UsageError(

@@ -1,0 +1,211 @@
+"""A repository as the shared layer cache of a team.
+
+Each layer is a pure function of what its plan's key is a digest of, so any number of builders can
+share one repository: a blob is found by its digest, and a tag for each key names a small manifest
+that says which blob that is.  Tags are written whole and by everybody alike; who comes second
+writes the same.
+
+What is believed: of a layer whose digest is known beforehand (the lock records it, or this machine
+has made it), nothing but its bytes are taken, and they must have that digest.  Only where nothing
+is known does the manifest's word count, and the caller decides for which layers.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import threading
+import zlib
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from envlock.errors import ArtifactError, EnvlockError
+from envlock.files import disk_errors
+from envlock.layers.gzipstream import StreamDigests
+from envlock.registry import documents
+from envlock.registry.errors import MissingError
+from envlock.registry.protocol import MANIFEST, Descriptor, Document, digest_of
+from envlock.registry.pull import pull_blobs
+from envlock.registry.reference import DIGEST
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from envlock.fetch.store import Store
+    from envlock.progress import Reporter
+    from envlock.registry.open import Access
+    from envlock.registry.reference import Reference
+
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+RECORD = "application/vnd.envlock.layer.v1+json"
+
+_LARGEST_RECORD = 4096
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What became of layers, in how many: sent to the cache, or there already."""
+
+    sent: int
+    there: int
+
+
+class LayerCache:
+    """Layers in one repository, by their digests and by the keys of their plans."""
+
+    def __init__(
+        self, reference: Reference, access: Access, store: Store, reporter: Reporter
+    ) -> None:
+        self.reference = reference
+        self._access = access
+        self._repository = access.repository(reference)
+        self._store = store
+        self._reporter = reporter
+
+    def bring(self, wanted: Mapping[str, int]) -> dict[str, Path]:
+        """Return verified local files of the layers that the cache has, by digest.
+
+        wanted: sizes in bytes by digest.  A cache that cannot be reached, lacks something or
+        sends other bytes is no error: there is a warning, and the layer is made here.
+        """
+        try:
+            there = [
+                Descriptor(media_type="", digest=digest, size=size)
+                for digest, size in wanted.items()
+                if self._repository.has(digest) is not None
+            ]
+            return pull_blobs(
+                there,
+                self._repository,
+                self._store,
+                reporter=self._reporter,
+                stop=threading.Event(),  # that one fails stops no push
+                pause=self._access.pause,
+            )
+        except EnvlockError as error:
+            self._warn("layers are made here instead of taken from the cache", error)
+            return {
+                digest: path
+                for digest, size in wanted.items()
+                if (path := self._store.get(digest.removeprefix("sha256:"), size)) is not None
+            }
+
+    def told(self, key: str) -> tuple[StreamDigests, Path] | None:
+        """Return what the cache says that the layer of a plan's key is, and its verified file.
+
+        Its digest and plain digest agree with the bytes; that these are what the plan would
+        make is the word of who wrote the tag.
+        """
+        try:
+            manifest = self._repository.manifest(_tag(key))
+            config = documents.descriptor(
+                documents.parse(manifest.data, self._repository.name).get("config"), "config"
+            )
+            record = self._record(config, key)
+            path = self.bring({record.digest: record.size}).get(record.digest)
+            if path is None:
+                return None
+            _check_plain(path, record)
+        except MissingError:
+            return None
+        except EnvlockError as error:
+            self._warn("a layer is made here instead of taken from the cache", error)
+            return None
+        return record, path
+
+    def keep(self, layers: Sequence[tuple[str, StreamDigests]], blobs: Path) -> Kept:
+        """Put layers, by the keys of their plans, into the cache; raises EnvlockError.
+
+        blobs: the folder where their files are, by digest; a layer that is not there is left
+        out unless the cache has it.  What a tag says otherwise is corrected, and told.
+        """
+        repository = self._repository.for_writing()
+        sent = there = 0
+        for key, digests in layers:
+            document, record = _document(key, digests)
+            named = repository.resolve(_tag(key))
+            if named == document.digest:
+                there += 1
+                continue
+            if named is not None:
+                self._reporter.warn(
+                    f"the cache {self.reference} had another layer in the place of "
+                    f"{digests.digest}, which is what its artifacts make; it has this one now"
+                )
+            blob = blobs / digests.digest.removeprefix("sha256:")
+            if not blob.exists() and repository.has(digests.digest) is None:
+                continue
+            repository.upload(digests.digest, digests.size, partial(_opened, blob))
+            repository.upload(digest_of(record), len(record), partial(io.BytesIO, record))
+            repository.put_manifest(document, _tag(key))
+            sent += 1
+        return Kept(sent=sent, there=there)
+
+    def _record(self, config: Descriptor, key: str) -> StreamDigests:
+        """Return what a manifest's configuration says of its layer; raises ArtifactError."""
+        data = b""
+        if config.media_type == RECORD and config.size <= _LARGEST_RECORD:
+            for piece in self._repository.blob(config.digest)[1]:
+                data += piece
+                if len(data) > config.size:
+                    break
+        told = documents.parse(data, self._repository.name) if data else {}
+        fields: dict[str, Any] = {
+            name: told.get(name) for name in StreamDigests.__dataclass_fields__
+        }
+        whole = (fields["size"], fields["plain_size"])
+        if (
+            digest_of(data) != config.digest
+            or told.get("key") != key
+            or not all(DIGEST.fullmatch(str(fields[name])) for name in ("digest", "diff_id"))
+            or not all(type(number) is int and number > 0 for number in whole)
+        ):
+            raise ArtifactError("this is no layer of envlock", where=self._repository.name)
+        return StreamDigests(**fields)
+
+    def _warn(self, what: str, error: EnvlockError) -> None:
+        self._reporter.warn(f"{what}: {error.where or self.reference}: {error.message}")
+
+
+def _opened(blob: Path) -> BinaryIO:
+    with disk_errors(blob):
+        return blob.open("rb")
+
+
+def _tag(key: str) -> str:
+    return f"layer-{key}"
+
+
+def _document(key: str, digests: StreamDigests) -> tuple[Document, bytes]:
+    """Return the manifest that a layer's tag names, and its configuration."""
+    record = json.dumps({"key": key, **asdict(digests)}, sort_keys=True).encode()
+    config = Descriptor(media_type=RECORD, digest=digest_of(record), size=len(record))
+    layer = Descriptor(media_type=LAYER, digest=digests.digest, size=digests.size)
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": RECORD,
+        "config": config.plain(),
+        "layers": [layer.plain()],
+    }
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    return Document(media_type=MANIFEST, data=text.encode()), record
+
+
+def _check_plain(path: Path, record: StreamDigests) -> None:
+    """Raise ArtifactError unless the layer inflates to what is told of it."""
+    plain, size = hashlib.sha256(), 0
+    try:
+        with gzip.open(path) as stream:
+            while size <= record.plain_size and (piece := stream.read(_PIECE)):
+                plain.update(piece)
+                size += len(piece)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ArtifactError(f"the layer is not valid gzip: {error}", where=str(path)) from None
+    if (f"sha256:{plain.hexdigest()}", size) != (record.diff_id, record.plain_size):
+        raise ArtifactError("the layer is not what the cache says of it", where=record.digest)
