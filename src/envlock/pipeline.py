@@ -77,9 +77,8 @@ def build(
 
     destinations: where else it goes once it is proven; without ``keep`` nothing stays at
     ``target``, and what the only destination has already is not made.  keep_layers: puts the
-    layers of the proven image into a cache.
-
-    compression: of the layers that are published; they are proven as they were made.
+    layers of the proven image into a cache.  compression: of the layers that are published;
+    they are proven, and cached, as they were made.
 
     ``paths`` are the lock's artifacts by sha256; ``prove`` runs the checks on a layout, None
     leaves them out; with ``expect`` the digest must come out that the lock records; ``about``
@@ -97,13 +96,9 @@ def build(
         if expect is not None and recorded is not None and recorded != digests.manifest:
             near = (target, *expect.near)
             raise explain(lock, place.folder, against=expect.against, near=near)
-        report = None
-        if prove is not None:
-            before = time.monotonic()
-            report = prove(place.folder)
-            seconds["prove"] = time.monotonic() - before
-            if not report.ok:
-                raise ProofError(report)
+        report = _proven(place.folder, prove, seconds) if prove is not None else None
+        if keep_layers is not None:
+            keep_layers(place, digests)
         before = time.monotonic()
         if compression != "reuse":
             digests = recompress(
@@ -116,14 +111,22 @@ def build(
             attach(place.folder, documents)
         for destination in destinations:
             destination.take(place)
-        if keep_layers is not None:
-            keep_layers(place, digests)
         if keep and target.suffix == ".tar":
             write_archive(place.folder, target)
         elif keep:
             place.publish()
         seconds["publish"] = time.monotonic() - before
     return Built(digests=digests, report=report, seconds=seconds)
+
+
+def _proven(folder: Path, prove: Callable[[Path], Report], seconds: dict[str, float]) -> Report:
+    """Return the report of a proof that went well; raises ProofError."""
+    before = time.monotonic()
+    report = prove(folder)
+    seconds["prove"] = time.monotonic() - before
+    if not report.ok:
+        raise ProofError(report)
+    return report
 
 
 class ProofError(CheckFailedError):
