@@ -349,10 +349,16 @@ def test_link_scripts_are_in_the_lock(tmp_path: Path, index: Index, over_http: b
     url = f"{index.base}/conda/main" if over_http else url
     solve = CondaSolver(tmp_path / "solver", index, {"main": ChannelAccess(urls=(url,))})
     lock = solve("conda:\n  channels: [main]\n  dependencies: [font, old-font, plain]\n")
-    found = {a.name: a.conda.link_scripts for a in lock.of_kind("conda") if a.conda}
+    records = {a.name: a.conda for a in lock.of_kind("conda") if a.conda}
+    found = {name: record.link_scripts for name, record in records.items()}
     assert found == {
         "font": ("bin/.font-post-link.sh", "bin/.font-pre-unlink.sh"),
         "old-font": ("bin/.old-font-pre-link.sh",),
+        "plain": (),
+    }
+    assert {name: record.lacks for name, record in records.items()} == {
+        "font": ("fc-cache",),
+        "old-font": (),  # pre-link scripts are run by nobody any more
         "plain": (),
     }
     assert parse_lock(dump_lock(lock), "lock") == lock

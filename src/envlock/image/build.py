@@ -112,7 +112,7 @@ def build_image(
             remember_layer(workshop.cache, plan, layers[plan.key], before)
     if staging.target.suffix != ".tar":
         remember_layout(workshop.cache, staging.target)
-    _say_what_is_not_run(packages, reporter)
+    _say_what_is_not_run(lock, packages, reporter)
     limit = lock.spec.get("image", {}).get("layers", {}).get("max-size")
     check_sizes([(plan, layers[plan.key]) for plan in plans], limit)
     described = [(plan.title, layers[plan.key]) for plan in plans]
@@ -164,10 +164,14 @@ def package_variables(packages: Sequence[CondaFacts]) -> dict[str, str]:
     return {name: text for facts in packages for name, text in sorted(facts.env.items())}
 
 
-def _say_what_is_not_run(packages: Sequence[CondaFacts], reporter: Reporter) -> None:
+def _say_what_is_not_run(lock: Lock, packages: Sequence[CondaFacts], reporter: Reporter) -> None:
+    for one in lock.of_kind("conda"):
+        if one.conda is not None and one.conda.lacks:
+            reporter.warn(
+                f"{one.name}: {', '.join(one.conda.post_links)} is in the image, and was not run: "
+                f"{'; '.join(one.conda.lacks)}"
+            )
     for facts in packages:
-        for script in facts.scripts:
-            reporter.warn(f"{facts.name}: {script} is in the image, and envlock did not run it")
         for script in facts.activation:
             reporter.warn(
                 f"{facts.name}: {script} is not run when a container starts, and does more than "

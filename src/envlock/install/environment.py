@@ -32,7 +32,7 @@ class Environment:
     """What was installed.
 
     env: variables that its packages want to be set; activation and link_scripts: (package,
-    path) of scripts that conda would run and envlock does not.
+    path) of scripts that conda would run and envlock does not, if they do more than tell something.
     """
 
     prefix: Path
@@ -100,7 +100,12 @@ def install(
         files=len(owners),
         env=marker.env,
         activation=tuple((facts.name, path) for facts in packages for path in facts.activation),
-        link_scripts=tuple((facts.name, path) for facts in packages for path in facts.scripts),
+        link_scripts=tuple(
+            (one.name, path)
+            for one in lock.of_kind("conda")
+            if one.conda is not None and one.conda.lacks
+            for path in one.conda.post_links
+        ),
     )
 
 

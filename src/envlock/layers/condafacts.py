@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import ArtifactError
-from envlock.layers.condapaths import link_scripts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,18 +44,16 @@ class CondaFacts:
     """What is known of one installed package.
 
     nodes: by path relative to the image's root; env: variables that it sets when its
-    environment is activated; activation: scripts that would do more then; scripts: link
-    scripts.  None of the scripts is run.
+    environment is activated; activation: scripts that would do more then, and are not run.
     """
 
     name: str
     nodes: Mapping[str, Node]
     env: Mapping[str, str] = field(default_factory=dict)
     activation: tuple[str, ...] = ()
-    scripts: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        value = {key: getattr(self, key) for key in ("name", "env", "activation", "scripts")}
+        value = {key: getattr(self, key) for key in ("name", "env", "activation")}
         return {**value, "nodes": {path: asdict(node) for path, node in self.nodes.items()}}
 
     @classmethod
@@ -67,7 +64,6 @@ class CondaFacts:
             nodes={path: Node(**node) for path, node in value["nodes"].items()},
             env=dict(value["env"]),
             activation=tuple(value["activation"]),
-            scripts=tuple(value["scripts"]),
         )
 
 
@@ -98,13 +94,11 @@ class FactCollector:
             yield entry
 
     def facts(self) -> CondaFacts:
-        paths = [path.removeprefix(f"{self._prefix}/") for path in self._nodes]
         return CondaFacts(
             name=self._name,
             nodes=self._nodes,
             env=self._env,
             activation=tuple(self._activation),
-            scripts=link_scripts(self._name, paths),
         )
 
     def _activate(self, path: str, entry: Entry) -> None:

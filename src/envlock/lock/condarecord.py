@@ -48,6 +48,8 @@ def parse_record(artifact: dict[str, Any], path: str) -> CondaRecord:
         provides=tuple(_pair(item) for item in value.get("provides", [])),
         stands_for=tuple(_pair(item) for item in value.get("stands_for", [])),
         link_scripts=tuple(matching(PATH, item) for item in texts(value.get("link_scripts", []))),
+        link_handled=texts(value.get("link_handled", [])),
+        link_unhandled=texts(value.get("link_unhandled", [])),
         track_features=texts(value.get("track_features", [])),
         license=text(value["license"]) if "license" in value else None,
         python_site_packages_path=folder,

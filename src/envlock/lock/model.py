@@ -30,6 +30,8 @@ class CondaRecord:
     the named package is there at all; provides: (name, version) of the PyPI distributions
     whose ``*.dist-info`` it brings, names normalized; stands_for: of those that it is without
     such a folder; link_scripts: paths of what conda would run when it links or unlinks it;
+    link_handled and link_unhandled: effects of the post-link script that need nobody, and
+    commands whose effects the image lacks; both empty where nobody read it;
     python_site_packages_path: where a Python says that its site-packages are, relative to
     the prefix (CEP 17).
     """
@@ -43,9 +45,23 @@ class CondaRecord:
     provides: tuple[tuple[str, str], ...] = ()
     stands_for: tuple[tuple[str, str], ...] = ()
     link_scripts: tuple[str, ...] = ()
+    link_handled: tuple[str, ...] = ()
+    link_unhandled: tuple[str, ...] = ()
     track_features: tuple[str, ...] = ()
     license: str | None = None
     python_site_packages_path: str | None = None
+
+    @property
+    def post_links(self) -> tuple[str, ...]:
+        """Those of its link scripts that conda runs when the package is in place."""
+        return tuple(path for path in self.link_scripts if path.endswith("-post-link.sh"))
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What its post-link script would do that nobody does."""
+        if self.link_handled or not self.post_links:
+            return ()
+        return self.link_unhandled or ("nobody has read it",)
 
 
 _PROOF = frozenset({"accepts", "checks"})

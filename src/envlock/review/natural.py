@@ -34,7 +34,7 @@ FORMAT = 2
 _SOLVED_BY = ("projection", "python", "platform", "exclude-newer", "indexes", "index-order",
               "pypi", "conda")  # fmt: skip
 
-_TEXTS = ("constrains", "link_scripts", "track_features")
+_TEXTS = ("constrains", "link_handled", "link_scripts", "link_unhandled", "track_features")
 _PAIRS = ("provides", "stands_for")
 
 

@@ -10,6 +10,7 @@ from envlock.errors import SpecError, UnsatisfiableError
 from envlock.lock.model import Lock
 from envlock.platforms import PLATFORMS
 from envlock.solve.debian import DebianRequest, solve_debian
+from envlock.solve.link_scripts import with_effects
 from envlock.solve.python import PythonSolvers, solve_python, wants_conda
 from envlock.spec.projection import project
 
@@ -74,7 +75,10 @@ def solve(
     debs, section = _debian(spec, target, solvers, reporter, old, upgrade_packages)
     _check_python(spec, debs, base, bool(python.wheels) and not python.conda.has_python)
     _check_glibc(spec, target, debs)
-    artifacts = sorted((*python.artifacts, *debs), key=lambda a: (a.kind, a.name, a.file))
+    ours = python.artifacts
+    if solvers.conda is not None:
+        ours = with_effects(ours, solvers.conda, reporter)
+    artifacts = sorted((*ours, *debs), key=lambda a: (a.kind, a.name, a.file))
     if base is None:
         _warn_of_missing(artifacts, reporter)
     return Lock(

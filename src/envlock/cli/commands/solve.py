@@ -351,15 +351,12 @@ def _summarise(
             f"{len(packages)} Debian packages have maintainer scripts whose effects the image "
             f"will lack: {', '.join(packages)} (see debian.scripts in the lock)"
         )
-    linking = [a.name for a in lock.of_kind("conda") if a.conda and a.conda.link_scripts]
-    if linking and changed:
-        say_of = (
-            f"{len(linking)} conda packages have" if len(linking) > 1 else "a conda package has"
-        )
-        state.output.warn(
-            f"{say_of} link scripts, which are never run: {', '.join(linking)} "
-            "(see link_scripts in the lock)"
-        )
+    for one in lock.of_kind("conda") if changed else ():
+        if one.conda is not None and one.conda.lacks:
+            state.output.warn(
+                f"the image will lack what the post-link script of {one.name} does: "
+                f"{'; '.join(one.conda.lacks)}"
+            )
     size = megabytes(sum(artifact.size for artifact in lock.artifacts))
     path = state.project.shown(state.project.lock(lock.name, lock.platform))
     conda = lock.of_kind("conda")

@@ -86,6 +86,21 @@ class PackageReader:
 
             return tuple(item for items in pool.map(one, bringing) for item in items)
 
+    def texts(self, artifact: Artifact, paths: Sequence[str]) -> dict[str, bytes]:
+        """Return small files of a package, which is fetched whole for them.
+
+        Raises FetchError, ArtifactError.
+        """
+        known = self._cache / f"{artifact.sha256}.scripts.json"
+        if not known.is_file():
+            stored = self._fetcher.store.get(artifact.sha256, artifact.size)
+            found = read_members(artifact, stored or self._fetch(artifact), paths)
+            texts = {path: text.decode("latin-1") for path, text in sorted(found.items())}
+            write_atomically(known, json.dumps(texts).encode())
+        return {
+            path: text.encode("latin-1") for path, text in json.loads(known.read_bytes()).items()
+        }
+
     def _looked_into(self, artifact: Artifact) -> Artifact:
         known = self._cache / f"{artifact.sha256}.contents.json"
         stored = self._fetcher.store.get(artifact.sha256, artifact.size)
