@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from envlock.image.compression import Compression
     from envlock.image.layout import ImageDigests, Staging
+    from envlock.image.linked import Linker
     from envlock.image.referrers import Document
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
@@ -72,13 +73,15 @@ def build(
     keep: bool = True,
     compression: Compression = "reuse",
     keep_layers: Callable[[Staging, ImageDigests], None] | None = None,
+    link: Linker | None = None,
 ) -> Built:
     """Make the image of ``lock`` at ``target``, an OCI layout or a file ending in ``.tar``.
 
-    destinations: where else it goes once it is proven; without ``keep`` nothing stays at
-    ``target``, and what the only destination has already is not made.  keep_layers: puts the
-    layers of the proven image into a cache.  compression: of the layers that are published;
-    they are proven, and cached, as they were made.
+    link: runs post-link scripts, where the lock's spec wants some to be run; destinations: where
+    else it goes once it is proven; without ``keep`` nothing stays at ``target``, and what the only
+    destination has already is not made.  keep_layers: puts the layers of the proven image into a
+    cache.  compression: of the layers that are published; they are proven, and cached, as they
+    were made.
 
     ``paths`` are the lock's artifacts by sha256; ``prove`` runs the checks on a layout, None
     leaves them out; with ``expect`` the digest must come out that the lock records; ``about``
@@ -90,7 +93,7 @@ def build(
     with staging(target) as place:
         if len(destinations) == 1 and not keep and compression == "reuse":
             place.elsewhere = destinations[0].has
-        digests = build_image(lock, paths, place, workshop, reporter, created=created)
+        digests = build_image(lock, paths, place, workshop, reporter, created=created, link=link)
         seconds["pack"] = time.monotonic() - started
         recorded = lock.built.manifest if expect is not None and lock.built is not None else None
         if expect is not None and recorded is not None and recorded != digests.manifest:

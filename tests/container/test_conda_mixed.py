@@ -59,6 +59,7 @@ debian:
 conda:
   channels: [main]
   dependencies: [python, "numpy<2", accel, tools, pure]
+  link-scripts: {{tools: run}}
 pypi:
   dependencies: ["botocore==1.29.165"]
 overrides:
@@ -73,6 +74,7 @@ checks:
   - import: botocore
   - run: [tool]
   - run: [pure]
+  - run: [sh, -c, test -f /opt/env/linked]
   - run: [python, -c, "import numpy; assert numpy.ones(3).sum() == 3"]
 """
 ASKED = "import os, sys; print(sys.prefix, os.environ['TOOLS_HOME'])"
@@ -159,7 +161,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
             "bin/tool": Link("really"),
             "share/where": Prefixed(b"\0" + PLACEHOLDER.encode() + b"/share\0", binary=True),
             "etc/conda/activate.d/tools.sh": 'export TOOLS_HOME="$CONDA_PREFIX/share"\n',
-            "bin/.tools-post-link.sh": Program("#!/bin/sh\ntouch $PREFIX/linked\n"),
+            "bin/.tools-post-link.sh": Program("#!/bin/sh\n: > $PREFIX/linked\n"),
         },
     )  # fmt: skip
     index_channel(channel)
@@ -183,6 +185,7 @@ def test_the_lock(project: Project, digest: str) -> None:
     assert artifacts["conda", "accel"]["conda"]["build"] == "cuda_0"
     assert artifacts["conda", "numpy"]["conda"]["provides"] == [["numpy", "1.26.4"]]
     assert artifacts["conda", "tools"]["conda"]["link_scripts"] == ["bin/.tools-post-link.sh"]
+    assert artifacts["conda", "tools"]["conda"]["link_unhandled"] == [": > $PREFIX/linked"]
     assert ("pypi", "numpy") not in artifacts
     assert artifacts["pypi", "urllib3"]["version"] == "2.2.3"
     project("solve", "mixed")

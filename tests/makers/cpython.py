@@ -52,10 +52,13 @@ def needed_libraries(*more: Path) -> list[Path]:
     modules = (BASE / "lib" / f"python{FEATURE}" / "lib-dynload").glob("*.so")
     programs = [BASE / "bin" / f"python{FEATURE}", *more]
     programs += [path for path in modules if not LEFT_OUT.fullmatch(str(path.relative_to(BASE)))]
-    return sorted({path for path in _linked(programs) if DEBIAN or not path.is_relative_to(BASE)})
+    return sorted(
+        {path for path in linked_libraries(programs) if DEBIAN or not path.is_relative_to(BASE)}
+    )
 
 
-def _linked(programs: Iterable[Path]) -> Iterator[Path]:
+def linked_libraries(programs: Iterable[Path]) -> Iterator[Path]:
+    """Yield the libraries of this machine that programs load."""
     for program in programs:
         listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
         for place in re.findall(r"(?:=> |^\s*)(/\S+) \(", listed.stdout, re.MULTILINE):

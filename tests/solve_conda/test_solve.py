@@ -9,6 +9,7 @@ import pytest
 from envlock.channels import ChannelAccess
 from envlock.errors import SpecError, UnsatisfiableError
 from envlock.lock.codec import dump_lock, parse_lock
+from envlock.lock.linking import scripts_to_run, undone
 
 from ..makers.conda import Program, index_channel, make_conda
 from .solving import HEAD, CondaSolver, conda
@@ -362,3 +363,24 @@ def test_link_scripts_are_in_the_lock(tmp_path: Path, index: Index, over_http: b
         "plain": (),
     }
     assert parse_lock(dump_lock(lock), "lock") == lock
+
+
+def test_what_the_spec_says_of_link_scripts(tmp_path: Path, index: Index) -> None:
+    folder = tmp_path / "main"
+    script = Program('#!/bin/sh\n"$PREFIX/bin/dot" -c\n')
+    make_conda(folder, "graphs", "1.0", files={"bin/.graphs-post-link.sh": script})
+    make_conda(folder, "plain", "1.0")
+    access = {"main": ChannelAccess(urls=(index_channel(folder),))}
+    solve = CondaSolver(tmp_path / "solver", index, access)
+    body = _section("graphs", "plain", more="  link-scripts: {{{}}}\n")
+    for said, run, lacking in (
+        ("", [], ["graphs"]),
+        ("graphs: skip", [], []),
+        ("graphs: run, gone: run", ["bin/.graphs-post-link.sh"], []),
+    ):
+        lock = solve(body.format(said))
+        assert [script.path for script in scripts_to_run(lock)] == run
+        assert [one.package for one in undone(lock)] == lacking
+        assert parse_lock(dump_lock(lock), "lock") == lock
+    with pytest.raises(SpecError, match=r"says run for plain 1\.0, which has no post-link script"):
+        solve(body.format("plain: run"))

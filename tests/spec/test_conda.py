@@ -20,6 +20,7 @@ conda:
   dependencies: ["python=3.11", "pytorch=2.4.*=*cuda*", "internal::scipy  >=1", "numpy 2.0.0"]
   constraints: ["cuda-version <13"]
   map: {py-opencv: OpenCV_python}
+  link-scripts: {graphviz: run, fonts: skip}
 overrides:
   - package: NumPy
     from: conda
@@ -43,6 +44,7 @@ def test_the_whole_section() -> None:
     assert asked["scipy"] == ("internal::scipy >=1", "scipy >=1", "internal")
     assert asked["pytorch"] == ("pytorch=2.4.*=*cuda*", "pytorch=2.4.*=*cuda*", None)
     assert conda.map == {"py-opencv": "opencv-python"}
+    assert conda.link_scripts == {"fonts": "skip", "graphviz": "run"}
     (override,) = spec.overrides
     assert (override.kind, override.package, override.version) == ("conda", "numpy", "2.0.0")
     assert override.claims == {"scipy": "numpy >=1.26,<2.0a0", "torch-thing": "numpy 1.*|2.1.*"}
@@ -87,6 +89,7 @@ def test_the_projection_has_names_and_no_urls() -> None:
         ],
         "constraints": ["cuda-version <13"],
         "map": {"py-opencv": "opencv-python"},
+        "link-scripts": {"fonts": "skip", "graphviz": "run"},
     }
     assert found["overrides"][0]["from"] == "conda"
     assert found["overrides"][0]["adds"] == ["libblas"]
@@ -112,6 +115,7 @@ def test_what_does_not_make_a_lock_stale(one: str, other: str) -> None:
     [
         ("[conda-forge, {", "[{"),
         ("flexible", "strict"),
+        ("graphviz: run", "graphviz: skip"),
         ("cuda-version <13", "cuda-version <12"),
         ("    from: conda\n", ""),
         ("numpy 1.*|2.1.*", "numpy 1.*"),
@@ -145,10 +149,12 @@ def test_what_makes_a_lock_stale(one: str, other: str) -> None:
         ("com/internal/", "com/t/tk-123/internal", "carries a credential", "7:1"),
         ("flexible", "loose", "conda.channel-priority is 'loose'", "8:21"),
         ("{py-opencv:", "{../x:", "is no name of a conda package", "11:15"),
-        ("==2.0.0", "==2.*", "does not name one version", "15:14"),
-        ("numpy >=1.26,<2.0a0", "!!", "'!!' is not a match spec", "16:22"),
-        ("until: scipy>=1.16", 'until: "!"', "'!' is not a match spec", "19:12"),
-        ("from: conda", "from: apt", "overrides[0].from is 'apt'", "14:11"),
+        ("==2.0.0", "==2.*", "does not name one version", "16:14"),
+        ("numpy >=1.26,<2.0a0", "!!", "'!!' is not a match spec", "17:22"),
+        ("until: scipy>=1.16", 'until: "!"', "'!' is not a match spec", "20:12"),
+        ("graphviz: run", "graphviz: never", "conda.link-scripts.graphviz is 'never'", "12:28"),
+        ("{graphviz:", "{../x:", "is no name of a conda package", "12:24"),
+        ("from: conda", "from: apt", "overrides[0].from is 'apt'", "15:11"),
     ],
 )
 def test_errors_name_the_place(one: str, other: str, message: str, place: str) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from envlock.image.build import Workshop
     from envlock.image.compression import Compression
     from envlock.image.layout import ImageDigests, Staging
+    from envlock.image.linked import Linker
     from envlock.lock.model import Lock
     from envlock.pipeline import Built, Expected
 
@@ -133,6 +134,7 @@ def _built(
             keep=where.keep,
             compression=order.compression,
             keep_layers=keep_layers,
+            link=_linker(state, papers, workshop),
         )
     except ProofError as error:
         say_report(state, error.report)
@@ -152,6 +154,18 @@ def _from_cache(state: Context, lock: Lock, where: Delivery, order: Order) -> Ta
         elsewhere=only.has if only is not None else None,
     )
     return dataclasses.replace(taken, unneeded=frozenset()) if order.sbom else taken
+
+
+def _linker(state: Context, papers: Papers, workshop: Workshop) -> Linker | None:
+    """Return what runs post-link scripts; None, and nothing loaded, where there are none."""
+    from envlock.lock.linking import scripts_to_run
+
+    if not scripts_to_run(papers.lock):
+        return None
+    from envlock.cli.proof import sandbox
+    from envlock.validate.linking import linker
+
+    return linker(papers.lock, papers.paths, workshop, sandbox, state.output)
 
 
 def _expected(state: Context, lock: Lock, order: Order) -> Expected | None:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from envlock.errors import LockError
+from envlock.image.absent import check_recorded, needs_wheels, require
 from envlock.image.base import bring_layers, read_foundation
 from envlock.image.known import known_layers, remember_layer
+from envlock.image.linked import known_linked, pack_linked
 from envlock.image.packing import SEGMENTS, Packing, conda_items
 from envlock.image.places import is_whole, place, remember_layout, take_over
 from envlock.image.pool import packing_pool, to_encode
@@ -21,6 +23,7 @@ from envlock.layers.gzipstream import Known
 from envlock.layers.pack import pack_segment
 from envlock.layers.parts import check_sizes
 from envlock.layers.plan import plan_layers
+from envlock.lock.linking import undone
 from envlock.lock.model import PACKER
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from envlock.image.layout import ImageDigests, Staging
+    from envlock.image.linked import Linker
     from envlock.layers.condafacts import CondaFacts
     from envlock.layers.gzipstream import StreamDigests
     from envlock.layers.plan import LayerPlan
@@ -60,12 +64,14 @@ def build_image(
     reporter: Reporter,
     *,
     created: int = 0,
+    link: Linker | None = None,
 ) -> ImageDigests:
     """Fill ``staging`` with the image of ``lock``.
 
     ``paths`` are its artifacts, and the blobs of its base image, by sha256.
 
-    Raises LockError for a lock of another packer, ArtifactError, IntegrityError, DiskError.
+    link: runs post-link scripts, where the lock's spec wants some to be run.  Raises LockError
+    for a lock of another packer, ArtifactError, IntegrityError, DiskError.
     """
     if lock.packer != PACKER:
         raise LockError(
@@ -80,9 +86,9 @@ def build_image(
     known = {} if workshop.fresh else known_layers(workshop.cache, lock, plans)
     for key, digests in workshop.told.items():
         known.setdefault(key, Known(digests=digests, seen_here=False))
-    owners = check_wheels(lock, paths) if _needs_wheels(lock, paths, plans, known) else {}
+    owners = check_wheels(lock, paths) if needs_wheels(lock, paths, plans, known) else {}
     for plan in plans:
-        told = [known_facts(item, workshop.cache / SEGMENTS) for item in conda_items(plan)]
+        told = _told(plan, workshop.cache / SEGMENTS)
         if plan.key not in known or None in told:
             continue
         if _taken_over(workshop, staging, known[plan.key]):
@@ -91,7 +97,8 @@ def build_image(
     bring_layers(lock.base, paths, staging, workshop.cache)
     missing = [plan for plan in plans if plan.key not in layers]
     if missing:
-        _require(missing, paths)
+        require(missing, paths)
+    if any(plan.kind != "linked" for plan in missing):
         packing = Packing(
             lock,
             paths,
@@ -101,12 +108,18 @@ def build_image(
             workers=workshop.workers,
             fresh=workshop.fresh,
         )
-        layers |= packing.run(missing, known)
+        layers |= packing.run([plan for plan in missing if plan.kind != "linked"], known)
         facts |= packing.facts
     packages = [facts[name] for name in sorted(facts)]
     check_conda(owners, packages)
-    _check_recorded(lock, paths, [layers[plan.key] for plan in plans])
-    for plan in plans:
+    check_recorded(lock, paths, plans, layers)
+    for plan in sorted(plans, key=lambda plan: plan.kind == "linked"):
+        if plan in missing and plan.kind == "linked":  # the others are remembered by now
+            layers[plan.key], written = pack_linked(
+                plan, link, staging.blobs, workshop.cache / SEGMENTS
+            )
+            packages.append(written)
+            check_conda(owners, [written])
         before = known.get(plan.key)
         if plan in missing or before is None or not before.seen_here:
             remember_layer(workshop.cache, plan, layers[plan.key], before)
@@ -119,44 +132,11 @@ def build_image(
     return staging.complete(lock, described, created, package_variables(packages), foundation)
 
 
-def _needs_wheels(
-    lock: Lock, paths: Mapping[str, Path], plans: Sequence[LayerPlan], known: Mapping[str, Known]
-) -> bool:
-    """Tell whether wheels are looked at for paths that two of them have.
-
-    Where some are not here every layer must be known from the lock, which says that this was
-    done.  Raises LockError where that is not so.
-    """
-    absent = [wheel.file for wheel in lock.of_kind("pypi") if wheel.sha256 not in paths]
-    if not absent:
-        return True
-    recorded = lock.built.layers if lock.built is not None else ()
-    if len(recorded) == len(plans) and all(plan.key in known for plan in plans):
-        return False
-    raise LockError(f"{len(absent)} wheels are not here, {absent[0]} for one")
-
-
-def _require(plans: Sequence[LayerPlan], paths: Mapping[str, Path]) -> None:
-    """Refuse to make layers of artifacts that are not here; raises LockError."""
-    absent = [one.file for plan in plans for one in plan.artifacts if one.sha256 not in paths]
-    if absent:
-        raise LockError(
-            f"{len(absent)} artifacts are not here, {absent[0]} for one, and their layer is no "
-            "longer where it was",
-            hint="run the command again",
-        )
-
-
-def _check_recorded(lock: Lock, paths: Mapping[str, Path], layers: Sequence[StreamDigests]) -> None:
-    """Refuse an image of wheels that are not here unless all of it is what the lock records."""
-    if lock.built is None or all(wheel.sha256 in paths for wheel in lock.of_kind("pypi")):
-        return
-    recorded = [layer.digest for layer in lock.built.layers]
-    if recorded != [layer.digest for layer in layers]:
-        raise LockError(
-            "a layer is not the one that the lock records, and not all wheels are here",
-            hint="build without --cache-from",
-        )
+def _told(plan: LayerPlan, folder: Path) -> list[CondaFacts | None]:
+    """Return what an earlier run found out about a layer's packages."""
+    if plan.kind == "linked":
+        return [known_linked(plan, folder)]
+    return [known_facts(item, folder) for item in conda_items(plan)]
 
 
 def package_variables(packages: Sequence[CondaFacts]) -> dict[str, str]:
@@ -165,12 +145,8 @@ def package_variables(packages: Sequence[CondaFacts]) -> dict[str, str]:
 
 
 def _say_what_is_not_run(lock: Lock, packages: Sequence[CondaFacts], reporter: Reporter) -> None:
-    for one in lock.of_kind("conda"):
-        if one.conda is not None and one.conda.lacks:
-            reporter.warn(
-                f"{one.name}: {', '.join(one.conda.post_links)} is in the image, and was not run: "
-                f"{'; '.join(one.conda.lacks)}"
-            )
+    for one in undone(lock):
+        reporter.warn(f"{one.package}: its post-link script was not run: {'; '.join(one.commands)}")
     for facts in packages:
         for script in facts.activation:
             reporter.warn(

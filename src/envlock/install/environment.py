@@ -11,6 +11,7 @@ from envlock.install.prefix import Marker, check_prefix, publish, staging, write
 from envlock.layers.clashes import Owners, check_parents, claim
 from envlock.layers.entry import regular, symlink
 from envlock.layers.plan import replaced_copies, scheme_of
+from envlock.lock.linking import scripts_to_run, undone
 from envlock.platforms import PLATFORMS
 from envlock.workers import killed_workers, worker_pool
 
@@ -100,11 +101,9 @@ def install(
         files=len(owners),
         env=marker.env,
         activation=tuple((facts.name, path) for facts in packages for path in facts.activation),
-        link_scripts=tuple(
-            (one.name, path)
-            for one in lock.of_kind("conda")
-            if one.conda is not None and one.conda.lacks
-            for path in one.conda.post_links
+        link_scripts=(
+            *((one.package, path) for one in undone(lock) for path in one.scripts),
+            *((script.package, script.path) for script in scripts_to_run(lock)),
         ),
     )
 

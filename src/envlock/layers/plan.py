@@ -1,9 +1,9 @@
 """Which artifacts share a layer, decided from the lock alone.
 
 A change to one package should change one layer, images should share layers, and overlayfs
-and containerd stop near 127 layers.  So: one layer for the OS, one for each large
-conda package, one for all small ones, one for each large distribution, and one for all small
-ones with the environment's own files.
+and containerd stop near 127 layers.  So: one layer for the OS, one for each large conda package,
+one for all small ones, one for what their post-link scripts write where these are run, one for each
+large distribution, and one for all small ones with the environment's own files.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from envlock.errors import ArtifactError, UsageError
 from envlock.layers.parts import parts_of, refuse_larger
 from envlock.layers.scheme import Scheme
+from envlock.lock.linking import scripts_to_run
 from envlock.lock.model import PACKER, Artifact
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ MOST_LAYERS = 120
 PREFIX = "opt/env"
 """Where the environment lies in the image, relative to its root."""
 
-LayerKind = Literal["os", "conda", "distribution", "rest"]
+LayerKind = Literal["os", "conda", "linked", "distribution", "rest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +112,13 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     debs, packages, wheels = (lock.of_kind(kind) for kind in ("debian", "conda", "pypi"))
     limit = image.get("layers", {}).get("max-size")
     refuse_larger(wheels, limit)
-    room = budget - bool(debs) - bool(packages) - 1
+    linked = _linked_layers(lock)
+    room = budget - bool(debs) - bool(packages) - len(linked) - 1
     if room < 0:
         raise UsageError(
             f"image.layers.budget: {budget} is too small",
             hint="this image needs a layer for the OS and one for the environment: at least "
-            f"{2 + bool(packages)}",
+            f"{2 + bool(packages) + len(linked)}",
         )
     large = _largest([item for item in (*packages, *wheels) if item.size >= LARGE], room)
     small = tuple(wheel for wheel in wheels if wheel not in large)
@@ -128,6 +130,7 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     environment += (("site", scheme.site),) if scheme.site else ()
     layers = [_os_layer(lock, debs)] if debs else []
     layers += _conda_layers(lock, packages, large, environment, limit)
+    layers += [replace(plan, settings=(*environment, *plan.settings)) for plan in linked]
     alone = tuple(item for item in large if item.kind == "pypi")
     layers += _wheel_layers(alone, parts_of(small, limit), environment, _own(lock))
     if len(layers) > budget:
@@ -209,6 +212,27 @@ def _conda_layers(
     ]
     return layers + [
         plan((item,), f"conda: {item.name} {item.version}") for item in packages if item in large
+    ]
+
+
+def _linked_layers(lock: Lock) -> list[LayerPlan]:
+    """Return the layer of what post-link scripts write: a function of all that they can see."""
+    scripts = scripts_to_run(lock)
+    if not scripts:
+        return []
+    seen = [asdict(one) for one in lock.artifacts if one.kind != "pypi"]
+    debian = lock.spec.get("debian")
+    base = lock.base.manifest if lock.base is not None else None
+    text = json.dumps([seen, debian, sorted(replaced_copies(lock).items()), base], sort_keys=True)
+    names = ", ".join(script.package for script in scripts)
+    below = hashlib.sha256(text.encode()).hexdigest()
+    return [
+        LayerPlan(
+            kind="linked",
+            artifacts=(),
+            title=f"conda: what post-link scripts write ({names})",
+            settings=(("scripts", names), ("below", below)),
+        )
     ]
 
 

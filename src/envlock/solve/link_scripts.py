@@ -12,6 +12,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from envlock.errors import SpecError
 from envlock.layers.plan import PREFIX
 from envlock.solve.debian.reach import Run, Setting, reachable
 from envlock.solve.debian.shell_words import ShellError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from envlock.lock.model import Artifact
     from envlock.progress import Reporter
     from envlock.solve.conda import CondaMeans
+    from envlock.spec.model import Spec
 
 HANDLED = "only tells something"
 """What is noted of a script whose output alone would be seen, once, by whoever installs."""
@@ -66,6 +68,24 @@ def with_effects(
 
     with reporter.task("reading link scripts"), ThreadPoolExecutor(_WORKERS) as pool:
         return tuple(pool.map(one, artifacts))
+
+
+def check_link_scripts(spec: Spec, artifacts: Iterable[Artifact], reporter: Reporter) -> None:
+    """Hold ``conda.link-scripts`` against what was solved; raises SpecError."""
+    if spec.conda is None:
+        return
+    packages = {one.name: one for one in artifacts if one.kind == "conda"}
+    for name, action in spec.conda.link_scripts.items():
+        one = packages.get(name)
+        if one is None:
+            reporter.warn(f"conda.link-scripts: {name} is not among the packages")
+        elif one.conda is not None and not one.conda.post_links:
+            raise SpecError(
+                f"conda.link-scripts says {action} for {name} {one.version}, which has no "
+                "post-link script",
+                location=spec.conda.location,
+                hint=f"remove {name} there",
+            )
 
 
 def effects(

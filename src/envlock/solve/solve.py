@@ -10,7 +10,7 @@ from envlock.errors import SpecError, UnsatisfiableError
 from envlock.lock.model import Lock
 from envlock.platforms import PLATFORMS
 from envlock.solve.debian import DebianRequest, solve_debian
-from envlock.solve.link_scripts import with_effects
+from envlock.solve.link_scripts import check_link_scripts, with_effects
 from envlock.solve.python import PythonSolvers, solve_python, wants_conda
 from envlock.spec.projection import project
 
@@ -78,6 +78,7 @@ def solve(
     ours = python.artifacts
     if solvers.conda is not None:
         ours = with_effects(ours, solvers.conda, reporter)
+        check_link_scripts(spec, ours, reporter)
     artifacts = sorted((*ours, *debs), key=lambda a: (a.kind, a.name, a.file))
     if base is None:
         _warn_of_missing(artifacts, reporter)

@@ -53,6 +53,7 @@ def parse_conda(table: dict[str, Any] | None, at: Where) -> Conda | None:
             ("conda", "constraints"), table.get("constraints"), at, channels=known
         ),
         map=_map(table.get("map") or {}, at),
+        link_scripts=_link_scripts(table.get("link-scripts") or {}, at),
         location=at(("conda",)),
     )
 
@@ -165,6 +166,16 @@ def _is_url(text: str) -> bool:
         return parts.scheme == "file" or (bool(parts.hostname) and parts.port != 0)
     except ValueError:
         return False
+
+
+def _link_scripts(table: dict[str, str], at: Where) -> dict[str, str]:
+    for package in table:
+        if not _NAME.fullmatch(package):
+            raise SpecError(
+                f"{package!r} is no name of a conda package",
+                location=at(("conda", "link-scripts", package)),
+            )
+    return dict(sorted(table.items()))
 
 
 def _map(table: dict[str, str], at: Where) -> dict[str, str]:

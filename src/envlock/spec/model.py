@@ -117,7 +117,8 @@ class CondaAsked:
 class Conda:
     """What is wanted from conda channels, which come in order of priority.
 
-    map: the PyPI distribution that a conda package provides without saying so, empty for none.
+    map: the PyPI distribution that a conda package provides without saying so, empty for none;
+    link_scripts: ``run`` or ``skip``, by the package whose post-link script it is about.
     """
 
     channels: tuple[CondaChannel, ...]
@@ -125,6 +126,7 @@ class Conda:
     dependencies: tuple[CondaAsked, ...] = ()
     constraints: tuple[CondaAsked, ...] = ()
     map: Mapping[str, str] = field(default_factory=dict)
+    link_scripts: Mapping[str, str] = field(default_factory=dict)
     location: Location
 
 

@@ -66,8 +66,9 @@ def _conda(conda: Conda) -> dict[str, Any]:
         constraints=sorted(asked.spec for asked in conda.constraints),
         map=dict(conda.map),
     )
+    scripts = {"link-scripts": dict(conda.link_scripts)} if conda.link_scripts else {}
     priority = {} if conda.priority == "strict" else {"channel-priority": conda.priority}
-    return {**section, **priority}
+    return {**section, **scripts, **priority}
 
 
 def _filled(**values: Any) -> dict[str, Any]:

@@ -134,7 +134,10 @@ def _say(
     for package, script in done.activation:
         state.output.warn(f"{package}: {script} is for a shell to source; envlock runs none")
     for package, script in done.link_scripts:
-        state.output.warn(f"{package}: {script} is for conda to run; envlock did not run it")
+        state.output.warn(
+            f"{package}: {script} was not run; only a build does, in its sandbox. On this machine: "
+            f"PREFIX={done.prefix} bash {done.prefix}/{script}"
+        )
     debs = len(lock.of_kind("debian"))
     if debs:
         state.output.message(

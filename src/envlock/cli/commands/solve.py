@@ -336,6 +336,7 @@ def _summarise(
 ) -> None:
     from envlock.cli.reviewing import tell, tell_more
     from envlock.cli.stale import tell_waiting
+    from envlock.lock.linking import undone
 
     say = state.output.message
     for line in _changes(previous, lock):
@@ -351,12 +352,11 @@ def _summarise(
             f"{len(packages)} Debian packages have maintainer scripts whose effects the image "
             f"will lack: {', '.join(packages)} (see debian.scripts in the lock)"
         )
-    for one in lock.of_kind("conda") if changed else ():
-        if one.conda is not None and one.conda.lacks:
-            state.output.warn(
-                f"the image will lack what the post-link script of {one.name} does: "
-                f"{'; '.join(one.conda.lacks)}"
-            )
+    for one in undone(lock) if changed else ():
+        state.output.warn(
+            f"the image will lack what the post-link script of {one.package} does: "
+            f"{'; '.join(one.commands)} (conda.link-scripts: {{{one.package}: run}}, or skip)"
+        )
     size = megabytes(sum(artifact.size for artifact in lock.artifacts))
     path = state.project.shown(state.project.lock(lock.name, lock.platform))
     conda = lock.of_kind("conda")
