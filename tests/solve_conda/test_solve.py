@@ -239,6 +239,24 @@ class TestFailures:
             for name in ("bare", "numpy")
         }
 
+    def test_nothing_for_the_specs_python(self, solver: CondaSolver) -> None:
+        with pytest.raises(UnsatisfiableError) as caught:
+            solver(_section("numpy"), head=HEAD.replace("3.12", "3.10"))
+        message = "numpy cannot be had for Python 3.10 together with the rest"
+        assert caught.value.message == message
+        assert "  main has python 3.11.9, 3.12.1" in caught.value.details
+        assert 'python: is "3.10"' in (caught.value.hint or "")
+
+    def test_many_versions(self, tmp_path: Path, index: Index) -> None:
+        for number in range(12):
+            make_conda(tmp_path / "main", "tool", f"1.{number}")
+        access = {"main": ChannelAccess(urls=(index_channel(tmp_path / "main"),))}
+        with pytest.raises(UnsatisfiableError) as caught:
+            CondaSolver(tmp_path / "solver", index, access)(_section("tool>=2"))
+        assert caught.value.details[0] == (
+            "  main has tool 1.0, 1.1, 1.2, (4 more), 1.7, 1.8, 1.9, 1.10, 1.11"
+        )
+
     def test_channels_are_named_and_not_their_places(self, solver: CondaSolver) -> None:
         with pytest.raises(UnsatisfiableError) as caught:
             solver(_section("numpy>=9", channels="[main, other]"), head=HEAD.replace("2.36", "2.5"))

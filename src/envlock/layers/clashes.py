@@ -75,7 +75,10 @@ def check_parents(owners: Owners) -> None:
 
 
 _ITSELF = "the environment itself"
-_GO = "one of the two must go: name it in pypi.exclude, or choose other versions"
+_GO = (
+    "one of the two must go: a wheel by pypi.exclude, a conda package by asking for nothing that "
+    "needs it; or choose other versions"
+)
 
 
 def _same_path(owner: str, other: str, file: str) -> ArtifactError:

@@ -37,6 +37,7 @@ def explain(
         _unlisted(spec, rattler, question)
         or _virtual(failure, spec, target)
         or _too_new(failure, spec)
+        or _python(failure, spec, target, rattler)
         or _by_line(failure, spec, target, rattler)
     )
 
@@ -120,6 +121,25 @@ def _too_new(failure: UnsatisfiableError, spec: Spec) -> EnvlockError | None:
                 "it indexed a package is believed, else the build's date counts",
             )
     return None
+
+
+def _python(
+    failure: UnsatisfiableError, spec: Spec, target: Target, rattler: Rattler
+) -> EnvlockError | None:
+    """Say that nothing fits the spec's Python, where no line of the conda section asks for one."""
+    asked = _asked(failure, spec)
+    if asked is None or asked.name == "python":
+        return None
+    if not any(f"the constraint python {spec.python}.*" in line for line in failure.details):
+        return None
+    there = offer(rattler, target.name, "python", f"python {spec.python}.*")
+    return UnsatisfiableError(
+        f"{asked.spec} cannot be had for Python {spec.python} together with the rest",
+        where=str(asked.location),
+        details=[*there.lines, "rattler's explanation:", *failure.details],
+        hint=f'python: is "{spec.python}" in this spec: write another one, or change one of the '
+        "lines that the explanation names",
+    )
 
 
 def _by_line(

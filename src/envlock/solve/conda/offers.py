@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from envlock.solve.conda.solver import Rattler
 
-_MOST = 8
-"""Versions that a line tells; the newest."""
+_OLDEST, _NEWEST = 3, 5
+"""Versions that a line tells, where there are more."""
 
 _ALIKE = 0.75
 """How much of a name must be there for it to be a likely slip (difflib's ratio)."""
@@ -64,12 +64,13 @@ def _version_fits(spec: MatchSpec, record: RepoDataRecord) -> bool:
 
 
 def _told(records: list[RepoDataRecord], *, builds: bool) -> str:
-    """Return the newest versions, or builds of them, the newest last."""
+    """Return versions, or builds of them, the newest last."""
     ordered = sorted(records, key=lambda record: (record.version, record.build_number))
     texts = [f"{one.version}={one.build}" if builds else str(one.version) for one in ordered]
     each = list(dict.fromkeys(texts))
-    more = f"{len(each) - _MOST} older ones, " if len(each) > _MOST else ""
-    return more + ", ".join(each[-_MOST:])
+    if len(each) > _OLDEST + _NEWEST:
+        each[_OLDEST:-_NEWEST] = [f"({len(each) - _OLDEST - _NEWEST} more)"]
+    return ", ".join(each)
 
 
 def _inexact(spec: MatchSpec, name: str, records: Iterable[RepoDataRecord]) -> str | None:
