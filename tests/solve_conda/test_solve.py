@@ -126,6 +126,24 @@ class TestVirtualPackages:
         assert error.hint is not None
         assert "cuda" in error.hint
 
+    @pytest.mark.parametrize(
+        ("wanted", "says", "hint"),
+        [
+            ("__linux >=6", "has linux 5.10", "raise linux"),
+            ("__archspec * x86_64_v3", "has archspec x86_64", "set archspec"),
+            ("__osx", "has no __osx", "ask for another build"),
+        ],
+    )
+    def test_those_that_every_platform_has(
+        self, tmp_path: Path, index: Index, wanted: str, says: str, hint: str
+    ) -> None:
+        make_conda(tmp_path / "main", "picky", "1.0", depends=[wanted])
+        access = {"main": ChannelAccess(urls=(index_channel(tmp_path / "main"),))}
+        with pytest.raises(UnsatisfiableError) as caught:
+            CondaSolver(tmp_path / "solver", index, access)(_section("picky"))
+        assert caught.value.message == f"picky 1.0 wants {wanted}, and platforms.linux-64 {says}"
+        assert (caught.value.hint or "").startswith(hint)
+
     def test_a_constraint_on_one(self, solver: CondaSolver) -> None:
         assert conda(solver(_section("accel-version"))) == {"accel-version": "12.4"}
         assert "accel-version" in conda(solver(_section("accel-version"), head=CUDA))

@@ -35,7 +35,7 @@ def explain(
     """Return a better error than ``failure``: led by the spec's line that asked for it."""
     return (
         _unlisted(spec, rattler, question)
-        or _virtual(failure, spec, target)
+        or _virtual(failure, spec, target, question)
         or _too_new(failure, spec)
         or _python(failure, spec, target, rattler)
         or _by_line(failure, spec, target, rattler)
@@ -74,8 +74,11 @@ def unlisted(override: Override, who: str, key: str, pin: str) -> OverrideError:
     )
 
 
-def _virtual(failure: UnsatisfiableError, spec: Spec, target: Target) -> EnvlockError | None:
+def _virtual(
+    failure: UnsatisfiableError, spec: Spec, target: Target, question: Question
+) -> EnvlockError | None:
     """Say which package wants which virtual package, if that is what is missing."""
+    there = {n: build if n == "__archspec" else text for n, text, build in question.virtual}
     last: re.Match[str] | None = None
     for line in failure.details:
         would = _WOULD.search(line)
@@ -84,7 +87,7 @@ def _virtual(failure: UnsatisfiableError, spec: Spec, target: Target) -> Envlock
         if would or found is None or not _MISSING.search(line):
             continue
         key = _KEYS.get(found[1])
-        has = getattr(target, key) if key else None
+        has = there.get(found[1])
         who = f"{last[1]} {last[2]}" if last else "something"
         place = f"platforms.{target.name}"
         says = f"{place} has {key} {has}" if has else f"{place} has no {key or found[1]}"
@@ -94,7 +97,7 @@ def _virtual(failure: UnsatisfiableError, spec: Spec, target: Target) -> Envlock
             where=str(asked.location) if asked else str(_section(spec)),
             details=["rattler's explanation:", *failure.details],
             hint=(
-                f"{'raise' if has else 'add'} {key} under {place} if every machine that runs "
+                f"{_change(key, has)} {key} under {place} if every machine that runs "
                 "this has it, or "
                 if key
                 else ""
@@ -102,6 +105,13 @@ def _virtual(failure: UnsatisfiableError, spec: Spec, target: Target) -> Envlock
             + "ask for another build or version",
         )
     return None
+
+
+def _change(key: str, has: str | None) -> str:
+    """Return what is to be done with a key of a platform."""
+    if has is None:
+        return "add"
+    return "set" if key == "archspec" else "raise"
 
 
 def _too_new(failure: UnsatisfiableError, spec: Spec) -> EnvlockError | None:
