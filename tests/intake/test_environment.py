@@ -100,7 +100,7 @@ def test_files_of_pip_and_places_in_channels(tmp_path: Path) -> None:
     (tmp_path / "sub" / "more.txt").write_text("tool\n")
     (tmp_path / "pins.txt").write_text("attrs<26\n")
     text = """\
-channels: [conda-forge]
+channels: [conda-forge, "https://conda.example.com/our-own/linux-64/"]
 dependencies:
   - conda-forge/noarch::zlib=1.3
   - defaults::numpy
@@ -110,7 +110,12 @@ dependencies:
     found = draft(tmp_path, FILE, text)
     spec = spec_of(found)
     assert spec.conda is not None
-    assert [one.name for one in spec.conda.channels] == ["conda-forge", "pkgs/main", "pkgs/r"]
+    assert [(one.name, one.url) for one in spec.conda.channels] == [
+        ("conda-forge", None),
+        ("our-own", "https://conda.example.com/our-own"),
+        ("pkgs/main", None),
+        ("pkgs/r", None),
+    ]
     assert [one.spec for one in spec.conda.dependencies][1:] == [
         "conda-forge/noarch::zlib=1.3",
         "pkgs/main::numpy",

@@ -174,6 +174,7 @@ def test_errors_name_the_place(one: str, other: str, message: str, place: str) -
         ("[conda-forge, ", "[nodefaults, ", "no channel but those listed"),
         ("[conda-forge, ", "[local, ", 'url: "file:///path/to/conda-bld"'),
         ("[conda-forge, ", "[conda-forge/linux-64, ", "write conda-forge: the folders"),
+        ("com/internal/", "com/internal/noarch/", "without its last part"),
         ("numpy 2.0.0", "pip:requests", "stands under pypi.dependencies"),
         ("numpy 2.0.0", "defaults::numpy", "write pkgs/main"),
         ("numpy 2.0.0", "numpy-2.0.0-py312_0.conda", "numpy=2.0.0=py312_0"),

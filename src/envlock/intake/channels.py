@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from envlock.errors import Location, SpecError
+from envlock.spec.matchspec import is_subdir
 from envlock.urls import carries_secret
 
 if TYPE_CHECKING:
@@ -63,8 +64,10 @@ def _of_url(text: str, location: Location) -> tuple[str, str | None]:
             hint="remove it there, and give it to the machine: channels.NAME.token or .headers in "
             "config.toml, ENVLOCK_TOKEN_<NAME>, or netrc",
         )
-    path = re.sub(r"^/t/[^/]+", "", urlsplit(text).path).strip("/")
     url = text.rstrip("/")
+    if is_subdir(url.rpartition("/")[2]):
+        url = url.rpartition("/")[0].rstrip("/")  # conda reads all folders of it, too
+    path = re.sub(r"^/t/[^/]+", "", urlsplit(url).path).strip("/")
     if _NAME.fullmatch(path) and usual_place(path).rstrip("/") == url:
         return path, None
     name = path.rpartition("/")[2]

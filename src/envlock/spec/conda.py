@@ -135,6 +135,13 @@ def _channels(items: list[Any], at: Where) -> tuple[CondaChannel, ...]:
                 location=at(("conda", "channels", n, "url")),
                 hint="write it as https://host/path, http://host/path or file:///path",
             )
+        if url is not None and is_subdir(url.rstrip("/").rpartition("/")[2]):
+            raise SpecError(
+                f"{url} is a folder of a channel",
+                location=at(("conda", "channels", n, "url")),
+                hint="write the URL without its last part: the folders of each platform and noarch "
+                "are read",
+            )
         if name in channels:
             raise SpecError(f"the channel {name} stands twice", location=here)
         channels[name] = CondaChannel(name=name, url=url.rstrip("/") if url else None)
