@@ -47,8 +47,9 @@ def test_an_example_can_be_typed(
             Path(word).touch()  # some options want files that are there
     assert program == "envlock"
     one = ROOT.commands[name]  # type: ignore[attr-defined]
-    if hasattr(one, "commands"):
-        one = one.commands[rest.pop(0)]
+    while hasattr(one, "commands"):
+        name, *rest = rest
+        one = one.commands[name]
     context = one.make_context(name, rest, obj=Context(output=Output()))
     assert context.params
 
