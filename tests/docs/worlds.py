@@ -25,4 +25,5 @@ WORLDS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     "docs/how-to/from-uv.md": SERVICE,
     "docs/how-to/from-requirements.md": (),
     "docs/how-to/report.md": (),
+    "docs/how-to/team.md": (),
 }

@@ -67,16 +67,19 @@ def root(
     context.obj.apply(project=project, json=json, quiet=quiet, verbose=verbose)
 
 
+def texts(name: str) -> dict[str, Any]:
+    """Return what the list of commands and a command's help show besides its options."""
+    shown = COMMANDS.get(name)
+    return {"short_help": shown.about, "epilog": shown.epilog()} if shown else {}
+
+
 def command(
     name: str, group: typer.Typer = app, **settings: Any
 ) -> Callable[[Callable[..., None]], None]:
     """Register a command, of a group or of its own; it gets the shared options besides its own."""
 
     def register(function: Callable[..., None]) -> None:
-        shown = COMMANDS.get(name) if group is app else None
-        told: dict[str, Any] = (
-            {"short_help": shown.about, "epilog": shown.epilog()} if shown else {}
-        )
+        told = texts(name) if group is app else {}
         group.command(name, **told, **settings)(with_shared_options(_interruptible(function)))
 
     return register

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from envlock.cli.app import app, command
+from envlock.cli.app import app, command, texts
 from envlock.cli.context import Context
-from envlock.cli.examples import COMMANDS
 from envlock.cli.output import megabytes
 from envlock.cli.tables import table
 from envlock.errors import UsageError
@@ -29,7 +28,7 @@ cache = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-app.add_typer(cache, short_help=COMMANDS["cache"].about, epilog=COMMANDS["cache"].epilog())
+app.add_typer(cache, **texts("cache"))
 
 
 @command("dir", cache)
