@@ -127,7 +127,8 @@ COMMANDS: dict[str, Shown] = {
         ),
     ),
     "schema": Shown(
-        "Print a JSON Schema: of specs, or of --json.", ("envlock schema", "envlock schema diff")
+        "Print a JSON Schema: of specs, locks, or --json.",
+        ("envlock schema", "envlock schema lock"),
     ),
 }
 """By command; they are listed in this order, and others behind them."""

@@ -1,4 +1,4 @@
-"""``envlock schema``: the JSON Schemas of specs and of what ``--json`` prints."""
+"""``envlock schema``: the JSON Schemas of specs, of locks, and of what ``--json`` prints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SPEC = "spec"
 
 
 def _documents() -> dict[str, str]:
-    """Return the schemas' texts by the command whose ``--json`` they describe."""
+    """Return the schemas' texts: ``lock``, and by the command whose ``--json`` they describe."""
     folder = resources.files("envlock.cli") / "schemas"
     return {
         item.name.removesuffix(".json"): item.read_text("utf-8")
@@ -34,11 +34,11 @@ def schema_command(
     what: Annotated[
         str,
         typer.Argument(
-            help="spec, or a command whose --json is described.", autocompletion=_complete
+            help="spec, lock, or a command whose --json is described.", autocompletion=_complete
         ),
     ] = _SPEC,
 ) -> None:
-    """Print a JSON Schema: of envs/*.yaml, for editors and checks, or of a command's --json."""
+    """Print a JSON Schema: of envs/*.yaml, for editors and checks, of locks, or of --json."""
     from envlock.spec.schema import schema_text
 
     if what == _SPEC:
