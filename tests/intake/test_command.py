@@ -123,3 +123,19 @@ def test_a_scalar_is_read_back(text: str) -> None:
 @given(st.from_regex(r"[a-z0-9][a-z0-9 .:#,\[\]{}<>=!&*|'\"%@-]{0,20}", fullmatch=True))
 def test_a_match_spec_is_read_back(text: str) -> None:
     assert yaml.safe_load(f"a:\n  - {scalar(text)}\n") == {"a": [text]}
+
+
+def test_without_a_file_it_says_what_is_to_be_written(machine: Machine) -> None:
+    done = machine.run("init", "web")
+    assert done.stderr.endswith(
+        "web: written to envs/web.yaml; next: write what you need under dependencies, then "
+        "envlock solve web\n"
+    )
+    spec = machine.project / "envs" / "web.yaml"
+    assert "dependencies: []               # what you need:" in spec.read_text()
+    spec.write_text(re.sub(r"packages: \[.*", "packages: [python3.11-minimal]", spec.read_text()))
+    done = machine.run("solve", "web")
+    assert "0 wheels" in done.stderr
+    assert "1 Debian package" in done.stderr
+    assert done.stderr.endswith("check it in; next: envlock build web\n")
+    assert "next" not in machine.run("solve", "web").stderr

@@ -22,7 +22,7 @@ from envlock.lock.model import (
     VoidedRequirement,
 )
 
-from .locks import LOCK, VOID, conda
+from .locks import LOCK, VOID, conda, wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ CONDA = conda(
 LAYER = BuiltLayer(diff_id=f"sha256:{'3' * 64}", digest=f"sha256:{'4' * 64}", size=1, plain_size=2)
 WHOLE = replace(
     LOCK,
-    artifacts=(CONDA, *LOCK.artifacts),
+    artifacts=(CONDA, *LOCK.artifacts, wheel("old", yanked="a bug")),
     overrides=(
         *LOCK.overrides,
         LockedOverride(

@@ -204,6 +204,7 @@ def test_the_index_is_down(machine: Machine) -> None:
     machine.write_spec("one", "pypi: {dependencies: [a]}\n")
     done = machine.run("solve", ENVLOCK_INDEX_PYPI=NOWHERE, UV_HTTP_RETRIES="0")
     assert done.returncode == 3
+    assert "error: the package index pypi cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
 
 

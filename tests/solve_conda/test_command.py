@@ -50,7 +50,7 @@ def test_from_the_spec_to_the_lock(served: Machine, index: Index) -> None:
     done = served.run("solve")
     assert done.returncode == 0, done.stderr
     assert "override numpy 1.24.4: voids scipy 1.14.0 -> numpy >=1.26,<3" in done.stderr
-    assert "one linux-64: 4 conda packages, 1 wheels, 0 Debian packages" in done.stderr
+    assert "one linux-64: 4 conda packages, 1 wheel, 0 Debian packages" in done.stderr
     text = served.lock("one").read_text()
     assert "://" not in text
     assert index.host not in text

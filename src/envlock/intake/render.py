@@ -155,7 +155,10 @@ def _pypi(draft: Draft) -> list[str]:
         return []
     return [
         "pypi:",
-        *(_items("dependencies", draft.pypi) or ["  dependencies: []"]),
+        *(
+            _items("dependencies", draft.pypi)
+            or ['  dependencies: []               # what you need: [numpy, "torch>=2.6"]']
+        ),
         *_items("constraints", draft.pypi_constraints),
         *([f"  exclude: {_flow(list(dict.fromkeys(draft.exclude)))}"] if draft.exclude else []),
     ]

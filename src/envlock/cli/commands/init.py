@@ -88,7 +88,11 @@ def init_command(
     write_atomically(path, text.encode())
     for note in draft.notes:
         state.output.message(f"  {note}")
-    state.output.message(f"{name}: written to {project.shown(path)}; next: envlock solve {name}")
+    wanted = draft.pypi or draft.conda
+    first = "" if wanted else "write what you need under dependencies, then "
+    state.output.message(
+        f"{name}: written to {project.shown(path)}; next: {first}envlock solve {name}"
+    )
     state.output.document(
         {
             "name": name,

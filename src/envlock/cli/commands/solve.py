@@ -25,7 +25,7 @@ from envlock.errors import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from envlock.lock.model import Lock
+    from envlock.lock.model import Kind, Lock
     from envlock.review import Review
     from envlock.spec.model import Spec, Target
 
@@ -38,6 +38,14 @@ class _Wish:
     packages: frozenset[str]
     audit: bool
     strict: bool
+
+
+_THINGS: tuple[tuple[Kind, str], ...] = (
+    ("conda", "conda package"),
+    ("pypi", "wheel"),
+    ("debian", "Debian package"),
+)
+"""What a lock counts, in this order."""
 
 
 @command("solve")
@@ -359,14 +367,21 @@ def _summarise(
         )
     size = megabytes(sum(artifact.size for artifact in lock.artifacts))
     path = state.project.shown(state.project.lock(lock.name, lock.platform))
-    conda = lock.of_kind("conda")
-    count = f"{len(conda)} conda packages, " if conda else ""
-    count += f"{len(lock.of_kind('pypi'))} wheels, {len(lock.of_kind('debian'))} Debian packages"
+    counts = [_counted(len(lock.of_kind(kind)), thing) for kind, thing in _THINGS]
+    if not lock.of_kind("conda"):
+        del counts[0]
+    count = ", ".join(counts)
     if lock.base is not None:
         count += f" on {lock.base.reference} ({lock.base.os}, {megabytes(lock.base.size)})"
     say(
         f"{lock.name} {lock.platform}: {count}, {size} {'->' if changed else 'unchanged in'} {path}"
     )
+    if previous is None:
+        say(f"check it in; next: envlock build {lock.name}")
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _changes(previous: Lock | None, lock: Lock) -> list[str]:
