@@ -136,6 +136,5 @@ def test_without_a_file_it_says_what_is_to_be_written(machine: Machine) -> None:
     spec.write_text(re.sub(r"packages: \[.*", "packages: [python3.11-minimal]", spec.read_text()))
     done = machine.run("solve", "web")
     assert "0 wheels" in done.stderr
-    assert "1 Debian package" in done.stderr
     assert done.stderr.endswith("check it in; next: envlock build web\n")
     assert "next" not in machine.run("solve", "web").stderr
