@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from envlock.lock import base as below
 from envlock.lock import model
+from envlock.lock.base import GZIP, BaseBlob, BaseImage, BaseLayer
 from envlock.lock.codec import dump_lock, lock_digest, parse_lock
 from envlock.lock.model import (
     AcceptedBreakage,
@@ -43,8 +45,20 @@ CONDA = conda(
     python_site_packages_path="lib/python3.11/site-packages",
 )
 LAYER = BuiltLayer(diff_id=f"sha256:{'3' * 64}", digest=f"sha256:{'4' * 64}", size=1, plain_size=2)
+BASE = BaseImage(
+    reference="registry.example.com/team/base:1",
+    index=f"sha256:{'5' * 64}",
+    manifest=f"sha256:{'6' * 64}",
+    config=BaseBlob(digest=f"sha256:{'7' * 64}", size=3),
+    layers=(BaseLayer(digest=LAYER.digest, diff_id=LAYER.diff_id, size=4, media_type=GZIP),),
+    os="debian 12",
+    glibc="2.36",
+    cuda="12.4",
+    python="/usr/bin/python3.11",
+)
 WHOLE = replace(
     LOCK,
+    base=BASE,
     artifacts=(CONDA, *LOCK.artifacts, wheel("old", yanked="a bug")),
     overrides=(
         *LOCK.overrides,
@@ -94,7 +108,7 @@ def test_the_locks_of_this_project_are(path: Path) -> None:
 def test_another_field_is_wrong_at_every_place() -> None:
     """The schema is closed, but for what the spec asks."""
     value = json.loads(dump_lock(WHOLE))
-    for place in (value, *value["artifacts"], *value["overrides"], value["debian"], value["built"]):
+    for place in (value, *value["artifacts"], *value["overrides"], value["debian"], value["base"]):
         place["surprise"] = 1
         assert wrong(json.dumps(value))
         del place["surprise"]
@@ -103,10 +117,9 @@ def test_another_field_is_wrong_at_every_place() -> None:
 
 def test_every_field_of_a_lock_is_in_the_schema() -> None:
     described = set(properties(SCHEMA))
-    renamed = {"source", "conda_record"}  # index, archive or channel
-    for name in dir(model):
-        made = getattr(model, name)
-        if isinstance(made, type) and made.__module__ == model.__name__:
+    renamed = {"source"}  # index, archive or channel
+    for name, made in [*vars(model).items(), *vars(below).items()]:
+        if is_dataclass(made):
             missing = {field.name for field in fields(made)} - described - renamed
             assert not missing, f"{name}: {missing}"
 
