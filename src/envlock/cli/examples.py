@@ -113,10 +113,6 @@ COMMANDS: dict[str, Shown] = {
         "Merge locks, for git.",
         ("git config merge.envlock.driver 'envlock merge-driver %O %A %B %P'",),
     ),
-    "cache": Shown(
-        "Show the cache, or remove what is not needed.",
-        ("envlock cache info", "envlock cache prune --keep-days 30"),
-    ),
     "nix-seed": Shown("Put artifacts into the Nix store.", ("envlock nix-seed web",)),
     "cache": Shown(
         "Tell what the cache holds, and prune it.",
