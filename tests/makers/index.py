@@ -72,6 +72,7 @@ class _File:
     hashes: bool
     sizes: bool
     yanked: bool | str
+    provenance: bytes | None
 
 
 @dataclass(slots=True)
@@ -125,21 +126,27 @@ class Index(Serving):
         hashes: bool = True,
         sizes: bool = True,
         yanked: bool | str = False,
+        digest: str | None = None,
+        provenance: bytes | None = None,
     ) -> Path:
-        """Offer a file; ``metadata``: also its METADATA (PEP 658), or these bytes as such."""
+        """Offer a file; ``metadata``: also its METADATA (PEP 658), or these bytes as such;
+        ``digest``: the sha256 that is told in place of its own; ``provenance``: its attestations
+        (PEP 740).
+        """
         data = wheel.read_bytes()
         project = re.sub(r"[-_.]+", "-", wheel.name.split("-")[0]).lower()
         text = _metadata_of(wheel) if metadata is True else metadata or None
         self._files.setdefault(project, []).append(
             _File(
                 path=wheel,
-                sha256=sha256(data).hexdigest(),
+                sha256=digest or sha256(data).hexdigest(),
                 size=len(data),
                 uploaded=uploaded,
                 metadata=text,
                 hashes=hashes,
                 sizes=sizes,
                 yanked=yanked,
+                provenance=provenance,
             )
         )
         return wheel
@@ -186,6 +193,8 @@ class Index(Serving):
                 return file.path.read_bytes()
             if name == f"{file.path.name}.metadata":
                 return file.metadata
+            if name == f"{file.path.name}.provenance":
+                return file.provenance
         return None
 
     def file_url(self, file: _File) -> str:
@@ -339,6 +348,9 @@ def _page_json(index: Index, project: str, files: list[_File]) -> bytes:
             entry["size"] = file.size
         if file.uploaded:
             entry["upload-time"] = file.uploaded
+        if file.provenance is not None:
+            place = f"/files/{file.path.name}.provenance"
+            entry["provenance"] = f"{index.base}{place}"
         if file.metadata is not None:
             entry["core-metadata"] = {"sha256": sha256(file.metadata).hexdigest()}
         entries.append(entry)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from envlock.cli.output import megabytes
 from envlock.layers.changed import artifact_bytes
+from envlock.lock.attested import plain, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,6 +33,8 @@ def as_text(title: str, difference: Difference, layers: LayerChanges) -> Iterato
     yield f"{title}: {_summary(difference)}"
     for change in difference.packages:
         yield f"  {_SIGNS[_sort(change)]} {change.name} {_versions(change)}{_grown(change.bytes)}"
+    for line in _publishers(difference):
+        yield f"  {line}"
     for override in difference.overrides:
         for line in _override(override):
             yield f"  {line}"
@@ -56,6 +59,7 @@ def as_markdown(title: str, difference: Difference, layers: LayerChanges) -> Ite
     yield f"{_summary(difference)[0].upper()}{_summary(difference)[1:]}."
     yield ""
     yield from _list("Overrides", [line for one in difference.overrides for line in _override(one)])
+    yield from _list("Publishers", _publishers(difference))
     yield from _fenced("Spec", difference.spec)
     yield from _list("Image", _image(difference, layers))
     if difference.packages:
@@ -134,6 +138,14 @@ def _list(heading: str, lines: Iterable[str]) -> Iterator[str]:
         yield ""
 
 
+def _publishers(difference: Difference) -> Iterator[str]:
+    """Yield whose word for who published a package is another one."""
+    for change in difference.packages:
+        if change.old and change.new and change.old.attested != change.new.attested:
+            now, before = said(change.new.attested), said(change.old.attested)
+            yield f"{change.name}: published by {now}, before by {before}"
+
+
 def _row(change: Change) -> str:
     before = change.old.version if change.old else ""
     after = change.new.version if change.new else ""
@@ -171,7 +183,8 @@ def _sort(change: Change) -> str:
 def _versions(change: Change) -> str:
     versions = [artifact.version for artifact in (change.old, change.new) if artifact]
     if len(versions) == 2 and versions[0] == versions[1]:
-        return f"{versions[0]}, another file"
+        same = change.old and change.new and change.old.sha256 == change.new.sha256
+        return f"{versions[0]}, another {'publisher' if same else 'file'}"
     return " -> ".join(versions)
 
 
@@ -251,4 +264,9 @@ def as_data(difference: Difference, layers: LayerChanges) -> dict[str, Any]:
 def _file(artifact: Artifact | None) -> dict[str, Any] | None:
     if artifact is None:
         return None
-    return {"version": artifact.version, "sha256": artifact.sha256, "bytes": artifact.size}
+    return {
+        "version": artifact.version,
+        "sha256": artifact.sha256,
+        "bytes": artifact.size,
+        "publisher": plain(artifact.attested) or None,
+    }

@@ -16,12 +16,14 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import LockError, StaleLockError
+from envlock.lock.attested import plain
 from envlock.lock.base import parse_base, plain_base
 from envlock.lock.condarecord import parse_record, plain_record
 from envlock.lock.model import (
     FORMAT,
     AcceptedBreakage,
     Artifact,
+    Attested,
     AuditSection,
     BuiltImage,
     BuiltLayer,
@@ -166,6 +168,9 @@ def _plain_artifact(artifact: Artifact) -> dict[str, Any]:
         value["conda"] = plain_record(artifact.conda)
     if artifact.yanked is None:
         del value["yanked"]
+    del value["attested"]
+    if artifact.attested is not None:
+        value["attested"] = plain(artifact.attested)
     value["seal"] = _seal(value)
     return value
 
@@ -263,7 +268,12 @@ def _artifact(value: dict[str, Any]) -> Artifact:
         depends=texts(value["depends"]),
         conda=parse_record(value, path) if kind == "conda" else None,
         yanked=text(value["yanked"]) if "yanked" in value else None,
+        attested=_attested(value["attested"]) if "attested" in value else None,
     )
+
+
+def _attested(value: dict[str, Any]) -> Attested:
+    return Attested(**{key: text(item) for key, item in mapping(value).items()})
 
 
 def _override(value: dict[str, Any]) -> LockedOverride:

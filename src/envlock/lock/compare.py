@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Change:
     """One package: what it was and what it is; None where it is not there.
 
-    A package with one version on both sides was rebuilt: another file stands for it.
+    A package with one version on both sides was rebuilt: another file stands for it, or another
+    publisher.
     """
 
     kind: str
@@ -86,7 +87,7 @@ def _artifacts(lock: Lock | None) -> dict[tuple[str, str], Artifact]:
 
 
 def _other(old: Artifact | None, new: Artifact | None) -> bool:
-    return old is None or new is None or old.sha256 != new.sha256
+    return old is None or new is None or (old.sha256, old.attested) != (new.sha256, new.attested)
 
 
 def _overrides(old: Lock | None, new: Lock | None) -> tuple[OverrideChange, ...]:

@@ -64,7 +64,20 @@ class CondaRecord:
         return self.link_unhandled or ("nobody has read it",)
 
 
-_PROOF = frozenset({"accepts", "checks"})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attested:
+    """Who published a file, as a verified attestation of its index says (PEP 740).
+
+    publisher: ``GitHub``, ``GitLab``, ``Google`` or ``CircleCI``; what the others mean is up to it.
+    """
+
+    publisher: str
+    repository: str | None = None
+    workflow: str | None = None
+    email: str | None = None
+
+
+_PROOF = frozenset({"accepts", "checks", "require-attestations"})
 """Keys of a spec, and of an override, that ask for proof and not for content."""
 
 
@@ -77,7 +90,8 @@ class Artifact:
     depends: its run-time requirements as its own metadata states them (PEP 508, conda's match
     specs, or Debian policy 7.1 for ``Pre-Depends`` and ``Depends``), those that apply to the
     target; conda: set for the kind ``conda`` and for no other; yanked: why the index had
-    withdrawn the file when it was locked (PEP 592), empty where it gave no reason.
+    withdrawn the file when it was locked (PEP 592), empty where it gave no reason; attested:
+    who published it, where the spec requires that somebody proves it.
     """
 
     kind: Kind
@@ -91,6 +105,7 @@ class Artifact:
     depends: tuple[str, ...] = ()
     conda: CondaRecord | None = None
     yanked: str | None = None
+    attested: Attested | None = None
 
     @property
     def distributions(self) -> tuple[tuple[str, str], ...]:
@@ -254,7 +269,7 @@ class Lock:
         spec = _without(self.spec, _PROOF)
         if "overrides" in spec:
             spec["overrides"] = [_without(override, _PROOF) for override in spec["overrides"]]
-        artifacts = tuple(replace(one, yanked=None) for one in self.artifacts)
+        artifacts = tuple(replace(one, yanked=None, attested=None) for one in self.artifacts)
         return replace(self, spec=spec, artifacts=artifacts, audit=None, built=None, merged=False)
 
     @property

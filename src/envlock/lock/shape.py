@@ -122,6 +122,7 @@ _SPEC = _with(
         )
     ),
     accepts=_TEXTS,
+    **{"require-attestations": _by_name(_TEXT_BY_NAME)},
     image=_with(
         base=_text,
         env=_variables,

@@ -217,7 +217,8 @@ class Spec:
     """One environment.
 
     file: the name that errors show; accepts: breakage that no override causes; vulnerabilities:
-    known ones that are accepted, which no solve and no build asks for.
+    known ones that are accepted, which no solve and no build asks for; attestations: who must
+    have published a wheel, by name (``*`` for all others), see :mod:`envlock.lock.attested`.
     """
 
     file: str
@@ -233,5 +234,6 @@ class Spec:
     overrides: tuple[Override, ...] = ()
     accepts: tuple[Accepts, ...] = ()
     vulnerabilities: tuple[AcceptedVulnerability, ...] = ()
+    attestations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     image: Image = field(default_factory=Image)
     checks: tuple[Check, ...] = ()

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from envlock.errors import Location, SpecError
 from envlock.sizes import size_in_bytes
 from envlock.spec.accepts import accepts_pattern, check_accepts
+from envlock.spec.attestations import parse_attestations
 from envlock.spec.conda import parse_conda
 from envlock.spec.document import Document, read_document
 from envlock.spec.model import (
@@ -89,6 +90,7 @@ def parse_spec(document: Document, shown: str) -> Spec:
         ),
         accepts=parser.accepts(("accepts",), value.get("accepts")),
         vulnerabilities=parse_vulnerabilities(value.get("vulnerabilities"), parser.at),
+        attestations=parse_attestations(value.get("require-attestations"), parser.at),
         image=parser.image(value.get("image") or {}),
         checks=parser.checks(("checks",), value.get("checks"), in_override=False),
     )

@@ -43,6 +43,7 @@ def project(spec: Spec, platform: str) -> dict[str, Any]:
         ),
         "overrides": [_override(item) for item in _sorted(spec.overrides)],
         "accepts": _patterns(spec.accepts),
+        "require-attestations": {name: dict(who) for name, who in spec.attestations.items()},
         "image": _image(spec),
         "checks": _checks(spec.checks),
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from envlock.cli.app import command
+from envlock.cli.attesting import with_attestations
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.many import ALL_HELP, check_all, each, tell_solved
@@ -129,6 +130,7 @@ def _check_all(state: Context, targets: Sequence[tuple[Spec, Target]], *, strict
 
 
 def _check(state: Context, spec: Spec, target: Target) -> Lock:
+    from envlock.lock.attested import unattested
     from envlock.lock.check import differences, unanswered
     from envlock.lock.codec import load_lock
     from envlock.lock.model import PACKER
@@ -150,6 +152,14 @@ def _check(state: Context, spec: Spec, target: Target) -> Lock:
             "the lock does not answer what the spec accepts",
             where=state.project.shown(path),
             details=[f"  {line}" for line in idle],
+            hint=f"run envlock solve {spec.name} and check the lock in",
+        )
+    unproven = unattested(lock)
+    if unproven:
+        raise StaleLockError(
+            "the lock does not say who published what the spec requires it of",
+            where=state.project.shown(path),
+            details=[f"  {line}" for line in unproven],
             hint=f"run envlock solve {spec.name} and check the lock in",
         )
     broken = [*_unmet(lock), *_unmet_conda(lock)]
@@ -269,6 +279,7 @@ def _solve(state: Context, spec: Spec, target: Target, wish: _Wish) -> dict[str,
         raise with_lines(state, spec, error) from None
     if found is not None:
         lock = dataclasses.replace(lock, audit=section_of(found))
+    lock = with_attestations(state, spec, lock, previous)
     tell_yanked(state, lock, strict=wish.strict)
     text = dump_lock(_with_digests(lock, previous))
     changed = not path.is_file() or path.read_text() != text
