@@ -108,9 +108,11 @@ def main() -> None:
     try:
         app(prog_name="envlock", obj=Context(output=output))
     except EnvlockError as error:
+        output.close()
         output.error(error)
         _leave(error.exit_code)
     except (_Interrupted, KeyboardInterrupt):
+        output.close()
         output.message("stopped; what was fetched so far is kept for the next run")
         sys.stdout.flush()
         os._exit(130)  # a thread may still wait for a server

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -35,15 +35,31 @@ class _Amount(ProgressColumn):
         return self._count.render(task)
 
 
+class _Console(Console):
+    """A terminal whose last columns stay free: the ``^C`` that is echoed there breaks no line."""
+
+    @property
+    def options(self) -> ConsoleOptions:
+        options = super().options
+        return options.update_width(max(options.max_width - _FREE, 1))
+
+
+_FREE = 3
+_WIDE = 100
+"""From so many characters on a bar has a width of its own, and does not fill the line."""
+
+
 def new_progress() -> Progress:
     """Return a display on stderr that vanishes when it is done."""
+    console = _Console(stderr=True)
+    fill = console.width < _WIDE
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
+        BarColumn(bar_width=None if fill else 40),
         _Amount(),
-        TimeRemainingColumn(compact=True),
-        console=Console(stderr=True),
+        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
+        console=console,
         transient=True,
-        expand=True,
+        expand=fill,
     )

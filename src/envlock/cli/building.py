@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from envlock.cli.artifacts import obtain
 from envlock.cli.layercache import NOTHING, Taken, keeper, take
-from envlock.cli.output import megabytes
 from envlock.cli.proof import prover, say_report
 from envlock.errors import UsageError
 
@@ -99,7 +98,8 @@ def build_image(
     beside = [state.project.shown(path) for path in written]
     if beside:
         state.output.message(f"in the image's layout, and as files: {', '.join(beside)}")
-    return _summary(state, lock, target if where.keep else None, built) | {"documents": beside}
+    kept = target if where.keep else None
+    return _summary(state, lock, kept, built, recorded=order.record) | {"documents": beside}
 
 
 def _built(
@@ -205,20 +205,20 @@ def _record(state: Context, lock: Lock, built: Built) -> None:
         state.output.message(f"recorded in {state.project.shown(path)}")
 
 
-def _summary(state: Context, lock: Lock, target: Path | None, built: Built) -> dict[str, Any]:
+def _summary(
+    state: Context, lock: Lock, target: Path | None, built: Built, *, recorded: bool
+) -> dict[str, Any]:
+    from envlock.cli.summary import summary_data, summary_lines
+
     if built.report is not None:
         say_report(state, built.report)
     else:
         state.output.warn(f"{lock.name} was not proven (--no-validate)")
     digests = built.digests
     shown = state.project.shown(target.absolute()) if target is not None else None
-    times = ", ".join(f"{stage} {value:.1f} s" for stage, value in built.seconds.items())
-    below = f" upon {len(lock.base.layers)} of the base image" if lock.base else ""
-    state.output.message(
-        f"{lock.name} {lock.platform}: {len(digests.layers)} layers{below}, "
-        f"{megabytes(digests.size)}"
-        f"{f' -> {shown}' if shown else ''} ({times})"
-    )
+    home = target is not None and target == state.project.image(lock.name)
+    for line in summary_lines(lock, built, shown, recorded=recorded, at_home=home):
+        state.output.message(line)
     state.output.result(digests.manifest)
     from envlock.validate.report import as_data
 
@@ -230,6 +230,7 @@ def _summary(state: Context, lock: Lock, target: Path | None, built: Built) -> d
         "config": digests.config,
         "bytes": digests.size,
         "layers": [{"digest": item.digest, "bytes": item.size} for item in digests.layers],
+        **summary_data(lock, built),
         "report": as_data(built.report) if built.report else None,
         "seconds": {stage: round(value, 3) for stage, value in built.seconds.items()},
     }

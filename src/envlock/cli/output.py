@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from envlock.cli.terminal import fitted, painted, wants_colour, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,10 +39,15 @@ class Output:
     _progress: Progress | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def result(self, text: str) -> None:
-        """Print a line that is the command's result, unless JSON is."""
-        if not self.json:
-            print(clean(text))
+    def result(self, text: str, *, verbatim: bool = False) -> None:
+        """Print what is the command's result, unless JSON is; verbatim: a file's text."""
+        if self.json:
+            return
+        shown = clean(text)
+        if not verbatim:
+            shown = fitted(shown, width_of(sys.stdout))
+            shown = painted(shown, colour=wants_colour(sys.stdout))
+        print(shown)
 
     def document(self, value: dict[str, Any]) -> None:
         """Print the command's result for machines, where it was asked for."""
@@ -81,7 +87,7 @@ class Output:
             first, *rest = error.hint.splitlines()
             self._say(first, "hint", "36")
             for line in rest:
-                self._say(line)  # as it is: it may be YAML to paste
+                self._say(line, verbatim=True)  # it may be YAML to paste
 
     @contextmanager
     def task(self, label: str, total: int | None = None, unit: Unit = "items") -> Iterator[Task]:
@@ -97,7 +103,7 @@ class Output:
         finally:
             with self._lock:
                 progress.remove_task(task)
-                if not progress.tasks:
+                if not progress.tasks and self._progress is progress:
                     progress.stop()
                     self._progress = None
 
@@ -109,19 +115,29 @@ class Output:
             self._progress.start()
         return self._progress
 
-    def _say(self, text: str, label: str = "", colour: str = "") -> None:
-        if self._progress is not None:
-            head = f"{label}: " if label else ""
-            line = clean(head + text)  # whole: it may be YAML to paste
-            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
-        else:
-            head = f"{self._paint(colour, label)}: " if label else ""
-            print(head + clean(text), file=sys.stderr, flush=True)
+    def close(self) -> None:
+        """Take the progress display away, whoever still works, and show the cursor again."""
+        with self._lock:
+            if self._progress is not None:
+                self._progress.stop()
+                self._progress = None
 
-    def _paint(self, code: str, text: str) -> str:
-        if sys.stderr.isatty() and not os.environ.get("NO_COLOR") and self._progress is None:
-            return f"\x1b[{code}m{text}\x1b[0m"
-        return text
+    def _say(self, text: str, label: str = "", colour: str = "", *, verbatim: bool = False) -> None:
+        head = f"{label}: " if label else ""
+        shown = clean(head + text)
+        if not verbatim:
+            shown = fitted(shown, width_of(sys.stderr))
+            if wants_colour(sys.stderr):
+                shown = painted(shown, colour=True)
+                if label:
+                    shown = f"\x1b[{colour}m{label}\x1b[0m{shown.removeprefix(label)}"
+        progress = self._progress
+        if progress is None:
+            print(shown, file=sys.stderr, flush=True)
+            return
+        from rich.text import Text
+
+        progress.console.print(Text.from_ansi(shown), soft_wrap=True)
 
 
 class _NoTask:

@@ -73,10 +73,11 @@ def diff_command(
         found = [_pair(state, names[0], names[1], platform)]
     else:
         found = _since(state, names, revision or "HEAD", platform)
-    render = as_markdown if markdown or form is Form.MARKDOWN else as_text
+    markdown = markdown or form is Form.MARKDOWN
+    render = as_markdown if markdown else as_text
     for one in found:
         for line in render(one.title, one.difference, one.layers):
-            state.output.result(line)
+            state.output.result(line, verbatim=markdown)
     state.output.document(
         {"locks": [{"title": o.title, **as_data(o.difference, o.layers)} for o in found]}
     )

@@ -76,7 +76,7 @@ def export_command(
         write_atomically(output, export.text.encode())
         state.output.message(f"{name}: {chosen.name} -> {output}")
     else:
-        state.output.result(export.text.removesuffix("\n"))
+        state.output.result(export.text.removesuffix("\n"), verbatim=True)
     document = {
         "name": name,
         "format": chosen.name,
