@@ -17,6 +17,8 @@ from envlock.exchange.places import Places
 from envlock.fetch.store import Store
 from envlock.intake.docker_syntax import Instruction, instructions
 
+from envlock.lock.base import BaseBlob, BaseImage
+
 from ..lock.locks import LOCK, SPEC, conda, deb, wheel
 from ..makers.index import Index
 
@@ -28,6 +30,17 @@ if TYPE_CHECKING:
 
 IMAGE = {"user": "nonroot", "workdir": "/app", "command": ["python3", "-V"]}
 CHECKS = [{"import": "numpy"}, {"run": ["sh", "-c", "echo $HOME"]}, {"gpu": "torch-cuda"}]
+
+
+BASE = BaseImage(
+    reference="registry.example.com/base:1",
+    index="sha256:1",
+    manifest="sha256:2",
+    config=BaseBlob(digest="sha256:3", size=1),
+    layers=(),
+    os="debian 12",
+    glibc="2.36",
+)
 
 
 class _NoIndex:
@@ -107,6 +120,7 @@ def test_values_stay_as_they_are(tmp_path: Path) -> None:
     [
         (replace(LOCK, artifacts=(conda("numpy"),)), "apt and pip install none"),
         (replace(LOCK, debian=None), "no Debian packages"),
+        (replace(LOCK, base=BASE), "is built upon registry.example.com/base:1"),
     ],
 )
 def test_what_no_dockerfile_can_say(tmp_path: Path, lock: Lock, message: str) -> None:
@@ -178,6 +192,10 @@ def test_a_dev_container_by_digest_by_tag_and_from_an_engine(tmp_path: Path) -> 
     assert any("--record" in note for note in by_tag.notes)
     loaded = _export("devcontainer", lock, tmp_path)
     assert json.loads(loaded.text)["image"] == "a:latest"
+    upon = _export("devcontainer", replace(lock, base=BASE), tmp_path, f"{name}:v1")
+    (note,) = [one for one in upon.notes if "base image" in one]
+    assert note.endswith("registry.example.com/base:1")
+    assert json.loads(upon.text)["updateRemoteUserUID"] is True
 
 
 def test_a_dev_container_whose_image_has_all_it_needs(tmp_path: Path) -> None:

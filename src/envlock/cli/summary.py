@@ -64,7 +64,7 @@ def _overrides(lock: Lock, built: Built) -> Iterator[str]:
     for override in lock.overrides:
         mine = [one for one in results if one.override == override.package]
         passed = sum(one.status in ("passed", "recovered") for one in mine)
-    voids = ", ".join(f"{one.dependent}'s {_pin(one.requirement)}" for one in override.voids)
+        voids = ", ".join(f"{one.dependent}'s {_pin(one.requirement)}" for one in override.voids)
         text = f"{override.package} {override.version}"
         text += f" against {voids}" if voids else ""
         if not mine:

@@ -44,6 +44,11 @@ def export(subject: Subject) -> Export:
             f"{lock.name} has conda packages, and apt and pip install none",
             hint="envlock build makes an image of it; --format explicit is for conda's own tools",
         )
+    if lock.base is not None:
+        raise UsageError(
+            f"{lock.name} is built upon {lock.base.reference}, of which no apt and pip are known",
+            hint="envlock build makes an image of it; --format requirements is for pip alone",
+        )
     if lock.debian is None:
         raise UsageError(
             f"{lock.name} has no Debian packages to begin a Dockerfile with",
