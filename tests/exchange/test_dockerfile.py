@@ -16,7 +16,6 @@ from envlock.exchange.formats import FORMATS, Export, Subject
 from envlock.exchange.places import Places
 from envlock.fetch.store import Store
 from envlock.intake.docker_syntax import Instruction, instructions
-
 from envlock.lock.base import BaseBlob, BaseImage
 
 from ..lock.locks import LOCK, SPEC, conda, deb, wheel
