@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from envlock.project import Project
 
 
+_SCHEMA = "spec.schema.json"
+"""Beside the specs, where envlock schema was written to it."""
+
+
 @command("init")
 def init_command(
     context: typer.Context,
@@ -83,7 +87,7 @@ def init_command(
     if any(not one.against for one in draft.forced):
         state.offline = offline
         _settle_forced(state, draft, name, settled)
-    text = render(name, draft, settled, shown_files)
+    text = _schema_line(project) + render(name, draft, settled, shown_files)
     parse_spec(parse_document(text, project.shown(path)), project.shown(path))
     write_atomically(path, text.encode())
     for note in draft.notes:
@@ -100,6 +104,13 @@ def init_command(
             "notes": [{"where": note.where, "text": note.text} for note in draft.notes],
         }
     )
+
+
+def _schema_line(project: Project) -> str:
+    """Return the comment by which editors find the schema, where the project keeps it."""
+    if not (project.root / "envs" / _SCHEMA).is_file():
+        return ""
+    return f"# yaml-language-server: $schema={_SCHEMA}\n"
 
 
 def _settle_forced(state: Context, draft: Draft, name: str, settled: Settled) -> None:
