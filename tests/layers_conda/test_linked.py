@@ -105,7 +105,7 @@ def made(
     def sandbox() -> Bubblewrap:
         return Bubblewrap(find_bwrap(os.environ["PATH"]))
 
-    link = linker(one.lock, one.paths, workshop, sandbox, reporter)
+    link = linker(one.lock, one.paths, sandbox, reporter)
     return build(
         one.lock, one.paths, place / "image", workshop, reporter, prove=None, link=link
     )  # fmt: skip
@@ -162,7 +162,7 @@ def test_what_no_layer_can_hold(base: Environment, tmp_path: Path, script: str, 
     assert said in str(caught.value)
     assert "skip" in (caught.value.hint or "")
     assert not (tmp_path / "image").exists()
-    assert not list((tmp_path / "cache").glob(".linking-*"))
+    assert not list((tmp_path / "cache" / "linking").iterdir())
 
 
 def test_nothing_is_run_unless_the_spec_says_so(base: Environment, tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ PLACES = (
     _place("packed", "segments", rf"([^-]+-{_SHA256})\.(?:gz|json)", useless=_of_another_packer),
     _place("unpacked", "rootfs", f"(sha256-{_SHA256})", mark="last-used"),
     _place("unpacked", "unpacked", f"(sha256-{_SHA256})", mark="last-used"),
+    _place("unpacked", "linking", "(?!)()"),  # nothing but what killed runs left
     _place("indexes", "", "(uv)"),
     _place("indexes", "conda", "(repodata)"),
     _place("indexes", "conda/packages", rf"({_SHA256})\.[a-z]+\.json"),
@@ -90,7 +91,9 @@ PLACES = (
     _place("notes", "proofs", rf"({_SHA256}\.json)"),
 )
 
-_MADE = re.compile(r"\.segment-[a-z0-9_]{8}|\.nix-seed-[a-z0-9_]{8}|\.trash-.+")
+_MADE = re.compile(
+    r"\.segment-[a-z0-9_]{8}|\.nix-seed-[a-z0-9_]{8}|\.linking-[a-z0-9_]{8}|\.trash-.+"
+)
 _RENAMED = re.compile(r"\.partial-(.+)|\.(.+)\.[a-z0-9_]{8}")
 _AUDITING = re.compile(r"(?:parts|packages)-[a-z0-9_]{8}")
 

@@ -134,7 +134,7 @@ def _built(
             keep=where.keep,
             compression=order.compression,
             keep_layers=keep_layers,
-            link=_linker(state, papers, workshop),
+            link=_linker(state, papers),
         )
     except ProofError as error:
         say_report(state, error.report)
@@ -156,7 +156,7 @@ def _from_cache(state: Context, lock: Lock, where: Delivery, order: Order) -> Ta
     return dataclasses.replace(taken, unneeded=frozenset()) if order.sbom else taken
 
 
-def _linker(state: Context, papers: Papers, workshop: Workshop) -> Linker | None:
+def _linker(state: Context, papers: Papers) -> Linker | None:
     """Return what runs post-link scripts; None, and nothing loaded, where there are none."""
     from envlock.lock.linking import scripts_to_run
 
@@ -165,7 +165,7 @@ def _linker(state: Context, papers: Papers, workshop: Workshop) -> Linker | None
     from envlock.cli.proof import sandbox
     from envlock.validate.linking import linker
 
-    return linker(papers.lock, papers.paths, workshop, sandbox, state.output)
+    return linker(papers.lock, papers.paths, sandbox, state.output)
 
 
 def _expected(state: Context, lock: Lock, order: Order) -> Expected | None:

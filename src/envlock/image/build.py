@@ -112,14 +112,15 @@ def build_image(
         facts |= packing.facts
     packages = [facts[name] for name in sorted(facts)]
     check_conda(owners, packages)
+    for plan in (plan for plan in missing if plan.kind == "linked"):
+        below = _below(workshop, staging, layers)
+        layers[plan.key], written = pack_linked(
+            plan, link, below, staging.blobs, workshop.cache / SEGMENTS
+        )
+        packages.append(written)
+        check_conda(owners, [written])
     check_recorded(lock, paths, plans, layers)
-    for plan in sorted(plans, key=lambda plan: plan.kind == "linked"):
-        if plan in missing and plan.kind == "linked":  # the others are remembered by now
-            layers[plan.key], written = pack_linked(
-                plan, link, staging.blobs, workshop.cache / SEGMENTS
-            )
-            packages.append(written)
-            check_conda(owners, [written])
+    for plan in plans:
         before = known.get(plan.key)
         if plan in missing or before is None or not before.seen_here:
             remember_layer(workshop.cache, plan, layers[plan.key], before)
@@ -130,6 +131,19 @@ def build_image(
     check_sizes([(plan, layers[plan.key]) for plan in plans], limit)
     described = [(plan.title, layers[plan.key]) for plan in plans]
     return staging.complete(lock, described, created, package_variables(packages), foundation)
+
+
+def _below(workshop: Workshop, staging: Staging, made: Mapping[str, StreamDigests]) -> Workshop:
+    """Return a workshop where another image takes over the layers that were made for this one."""
+    places = {
+        one.digest: staging.blobs / one.digest.removeprefix("sha256:") for one in made.values()
+    }
+    return Workshop(
+        cache=workshop.cache,
+        workers=workshop.workers,
+        layers={digest: path for digest, path in places.items() if path.is_file()},
+        told=dict(made),
+    )
 
 
 def _told(plan: LayerPlan, folder: Path) -> list[CondaFacts | None]:

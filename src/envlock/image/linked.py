@@ -6,22 +6,23 @@ They are run by whoever calls the builder, in a sandbox: nothing of a package is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from envlock.errors import LockError
 from envlock.files import write_atomically
 from envlock.layers.blobs import layer_blob
 from envlock.layers.condafacts import CondaFacts, FactCollector
-from envlock.layers.plan import LayerPlan
 from envlock.layers.writer import LayerWriter
 from envlock.lock.model import PACKER
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from envlock.image.build import Workshop
     from envlock.layers.entry import Entry
     from envlock.layers.gzipstream import StreamDigests
+    from envlock.layers.plan import LayerPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,11 @@ class Linked:
     new: frozenset[str]
 
 
-Linker = Callable[[LayerPlan, Path], Linked]
-"""Runs the scripts of a plan; the path is a folder of blobs that the layers below may be in."""
+class Linker(Protocol):
+    """Whoever can run scripts."""
+
+    def __call__(self, plan: LayerPlan, below: Workshop) -> Linked:
+        """Run the scripts of a plan; ``below`` has the layers that they stand upon."""
 
 
 def known_linked(plan: LayerPlan, folder: Path) -> CondaFacts | None:
@@ -45,9 +49,11 @@ def known_linked(plan: LayerPlan, folder: Path) -> CondaFacts | None:
 
 
 def pack_linked(
-    plan: LayerPlan, link: Linker | None, blobs: Path, folder: Path
+    plan: LayerPlan, link: Linker | None, below: Workshop, blobs: Path, folder: Path
 ) -> tuple[StreamDigests, CondaFacts]:
     """Have the scripts run, and write the layer to ``blobs`` and its facts to ``folder``.
+
+    below: has the layers that they stand upon.
 
     Raises LockError where nobody can run them, and what ``link`` raises.
     """
@@ -56,7 +62,7 @@ def pack_linked(
             f"{plan.title}: these scripts are run in a sandbox, which this builder has none of",
             hint="build with envlock build; or leave them out of conda.link-scripts",
         )
-    linked = link(plan, blobs)
+    linked = link(plan, below)
     collector = FactCollector(plan.title, plan.scheme.prefix)
     with layer_blob(blobs) as (out, done):
         writer = LayerWriter(out)
@@ -70,4 +76,4 @@ def pack_linked(
 
 
 def _path(plan: LayerPlan, folder: Path) -> Path:
-    return folder / f"{PACKER}-linked-{plan.key}.json"
+    return folder / f"{PACKER}-{plan.key}.json"

@@ -55,6 +55,8 @@ def with_effects(
 
     Such packages are fetched whole.  Raises FetchError, ArtifactError.
     """
+    if not any(one.conda is not None and one.conda.post_links for one in artifacts):
+        return tuple(artifacts)
     reader = means.reader()
 
     def one(artifact: Artifact) -> Artifact:

@@ -14,14 +14,15 @@ import stat
 import tempfile
 import time
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envlock.errors import ArtifactError, UsageError
-from envlock.files import disk_errors
+from envlock.files import disk_errors, locked
 from envlock.image.build import build_image
-from envlock.image.layout import LAYOUT_FILE, staging
+from envlock.image.layout import staging
 from envlock.image.linked import Linked
 from envlock.layers.coded import Coded, Pieces
 from envlock.layers.entry import Entry, directory, symlink
@@ -62,7 +63,6 @@ _LINES = 8
 def linker(
     lock: Lock,
     paths: Mapping[str, Path],
-    workshop: Workshop,
     sandbox: Callable[[], Sandbox],
     reporter: Reporter,
 ) -> Linker:
@@ -73,17 +73,14 @@ def linker(
     hold, SandboxError, DiskError.
     """
 
-    def link(plan: LayerPlan, blobs: Path) -> Linked:
+    def link(plan: LayerPlan, below: Workshop) -> Linked:
         _require_this_machine(lock)
         scripts, inside = scripts_to_run(lock), sandbox()
-        workshop.cache.mkdir(parents=True, exist_ok=True)
         with (
-            disk_errors(workshop.cache),
-            tempfile.TemporaryDirectory(prefix=".linking-", dir=workshop.cache) as folder,
+            _workplace(below.cache / "linking") as place,
             reporter.task(f"running {len(scripts)} post-link scripts"),
         ):
-            place = Path(folder)
-            root = _below(lock, paths, workshop, place / "image", blobs)
+            root = _root(lock, paths, below, place / "image")
             run = _Run(root, plan.scheme.prefix, scripts, inside)
             first = run.once(place / "first")
             time.sleep(_APART)
@@ -96,6 +93,16 @@ def linker(
     return link
 
 
+@contextmanager
+def _workplace(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder for one build at a time; what a killed one left goes."""
+    with locked(folder / "lock"), disk_errors(folder):
+        for left in folder.glob(".linking-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=".linking-", dir=folder) as place:
+            yield Path(place)
+
+
 def _require_this_machine(lock: Lock) -> None:
     wanted, here = PLATFORMS[lock.platform].machine, os.uname().machine
     if wanted != here:
@@ -106,10 +113,8 @@ def _require_this_machine(lock: Lock) -> None:
         )
 
 
-def _below(
-    lock: Lock, paths: Mapping[str, Path], workshop: Workshop, layout: Path, blobs: Path
-) -> Path:
-    """Return a root file system of the lock's Debian and conda packages; blobs: to take from."""
+def _root(lock: Lock, paths: Mapping[str, Path], below: Workshop, layout: Path) -> Path:
+    """Return a root file system of the lock without its wheels."""
     conda = {key: item for key, item in lock.spec["conda"].items() if key != "link-scripts"}
     bare = replace(
         lock,
@@ -117,16 +122,10 @@ def _below(
         artifacts=tuple(one for one in lock.artifacts if one.kind != "pypi"),
         built=None,
     )
-    mine = layout / "blobs" / "sha256"
-    mine.mkdir(parents=True)
-    (layout / "oci-layout").write_bytes(LAYOUT_FILE)
-    for blob in blobs.iterdir():
-        if blob.is_file():
-            os.link(blob, mine / blob.name)
     with staging(layout) as place:
-        build_image(bare, paths, place, replace(workshop, fresh=False), SILENT)
+        build_image(bare, paths, place, below, SILENT)
         image = open_layout(place.folder, architecture=PLATFORMS[lock.platform].oci)
-        return prepare_rootfs(image, cache=workshop.cache, reporter=SILENT)
+        return prepare_rootfs(image, cache=below.cache, reporter=SILENT)
 
 
 @dataclass(frozen=True, slots=True)
