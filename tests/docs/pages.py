@@ -7,7 +7,7 @@ A mark is an HTML comment right above a fence::
     <!-- replace: FILE from TEXT to TEXT --> the block takes the place of the lines in between
     <!-- shows: FILE -->                     the block stands in the file, as it is
     <!-- network -->                         its commands need the real index
-    <!-- large -->                           its commands fetch gigabytes
+    <!-- large -->                           its commands fetch gigabytes, or what is newest today
     <!-- not run: REASON -->                 nobody runs its commands, for this reason
 """
 
