@@ -18,7 +18,7 @@ from envlock.advisories.read import read_advisories
 from envlock.errors import Location, UsageError
 from envlock.spec.model import AcceptedVulnerability
 
-from ..lock.locks import LOCK, conda, deb, wheel
+from ..lock.locks import BELOW, LOCK, conda, deb, wheel
 from .making import osv
 
 if TYPE_CHECKING:
@@ -162,6 +162,13 @@ def test_what_cannot_be_compared_is_told(tmp_path: Path) -> None:
     verdict = _judge(tmp_path, [advisory], (wheel("app"),))
     assert verdict.found == ()
     assert "G-1 and app 1.0" in verdict.unjudged[0]
+
+
+def test_what_a_base_image_brings_is_not_compared(tmp_path: Path) -> None:
+    file = tmp_path / "osv.json"
+    file.write_text(json.dumps([osv("G-1", "other", ("introduced", "0"))]))
+    verdict = judge(dataclasses.replace(LOCK, base=BELOW), read_advisories(file), (), TODAY)
+    assert verdict.unjudged == (f"what is in the base image {BELOW.reference}",)
 
 
 def test_a_folder_a_file_and_a_zip_are_the_same(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from envlock.exchange.licences import Licence, of_conda, of_wheel
 from envlock.exchange.provenance import provenance
 from envlock.lock.codec import dump_lock, load_lock, lock_digest
 
-from ..lock.locks import LOCK, conda
+from ..lock.locks import BELOW, LOCK, conda
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +70,22 @@ def test_cyclonedx_is_valid_and_whole() -> None:
     assert needs["pkg:deb/debian/gcc@1.0-1?arch=amd64&distro=bookworm"] == [
         "pkg:deb/debian/libc6@1.0-1?arch=amd64&distro=bookworm"
     ]
+
+
+def test_a_base_image_is_named_everywhere() -> None:
+    lock = dataclasses.replace(WHOLE, base=BELOW)
+    named = f"{BELOW.reference} {BELOW.manifest}"
+    bill = cyclonedx.write(lock, _metadata)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
+    properties = json.loads(bill)["metadata"]["component"]["properties"]
+    assert {"name": "envlock:base", "value": named} in properties
+    assert f"upon the base image {named}" in spdx.write(lock, _metadata)
+    made = json.loads(provenance(lock, f"sha256:{'1' * 64}"))["predicate"]["buildDefinition"]
+    hexadecimal = BELOW.manifest.removeprefix("sha256:")
+    assert made["resolvedDependencies"][-1] == {
+        "name": BELOW.reference,
+        "digest": {"sha256": hexadecimal},
+    }
 
 
 def test_spdx_is_valid_and_whole(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
+from envlock.lock.base import BaseBlob, BaseImage
 from envlock.lock.model import (
     Artifact,
     BuiltImage,
@@ -105,4 +106,13 @@ LOCK = Lock(
     overrides=(LockedOverride(package="triton", version="2.3.1", voids=(VOID,)),),
     excludes=(LockedExclude(package="nvidia-nccl", voids=()),),
     built=BuiltImage(manifest=f"sha256:{'1' * 64}", config=f"sha256:{'2' * 64}"),
+)
+BELOW = BaseImage(
+    reference="registry.example.com/team/base:v1",
+    index=f"sha256:{'4' * 64}",
+    manifest=f"sha256:{'4' * 64}",
+    config=BaseBlob(digest=f"sha256:{'3' * 64}", size=1),
+    layers=(),
+    os="debian 12",
+    glibc="2.36",
 )

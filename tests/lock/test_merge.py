@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envlock.errors import LockError
-from envlock.lock.base import BaseBlob, BaseImage
 from envlock.lock.merge import merge
 from envlock.lock.model import AcceptedBreakage, AuditSection, Lock
 
-from .locks import LOCK, SPEC, deb, wheel
+from .locks import BELOW, LOCK, SPEC, deb, wheel
 
 BASE = replace(LOCK, built=None, audit=AuditSection())
 
@@ -167,19 +166,14 @@ def test_a_mark_goes_with_the_solve_that_looked() -> None:
 
 
 def test_a_base_image_goes_with_the_spec_that_names_it() -> None:
-    blob = BaseBlob(digest=f"sha256:{'3' * 64}", size=1)
-    below = BaseImage(
-        reference="r.example.com/a:b", index=f"sha256:{'4' * 64}", manifest=f"sha256:{'4' * 64}",
-        config=blob, layers=(), os="debian 12", glibc="2.36",
-    )  # fmt: skip
-    old = replace(BASE, spec=_spec(image={"base": below.reference}), base=below)
-    moved = replace(old, base=replace(below, manifest=f"sha256:{'5' * 64}"))
+    old = replace(BASE, spec=_spec(image={"base": BELOW.reference}), base=BELOW)
+    moved = replace(old, base=replace(BELOW, manifest=f"sha256:{'5' * 64}"))
     theirs = _with(old, wheel("new"))
     for one, other in ((moved, theirs), (theirs, moved)):
         found = merge(old, one, other)
         assert (found.conflicts, found.lock.base, found.lock.merged) == ((), moved.base, True)
         assert "new" in _versions(found.lock)
-    again = replace(old, base=replace(below, manifest=f"sha256:{'6' * 64}"))
+    again = replace(old, base=replace(BELOW, manifest=f"sha256:{'6' * 64}"))
     (conflict,) = merge(old, moved, again).conflicts
     assert conflict.startswith("the base image: sha256:555")
 

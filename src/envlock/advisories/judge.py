@@ -28,6 +28,8 @@ def judge(
     An entry holds up to and on its last day, ``until``.
     """
     hits, unjudged = match(lock, advisories.found)
+    if lock.base is not None:
+        unjudged = [*unjudged, f"what is in the base image {lock.base.reference}"]
     found = [_vulnerability(group, accepted, today) for group in _grouped(hits)]
     used = {id(entry) for one in found for entry in (one.accepted, one.expired) if entry}
     return Verdict(

@@ -53,7 +53,11 @@ def read_base(draft: Draft, image: str, location: Location) -> None:
     elif _CONDA.search(name):
         draft.note(location, f"{image}: conda's packages come along with --from environment.yml")
     elif last != "scratch":
-        draft.note(location, f"what {image} brings is not known: name what is missed of it")
+        draft.note(
+            location,
+            f"what {image} brings is not known: name what is missed of it, or build upon it, with "
+            f"image.base: {image} in place of debian",
+        )
 
 
 def _python(draft: Draft, image: str, tag: str, location: Location) -> None:
