@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from envlock.lock.codec import load_lock
 
 from ..image.making import check_layout
-from ..makers.bases import Base, push_index
+from ..makers.bases import Base, push_index, system
 
 if TYPE_CHECKING:
     import subprocess
@@ -91,6 +91,7 @@ def test_the_locked_digest_stays(machine: Machine, index: Index, registry: Regis
     assert f"locked is {named}, it is {new}" in run(machine, "outdated").stdout
     registry.repositories["base"].manifests.pop("v1")
     run(machine, "solve")  # nothing is asked
+    assert "it is nothing any more" in run(machine, "outdated").stdout
     registry.repositories["base"].manifests["v1"] = registry.repositories["base"].manifests[new]
     assert f"base image {old} -> {new}" in run(machine, "solve", "-U").stderr
     lock = load_lock(machine.lock("one"))
@@ -153,3 +154,12 @@ def test_a_spec_has_a_base_or_an_os_layer(machine: Machine) -> None:
     done = run(machine, "solve", code=2)
     assert "carries a credential" in done.stderr
     assert "secret" not in done.stderr
+
+
+def test_wheels_need_their_python(machine: Machine, index: Index, registry: Registry) -> None:
+    Base(layers=[system(python="3.12")]).push(registry, "base", "v1")
+    write(machine, index, f"{registry.address}/base:v1")
+    done = run(machine, "solve", code=1)
+    assert "no python3.11 on its PATH" in done.stderr
+    assert f"{registry.address}/base:v1: debian 12" in done.stderr
+    assert not machine.lock("one").exists()

@@ -134,6 +134,10 @@ def test_what_cannot_be_a_base(registry: Registry, means: Means, base: Base, mes
     assert caught.value.where
 
 
+def test_some_builders_name_the_root_by_a_slash(registry: Registry, means: Means) -> None:
+    assert get(registry, means, Base(layers=[[member("/"), *system()]])).base.os == "debian 12"
+
+
 def test_devices_below_dev_are_left_out(registry: Registry, means: Means) -> None:
     import tarfile
 

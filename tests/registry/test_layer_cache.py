@@ -16,6 +16,8 @@ from envlock.layers.gzipstream import StreamDigests
 from envlock.registry.open import Access
 from envlock.registry.reference import parse_reference
 
+from ..container.judges import need
+from ..container.judges import registry as debians_registry
 from ..image.making import check_layout
 from ..makers.machine import NOWHERE
 from ..makers.registry import Registry
@@ -180,9 +182,13 @@ def heard() -> Heard:
 
 @pytest.fixture
 def cache(registry: Registry, heard: Heard, tmp_path: Path) -> LayerCache:
-    reference = parse_reference(f"{registry.address}/layers")
+    return cache_at(registry.address, heard, tmp_path)
+
+
+def cache_at(address: str, heard: Heard, folder: Path) -> LayerCache:
     reporter: Any = heard
-    return LayerCache(reference, Access(), Store(tmp_path / "store"), reporter)
+    reference = parse_reference(f"{address}/layers")
+    return LayerCache(reference, Access(), Store(folder / "store"), reporter)
 
 
 def layer(folder: Path, plain: bytes) -> StreamDigests:
@@ -203,6 +209,19 @@ def test_what_is_put_in_comes_out(cache: LayerCache, heard: Heard, tmp_path: Pat
     assert digest_of(found[1].read_bytes()) == digests.digest
     assert cache.told("b" * 64) is None
     assert heard.warnings == []
+
+
+@pytest.mark.container
+def test_debians_registry_keeps_layers(heard: Heard, tmp_path: Path) -> None:
+    need("docker-registry")
+    with debians_registry(tmp_path) as address:
+        digests = layer(tmp_path, bytes(5000))
+        for sent in (1, 0):
+            cache = cache_at(address, heard, tmp_path)
+            assert cache.keep([(KEY, digests)], tmp_path).sent == sent
+        found = cache.told(KEY)
+    assert found is not None
+    assert (found[0], heard.warnings) == (digests, [])
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ class _Unpacker:
     def _clean(self, name: str) -> str:
         """Return the normal form; ``""`` is the root."""
         parts = [part for part in name.split("/") if part not in {"", "."}]
-        if name.startswith("/") or ".." in parts or "\0" in name:
+        if (name.startswith("/") and parts) or ".." in parts or "\0" in name:
             raise self._bad(f"the path {name!r} leaves the layer's root")
         return "/".join(parts)
 

@@ -81,7 +81,7 @@ def _look(state: Context, spec: Spec, target: Target) -> Outlook:
 
 
 def _base(state: Context, lock: Lock) -> BaseState | None:
-    if lock.base is None:
+    if lock.base is None or state.offline:
         return None
     from envlock.cli.bases import moved
     from envlock.outdated.model import BaseState
