@@ -5,20 +5,26 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from envlock.cli.context import Context
+from envlock.cli.layercache import take
+from envlock.cli.output import Output
 from envlock.delivery.layercache import LayerCache
 from envlock.fetch.store import Store
 from envlock.layers.gzipstream import StreamDigests
+from envlock.layers.plan import plan_layers
 from envlock.registry.open import Access
 from envlock.registry.reference import parse_reference
 
 from ..container.judges import need
 from ..container.judges import registry as debians_registry
 from ..image.making import check_layout
+from ..lock.locks import LOCK, conda
 from ..makers.machine import NOWHERE
 from ..makers.registry import Registry
 
@@ -209,6 +215,23 @@ def test_what_is_put_in_comes_out(cache: LayerCache, heard: Heard, tmp_path: Pat
     assert digest_of(found[1].read_bytes()) == digests.digest
     assert cache.told("b" * 64) is None
     assert heard.warnings == []
+
+
+def test_nothing_is_run_upon_the_word_of_a_cache(
+    cache: LayerCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVLOCK_CACHE_DIR", str(tmp_path / "cache"))
+    tool = conda("tool", link_scripts=("bin/.tool-post-link.sh",))
+    lock = replace(LOCK, artifacts=(*LOCK.artifacts, tool), built=None)
+    spec = {"channels": ["c"], "dependencies": ["tool"], "link-scripts": {"tool": "run"}}
+    runs = replace(lock, spec={**lock.spec, "conda": spec})
+    key = plan_layers(lock)[0].key
+    assert key == plan_layers(runs)[0].key
+    cache.keep([(key, layer(tmp_path, bytes(5000)))], tmp_path)
+    state = Context(output=Output())
+    assert take(state, cache, lock, trusting=True, elsewhere=None).told.keys() == {key}
+    assert not take(state, cache, runs, trusting=True, elsewhere=None).told
+    assert not take(state, cache, lock, trusting=False, elsewhere=None).told
 
 
 @pytest.mark.container

@@ -99,6 +99,8 @@ def take(
     }  # fmt: skip
     layers = cache.bring(wanted) if wanted else {}
     told = {}
+    if any(plan.kind == "linked" for plan in plans):  # what ran upon a word would be taken as ours
+        trusting = False
     for plan in plans:
         if trusting and plan.kind == "os" and plan.key not in known:
             found = cache.told(plan.key)
