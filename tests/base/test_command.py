@@ -9,6 +9,7 @@ from envlock.lock.codec import load_lock
 
 from ..image.making import check_layout
 from ..makers.bases import Base, push_index, system
+from ..validate.images import member
 
 if TYPE_CHECKING:
     import subprocess
@@ -163,3 +164,15 @@ def test_wheels_need_their_python(machine: Machine, index: Index, registry: Regi
     assert "no python3.11 on its PATH" in done.stderr
     assert f"{registry.address}/base:v1: debian 12" in done.stderr
     assert not machine.lock("one").exists()
+
+
+def test_errors_name_the_line_of_the_spec(
+    machine: Machine, index: Index, registry: Registry
+) -> None:
+    name = f"{registry.address}/base:v1"
+    write(machine, index, name)
+    done = run(machine, "solve", code=3)
+    assert f"envs/one.yaml:9:9: the registry has no image {name}" in done.stderr
+    Base(layers=[[member("opt", "")]]).push(registry, "base", "v1")
+    done = run(machine, "solve", code=1)
+    assert f"envs/one.yaml:9:9: the base image has no glibc\n  {name}\n" in done.stderr

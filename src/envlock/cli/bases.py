@@ -5,7 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from envlock.errors import SpecError, UsageError
+from envlock.errors import (
+    ArtifactError,
+    EnvlockError,
+    FetchError,
+    SpecError,
+    UnsatisfiableError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,10 +49,6 @@ def base_for(
     """
     if spec.image.base is None:
         return None, None
-    from envlock.base.judge import check_user
-    from envlock.base.obtain import obtain
-    from envlock.platforms import PLATFORMS
-
     reference = _reference(spec)
     old = previous.base if previous is not None and not upgrade else None
     if old is not None and old.reference != str(reference):
@@ -53,11 +56,37 @@ def base_for(
     if old is not None and previous is not None and _asks_the_same(spec, previous):
         return old, None
     pinned = dataclasses.replace(reference, digest=old.index) if old else reference
+    try:
+        found = _obtained(state, spec, target, pinned, str(reference))
+    except (ArtifactError, FetchError, UnsatisfiableError) as error:
+        raise _at_its_place(error, spec, reference) from None
+    return found.base, found
+
+
+def _obtained(
+    state: Context, spec: Spec, target: Target, pinned: Reference, shown: str
+) -> Obtained:
+    from envlock.base.judge import check_user
+    from envlock.base.obtain import obtain
+    from envlock.platforms import PLATFORMS
+
     found = obtain(pinned, PLATFORMS[target.name], spec.python, means_of(state))
-    base = dataclasses.replace(found.base, reference=str(reference))
-    found = dataclasses.replace(found, base=base)
+    found = dataclasses.replace(found, base=dataclasses.replace(found.base, reference=shown))
     check_user(spec, found)
-    return base, found
+    return found
+
+
+def _at_its_place(error: EnvlockError, spec: Spec, reference: Reference) -> EnvlockError:
+    """Return an error about a base image with the line of the spec that names it."""
+    from envlock.registry.errors import MissingError
+
+    assert spec.image.base is not None
+    if isinstance(error, MissingError):
+        error.message = f"the registry has no image {reference}: {error.message}"
+        error.hint = "look at its name and tag; a lock that has it needs the image to be kept"
+    seen = (f"  {error.where}",) if error.where else ()
+    error.details, error.where = (*seen, *error.details), str(spec.image.base.location)
+    return error
 
 
 def tell_base(state: Context, lock: Lock, found: Obtained | None) -> None:
