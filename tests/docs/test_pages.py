@@ -51,12 +51,12 @@ def test_a_command_that_is_shown_can_be_typed(
 
 
 def _commands(line: str) -> list[list[str]]:
-    """Return the words of each command of a line."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&")
+    """Return the words of each command of a line, and what its output goes to as one of its own."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&>")
     lexer.whitespace_split = True
     found: list[list[str]] = [[]]
     for word in lexer:
-        if set(word) <= set("|;&"):
+        if set(word) <= set("|;&>"):
             found.append([])
         else:
             found[-1].append(word)

@@ -135,28 +135,6 @@ def test_a_recorded_digest_stays_with_what_it_is_of() -> None:
     assert merge(BASE, recorded, moved).lock.built is None
 
 
-def _upon(digest: str) -> BaseImage:
-    return BaseImage(
-        reference="registry.example.com/base:1",
-        index=digest,
-        manifest=digest,
-        config=BaseBlob(digest="sha256:3", size=1),
-        layers=(),
-        os="debian 12",
-        glibc="2.36",
-    )
-
-
-def test_a_base_image_is_one_of_what_was_solved() -> None:
-    moved = replace(BASE, base=_upon("sha256:1"))
-    found = merge(BASE, moved, _with(BASE, wheel("new")))
-    assert found.conflicts == ()
-    assert found.lock.base == moved.base
-    assert found.lock.merged
-    found = merge(BASE, replace(BASE, base=_upon("sha256:2")), moved)
-    assert found.conflicts == ("the base image: sha256:2 in ours, sha256:1 in theirs",)
-
-
 def test_a_mark_goes_with_the_solve_that_looked() -> None:
     marked = replace(BASE, merged=True)
     assert not merge(
