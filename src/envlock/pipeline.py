@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from envlock.bytecode.layer import add_bytecode
 from envlock.errors import CheckFailedError
 from envlock.image.archive import write_archive
 from envlock.image.build import Workshop, build_image
@@ -15,7 +17,7 @@ from envlock.image.referrers import attach
 from envlock.imagediff import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from envlock.image.compression import Compression
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
     from envlock.validate.results import Report
+    from envlock.validate.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,7 @@ def build(
     compression: Compression = "reuse",
     keep_layers: Callable[[Staging, ImageDigests], None] | None = None,
     link: Linker | None = None,
+    sandbox: Callable[[], Sandbox] | None = None,
 ) -> Built:
     """Make the image of ``lock`` at ``target``, an OCI layout or a file ending in ``.tar``.
 
@@ -81,7 +85,7 @@ def build(
     else it goes once it is proven; without ``keep`` nothing stays at ``target``, and what the only
     destination has already is not made.  keep_layers: puts the layers of the proven image into a
     cache.  compression: of the layers that are published; they are proven, and cached, as they
-    were made.
+    were made.  sandbox: where an image's Python compiles its modules, if it is to.
 
     ``paths`` are the lock's artifacts by sha256; ``prove`` runs the checks on a layout, None
     leaves them out; with ``expect`` the digest must come out that the lock records; ``about``
@@ -89,12 +93,17 @@ def build(
     CheckFailedError, and then ``target`` is as it was before.
     """
     seconds: dict[str, float] = {}
-    started = time.monotonic()
+    only = only_destination(lock, destinations, keep=keep, compression=compression)
     with staging(target) as place:
-        if len(destinations) == 1 and not keep and compression == "reuse":
-            place.elsewhere = destinations[0].has
-        digests = build_image(lock, paths, place, workshop, reporter, created=created, link=link)
-        seconds["pack"] = time.monotonic() - started
+        place.elsewhere = only.has if only is not None else None
+        with _timed(seconds, "pack"):
+            digests = build_image(
+                lock, paths, place, workshop, reporter, created=created, link=link
+            )
+        if compiles(lock):
+            assert sandbox is not None
+            with _timed(seconds, "precompile"):
+                digests = add_bytecode(lock, place, digests, workshop, reporter, sandbox())
         recorded = lock.built.manifest if expect is not None and lock.built is not None else None
         if expect is not None and recorded is not None and recorded != digests.manifest:
             near = (target, *expect.near)
@@ -102,34 +111,54 @@ def build(
         report = _proven(place.folder, prove, seconds) if prove is not None else None
         if keep_layers is not None:
             keep_layers(place, digests)
-        before = time.monotonic()
         if compression != "reuse":
-            digests = recompress(
-                place, digests, compression, workers=workshop.workers, reporter=reporter
-            )
-            seconds["compress"] = time.monotonic() - before
-            before = time.monotonic()
-        documents = about(digests) if about is not None else ()
-        if documents:
-            attach(place.folder, documents)
-        for destination in destinations:
-            destination.take(place)
-        if keep and target.suffix == ".tar":
-            write_archive(place.folder, target)
-        elif keep:
-            place.publish()
-        seconds["publish"] = time.monotonic() - before
+            with _timed(seconds, "compress"):
+                digests = recompress(
+                    place, digests, compression, workers=workshop.workers, reporter=reporter
+                )
+        with _timed(seconds, "publish"):
+            documents = about(digests) if about is not None else ()
+            if documents:
+                attach(place.folder, documents)
+            for destination in destinations:
+                destination.take(place)
+            if keep and target.suffix == ".tar":
+                write_archive(place.folder, target)
+            elif keep:
+                place.publish()
     return Built(digests=digests, report=report, seconds=seconds)
+
+
+def compiles(lock: Lock) -> bool:
+    """Tell whether the image gets a layer of compiled modules."""
+    return bool(lock.spec.get("image", {}).get("precompile"))
+
+
+def only_destination(
+    lock: Lock, destinations: Sequence[Destination], *, keep: bool, compression: Compression
+) -> Destination | None:
+    """Return the one place where the image goes, if what that has already need not be here.
+
+    All layers are needed where its Python is to compile, or where they are compressed anew.
+    """
+    alone = len(destinations) == 1 and not keep
+    return destinations[0] if alone and compression == "reuse" and not compiles(lock) else None
 
 
 def _proven(folder: Path, prove: Callable[[Path], Report], seconds: dict[str, float]) -> Report:
     """Return the report of a proof that went well; raises ProofError."""
-    before = time.monotonic()
-    report = prove(folder)
-    seconds["prove"] = time.monotonic() - before
+    with _timed(seconds, "prove"):
+        report = prove(folder)
     if not report.ok:
         raise ProofError(report)
     return report
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[stage] = time.monotonic() - started
 
 
 class ProofError(CheckFailedError):

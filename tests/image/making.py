@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from envlock.image.compression import Compression
     from envlock.validate.results import Report
+    from envlock.validate.sandbox import Sandbox
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 DRIVER = Path(__file__).with_name("driver.py")
@@ -84,6 +85,7 @@ class Environment:
         fresh: bool = False,
         workers: int = 1,
         compression: Compression = "reuse",
+        sandbox: Callable[[], Sandbox] | None = None,
     ) -> Built:
         """Build as the command line does."""
         workshop = Workshop(cache=cache, workers=workers, fresh=fresh)
@@ -100,6 +102,7 @@ class Environment:
             expect=Expected() if expect is not None else None,
             created=created,
             compression=compression,
+            sandbox=sandbox,
         )
 
 

@@ -94,3 +94,14 @@ def test_a_map_that_is_none_and_a_tar_are_refused(files: list[str], tmp_path: Pa
     done = _run(*files)
     assert done.returncode == 2
     assert "the artifact map cannot be read" in done.stderr
+
+
+def test_what_needs_a_sandbox_is_refused(
+    environment: Environment, files: list[str], tmp_path: Path
+) -> None:
+    lock = environment.with_image(precompile=True).lock
+    (tmp_path / "tiny.lock.json").write_text(dump_lock(lock))
+    done = _run(*files)
+    assert done.returncode == 2
+    assert "image.precompile" in done.stderr
+    assert not (tmp_path / "alone").exists()

@@ -13,6 +13,7 @@ import pytest
 from envlock.errors import ArtifactError, IntegrityError
 from envlock.image.compression import MEDIA_TYPES, Compression, convert
 from envlock.layers.unpacked import zstd_module
+from envlock.pipeline import only_destination
 from envlock.progress import SILENT
 from envlock.validate.layout import open_layout
 from envlock.validate.rootfs import prepare_rootfs
@@ -21,6 +22,9 @@ from .making import blobs, check_layout, leftovers, make_environment, read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from envlock.image.layout import Staging
+    from envlock.lock.model import Lock
 
     from ..makers.machine import Machine
     from .making import Environment
@@ -116,3 +120,26 @@ def test_what_is_recorded_is_the_image_as_it_is_built(machine: Machine) -> None:
         done = machine.run("build", "one", "--compression", "zstd", option)
         assert done.returncode == 2
         assert "--compression" in done.stderr
+
+
+class _Registry:
+    def has(self, digest: str, size: int) -> bool:
+        return True
+
+    def take(self, place: Staging) -> None:
+        raise NotImplementedError
+
+
+def test_what_a_registry_has_is_left_out_unless_all_layers_are_read(
+    environment: Environment,
+) -> None:
+    lock, registry = environment.lock, _Registry()
+    compiled = environment.with_image(precompile=True).lock
+
+    def only(lock: Lock, keep: bool = False, compression: Compression = "reuse") -> object:
+        return only_destination(lock, [registry], keep=keep, compression=compression)
+
+    assert only(lock) is registry
+    assert only(lock, keep=True) is None
+    assert only(compiled) is None
+    assert [only(lock, compression=method) for method in METHODS] == [None] * 3

@@ -85,6 +85,36 @@ def test_an_image(environment: Environment, place: Path) -> None:
     ]  # fmt: skip
 
 
+def test_an_image_with_compiled_modules(
+    environment: Environment, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same bytes each time; the modules are found without their sources being read."""
+    environment.build(place / "plain", place / "cache", workers=2)
+    wanted = environment.with_image(**environment.lock.spec["image"], precompile=True)
+    check = """
+import importlib.util, pure
+spec = importlib.util.find_spec("pure")
+data, source = open(spec.cached, "rb").read(), open(spec.origin, "rb").read()
+assert data[:5] == importlib.util.MAGIC_NUMBER + bytes([1]), data[:8]
+assert data[8:16] == importlib.util.source_hash(source)
+"""
+    spec = {**wanted.lock.spec, "checks": [{"run": ["python", "-c", check]}]}
+    wanted = replace(wanted, lock=replace(wanted.lock, spec=spec))
+    first = wanted.build(place / "one", place / "cache", workers=2, sandbox=bwrap)
+    assert check_layout(place / "one") == first.digests.manifest
+    names = sorted((place / "plain" / "blobs" / "sha256").iterdir())
+    assert len(first.digests.layers) == len(names) - 2 + 1
+    report = validate_image(
+        place / "one", wanted.lock, cache=place / "cache", sandbox=bwrap(), reporter=SILENT
+    )
+    assert report.ok, report
+    anew = wanted.build(place / "two", place / "cache", sandbox=bwrap, workers=2, fresh=True)
+    assert anew.digests == first.digests
+    monkeypatch.setattr("envlock.bytecode.layer._made", None)  # nothing is compiled
+    known = wanted.build(place / "three", place / "cache", sandbox=bwrap, workers=2)
+    assert known.digests == first.digests
+
+
 def test_a_forced_wheel_replaces_condas_copy(
     environment: Environment, place: Path, tmp_path: Path
 ) -> None:

@@ -589,6 +589,7 @@ SHAPES: dict[str, Any] = {
     "image.user": 5,
     "image.workdir": ["/app"],
     "image.command": "python3",
+    "image.precompile": 1,
     "image.entrypoint": [1],
     "image.layers": [],
     "image.layers.": {"budget": "40"},

@@ -39,6 +39,10 @@ SAME = {
         'linux-aarch64: {glibc: "2.36"}',
         'linux-aarch64: {glibc: "2.41"}',
     ),
+    "no compiled modules, said": (
+        "  layers: {budget: 40}",
+        "  layers: {budget: 40}\n  precompile: false",
+    ),
     "spaces around a reason": ("because: the other needs it", "because: '  the other needs it '"),
 }
 
@@ -111,6 +115,16 @@ COUNTS = {
     "entrypoint": ("[/usr/bin/env]", "[/bin/env]", None),
     "label": ("k: v", "k: z", None),
     "layers": ("budget: 40", "budget: 41", None),
+    "largest layer": (
+        "budget: 40",
+        "budget: 40, max-size: 9.5GB",
+        ["+ image.layers.max-size: 9500000000"],
+    ),
+    "compiled modules": (
+        "  layers: {budget: 40}",
+        "  layers: {budget: 40}\n  precompile: true",
+        ["+ image.precompile: True"],
+    ),
     "check": ("import: torch\n", "import: numpy\n", None),
     "order of checks": (
         "  - import: torch\n  - run: [python3, -V]\n",

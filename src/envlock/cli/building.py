@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from envlock.cli.artifacts import obtain
 from envlock.cli.layercache import NOTHING, Taken, keeper, take
-from envlock.cli.proof import prover, say_report
+from envlock.cli.proof import prover, sandbox, say_report
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ def _built(
             compression=order.compression,
             keep_layers=keep_layers,
             link=_linker(state, papers),
+            sandbox=sandbox,
         )
     except ProofError as error:
         say_report(state, error.report)
@@ -145,7 +146,11 @@ def _from_cache(state: Context, lock: Lock, where: Delivery, order: Order) -> Ta
     """Take what a team's cache has; bills of materials need the wheels themselves."""
     if order.cache_from is None:
         return NOTHING
-    only = where.destinations[0] if len(where.destinations) == 1 and not where.keep else None
+    from envlock.pipeline import only_destination
+
+    only = only_destination(
+        lock, where.destinations, keep=where.keep, compression=order.compression
+    )
     taken = take(
         state,
         order.cache_from,
@@ -162,7 +167,6 @@ def _linker(state: Context, papers: Papers) -> Linker | None:
 
     if not scripts_to_run(papers.lock):
         return None
-    from envlock.cli.proof import sandbox
     from envlock.validate.linking import linker
 
     return linker(papers.lock, papers.paths, sandbox, state.output)

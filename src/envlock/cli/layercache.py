@@ -139,9 +139,10 @@ def keeper(
     from envlock.layers.plan import plan_layers
 
     def keep(place: Staging, digests: ImageDigests) -> None:
+        plans = plan_layers(lock)  # compiled modules come on top of them, and are no plan's
         layers = [
             (plan.key, layer)
-            for plan, layer in zip(plan_layers(lock), digests.layers, strict=True)
+            for plan, layer in zip(plans, digests.layers[: len(plans)], strict=True)
             if plan.key not in taken.told
         ]
         try:

@@ -29,6 +29,12 @@ def build_lock(
     Raises LockError, ArtifactError, IntegrityError, CheckFailedError, DiskError, UsageError.
     """
     lock = load_lock(lock_file)
+    if lock.spec.get("image", {}).get("precompile"):
+        raise UsageError(
+            "for image.precompile the image's own Python compiles in a sandbox, and none is here",
+            where=str(lock_file),
+            hint="build with envlock build, or leave image.precompile out",
+        )
     paths = read_artifact_map(artifact_map)
     missing = [artifact.file for artifact in lock.artifacts if artifact.sha256 not in paths]
     if missing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from envlock.errors import LockError
+from envlock.image.known import recorded_layers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ def needs_wheels(
     absent = [wheel.file for wheel in lock.of_kind("pypi") if wheel.sha256 not in paths]
     if not absent:
         return True
-    recorded = lock.built.layers if lock.built is not None else ()
+    recorded = recorded_layers(lock)
     if len(recorded) == len(plans) and all(plan.key in known for plan in plans):
         return False
     raise LockError(f"{len(absent)} wheels are not here, {absent[0]} for one")
@@ -55,7 +56,7 @@ def check_recorded(
     """
     if lock.built is None or all(wheel.sha256 in paths for wheel in lock.of_kind("pypi")):
         return
-    recorded = dict(zip((plan.key for plan in plans), lock.built.layers, strict=True))
+    recorded = dict(zip((plan.key for plan in plans), recorded_layers(lock), strict=True))
     if any(recorded[key].digest != layer.digest for key, layer in layers.items()):
         raise LockError(
             "a layer is not the one that the lock records, and not all wheels are here",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Compression = Literal["reuse", "gzip", "zstd", "none"]
 
-ZSTD_LEVEL = 9
+ZSTD_LEVEL = 3
 _TAR = "application/vnd.oci.image.layer.v1.tar"
 MEDIA_TYPES = {"reuse": LAYER_TYPE, "gzip": LAYER_TYPE, "zstd": f"{_TAR}+zstd", "none": _TAR}
 

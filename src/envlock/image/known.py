@@ -20,13 +20,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from envlock.layers.plan import LayerPlan
-    from envlock.lock.model import Lock
+    from envlock.lock.model import BuiltLayer, Lock
+
+
+def recorded_layers(lock: Lock) -> tuple[BuiltLayer, ...]:
+    """Return what the lock records of the layers that are planned.
+
+    What the image's Python compiles comes on top of these.
+    """
+    recorded = lock.built.layers if lock.built is not None else ()
+    return recorded[:-1] if lock.spec.get("image", {}).get("precompile") else recorded
 
 
 def known_layers(cache: Path, lock: Lock, plans: Sequence[LayerPlan]) -> dict[str, Known]:
     """Return what layers will be, by their plans' keys: from the cache, else from the lock."""
     known = {}
-    recorded = lock.built.layers if lock.built is not None else ()
+    recorded = recorded_layers(lock)
     if len(recorded) == len(plans):
         for plan, layer in zip(plans, recorded, strict=True):
             digests = StreamDigests(**dataclasses.asdict(layer))
@@ -46,6 +55,17 @@ def remember_layer(
     told = known is not None and not known.seen_here and known.digests == digests
     text = json.dumps(dataclasses.asdict(digests), sort_keys=True)
     write_atomically(_path(cache, plan, told=told), text.encode())
+
+
+def recall_digests(cache: Path, key: str) -> StreamDigests | None:
+    """Return what a layer that no plan has was when this machine made it."""
+    return _recall(cache / "layers" / f"{key}.json")
+
+
+def remember_digests(cache: Path, key: str, digests: StreamDigests) -> None:
+    """Note what :func:`recall_digests` is to return; ``key`` is of all that decides the layer."""
+    text = json.dumps(dataclasses.asdict(digests), sort_keys=True)
+    write_atomically(cache / "layers" / f"{key}.json", text.encode())
 
 
 def _path(cache: Path, plan: LayerPlan, *, told: bool) -> Path:

@@ -40,6 +40,11 @@ def _count(place: str, value: object) -> None:
         raise TypeError(f"{place} is no whole number")
 
 
+def _flag(place: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{place} is neither true nor false")
+
+
 def _list(place: str, value: object) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError(f"{place} is no list")
@@ -131,6 +136,7 @@ _SPEC = _with(
         command=_TEXTS,
         entrypoint=_TEXTS,
         labels=_TEXT_BY_NAME,
+        precompile=_flag,
         layers=_with(**{"budget": _count, "max-size": _count}),
     ),
     checks=_CHECKS,

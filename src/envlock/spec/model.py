@@ -207,6 +207,7 @@ class Image:
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    precompile: bool = False
     budget: int | None = None
     max_size: int | None = None
     """Bytes of the largest layer that may be."""

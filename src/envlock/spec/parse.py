@@ -307,6 +307,7 @@ class _Parser:
             command=tuple(table.get("command") or ()),
             entrypoint=tuple(table.get("entrypoint") or ()),
             labels=dict(sorted((table.get("labels") or {}).items())),
+            precompile=bool(table.get("precompile")),
             budget=layers.get("budget"),
             max_size=size_in_bytes(layers["max-size"]) if "max-size" in layers else None,
         )

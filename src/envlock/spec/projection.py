@@ -117,5 +117,6 @@ def _image(spec: Spec) -> dict[str, Any]:
         command=list(image.command),
         entrypoint=list(image.entrypoint),
         labels=dict(image.labels),
+        precompile=image.precompile or None,
         layers=_filled(**{"budget": image.budget, "max-size": image.max_size}),
     )

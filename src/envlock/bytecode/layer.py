@@ -1,0 +1,160 @@
+"""Compiled modules on top of an image: made by its own Python in the sandbox.
+
+The bytes are a function of the layers below, whose Python compiles, and of the encoder.  What the
+image's Python writes is read as something that an enemy may have written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import tempfile
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from envlock.errors import ArtifactError
+from envlock.files import disk_errors
+from envlock.image.append import append_layer
+from envlock.image.known import recall_digests, remember_digests
+from envlock.image.places import take_over
+from envlock.image.pool import packing_pool
+from envlock.layers.blobs import layer_blob
+from envlock.layers.entry import regular
+from envlock.layers.plan import scheme_of
+from envlock.layers.writer import LayerWriter
+from envlock.lock.model import PACKER
+from envlock.validate.inside import enter
+from envlock.validate.layout import open_layout
+from envlock.validate.lookup import require_runnable
+from envlock.validate.rootfs import prepare_rootfs
+from envlock.validate.sandbox import Bind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from envlock.image.build import Workshop
+    from envlock.image.layout import ImageDigests, Staging
+    from envlock.layers.gzipstream import StreamDigests
+    from envlock.lock.model import Lock
+    from envlock.progress import Reporter
+    from envlock.validate.sandbox import Sandbox
+
+VERSION = 1
+"""What is compiled, and how; part of what names a layer that is known."""
+
+TITLE = "compiled modules (unchecked hash-based .pyc)"
+
+_OUT = "/tmp/compiled"  # noqa: S108 - inside
+_PYC = re.compile(r"/(?:[^/\0]+/)+__pycache__/[^/\0]+\.pyc")
+_LONGEST_PATH = 4096
+_LARGEST_MODULE = 256 * 1024 * 1024
+
+
+def add_bytecode(
+    lock: Lock,
+    place: Staging,
+    digests: ImageDigests,
+    workshop: Workshop,
+    reporter: Reporter,
+    sandbox: Sandbox,
+) -> ImageDigests:
+    """Add a layer of compiled modules to the image in ``place``.
+
+    A layer that an earlier build made on top of the same ones is taken over.  Raises SandboxError
+    where the image's Python cannot run here, ArtifactError, IntegrityError, DiskError.
+    """
+    key = _key(place)
+    known = None if workshop.fresh else recall_digests(workshop.cache, key)
+    if known is None or not (
+        place.reuse(known.digest, known.size)
+        or take_over(workshop.cache, known.digest, known.size, place.blobs)
+    ):
+        known = _made(lock, place, workshop, reporter, sandbox)
+        remember_digests(workshop.cache, key, known)
+    return append_layer(place, digests, known, TITLE)
+
+
+def _key(place: Staging) -> str:
+    below = [layer.diff_id for layer in open_layout(place.folder).layers]
+    inputs = ["bytecode", VERSION, PACKER, below]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+
+
+def _made(
+    lock: Lock, place: Staging, workshop: Workshop, reporter: Reporter, sandbox: Sandbox
+) -> StreamDigests:
+    with tempfile.TemporaryDirectory(prefix="envlock-bytecode-") as folder:
+        out = Path(folder) / "compiled"
+        out.touch()
+        out.chmod(0o666)  # whoever the image's user is
+        _compile(lock, place.folder, out, workshop, reporter, sandbox)
+        amount = out.stat().st_size
+        with (
+            reporter.task("packing compiled modules", amount, "bytes") as task,
+            packing_pool(1, amount) as pool,
+        ):
+            done = pool.submit(pack_bytecode, out, place.blobs).result()
+            task.advance(amount)
+    return done
+
+
+def _compile(
+    lock: Lock,
+    layout: Path,
+    out: Path,
+    workshop: Workshop,
+    reporter: Reporter,
+    sandbox: Sandbox,
+) -> None:
+    """Let the image's Python write what it compiles to the file ``out``."""
+    image = open_layout(layout)
+    rootfs = prepare_rootfs(image, cache=workshop.cache, reporter=reporter)
+    inside = enter(rootfs, image.config, sandbox, timeout=None)
+    require_runnable(
+        inside,
+        image.config.architecture,
+        hint="its own Python compiles (image.precompile): build on such a machine, or without it",
+    )
+    inside = dataclasses.replace(
+        inside,
+        env={"PATH": inside.env["PATH"], "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    script = resources.files("envlock.bytecode").joinpath("inside.py").read_text("utf-8")
+    library = () if lock.base is not None else ("stdlib",)  # a base image stays as it is
+    argv = ("python3", "-S", "-c", script, _OUT, f"/{scheme_of(lock).site_packages}", *library)
+    with reporter.task("compiling modules"):
+        done = inside.run(argv, binds=(Bind(source=out, target=_OUT, writable=True),))
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").splitlines()[-5:]
+        raise ArtifactError(
+            "the image's Python could not compile the modules",
+            details=[f"  {line}" for line in said],
+            hint="leave image.precompile out, or see what python3 in the image lacks",
+        )
+
+
+def pack_bytecode(compiled: Path, blobs: Path) -> StreamDigests:
+    """Write the layer of what the image's Python wrote to the file ``compiled``."""
+    with disk_errors(compiled), compiled.open("rb") as stream, layer_blob(blobs) as (out, done):
+        writer = LayerWriter(out)
+        for path, data in _read(stream):
+            if not _PYC.fullmatch(path) or {".", ".."} & set(path.split("/")):
+                raise ArtifactError(f"the image's Python wrote a module to {path!r}")
+            writer.add(regular(path.lstrip("/"), data))
+        done.append(writer.finish())
+    return done[0]
+
+
+def _read(stream: BinaryIO) -> Iterator[tuple[str, bytes]]:
+    """Yield paths and contents; raises ArtifactError for what is cut off or absurdly long."""
+    while head := stream.read(8):
+        path, size = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
+        if len(head) == 8 and path <= _LONGEST_PATH and size <= _LARGEST_MODULE:
+            name, data = stream.read(path), stream.read(size)
+            if len(data) == size:
+                yield name.decode("utf-8", "surrogateescape"), data
+                continue
+        raise ArtifactError("what the image's Python compiled is damaged")
