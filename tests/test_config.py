@@ -8,6 +8,7 @@ import pytest
 
 from envlock.config import Config, load_config
 from envlock.errors import UsageError
+from envlock.limits import Limits
 from envlock.project import Project, find_project
 
 
@@ -288,3 +289,33 @@ def test_a_file_whose_name_is_none(tmp_path: Path) -> None:
         find_project(tmp_path).spec("täst")
     assert caught.value.where == "envs/täst.yaml"
     assert "lower case letters" in (caught.value.hint or "")
+
+
+def test_limits_of_checks(home: Path) -> None:
+    _write(
+        home, "envlock/config.toml", '[checks]\nseconds = 60\nmemory = "8 GiB"\ndisk = 1048576\n'
+    )
+    found = load_config({"ENVLOCK_CHECK_SECONDS": "5", "ENVLOCK_CHECK_PROCESSES": "100"}).checks
+    assert found == Limits(seconds=5, memory=8 << 30, processes=100, disk=1 << 20)
+    assert load_config({"ENVLOCK_CONFIG": str(_write(home, "none.toml", ""))}).checks == Limits()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("checks = 3", "checks must be a table"),
+        ("[checks]\ncpus = 3", "checks must be a table of limits"),
+        ("[checks]\nseconds = 0", "checks.seconds must be a whole number"),
+        ("[checks]\nseconds = 1.5", "checks.seconds must be a whole number"),
+        ("[checks]\nprocesses = true", "checks.processes must be a whole number"),
+        ('[checks]\nmemory = "8 GB"', "checks.memory must be a size"),
+        ("[checks]\nmemory = 8", "checks.memory must be a size of 1 MiB or more"),
+        ('[checks]\ndisk = "-1 GiB"', "checks.disk must be a size"),
+    ],
+)
+def test_limits_that_are_none(home: Path, text: str, message: str) -> None:
+    _write(home, "envlock/config.toml", text)
+    with pytest.raises(UsageError, match=message):
+        load_config({})
+    with pytest.raises(UsageError, match="ENVLOCK_CHECK_DISK must be a size"):
+        load_config({"ENVLOCK_CONFIG": str(_write(home, "n.toml", "")), "ENVLOCK_CHECK_DISK": "x"})

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from envlock.channels import ChannelSettings, channel_settings
 from envlock.errors import UsageError
+from envlock.limits import Limits, limits_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ _KEYS = _TABLES | {
     "cache-dir",
     "channel-alias",
     "channels",
+    "checks",
     "conda-names",
     "driver-root",
     "insecure-registries",
@@ -47,7 +49,7 @@ class Config:
     devices lie; insecure_registries: ``host[:port]`` of those to which plain http is spoken;
     conda_names: a table of the distributions that conda packages stand for; registries: what is
     asked for base images instead of a registry, by its name with ``-`` for all but letters and
-    digits.
+    digits; checks: what a check may use up.
     """
 
     cache_dir: Path
@@ -62,6 +64,7 @@ class Config:
     insecure_registries: frozenset[str] = frozenset()
     conda_names: Path | None = None
     registries: Mapping[str, str] = field(default_factory=dict)
+    checks: Limits = field(default_factory=Limits)
 
     def index_urls(self) -> dict[str, str]:
         """Return the URL of each index; ``pypi`` is among them."""
@@ -113,6 +116,7 @@ def load_config(environ: Mapping[str, str]) -> Config:
             for name, place in table.get("registries", {}).items()
         }
         | _from_environ(environ, "ENVLOCK_REGISTRY_"),
+        checks=limits_from(table.get("checks", {}), environ, str(path)),
         jobs=_jobs(environ.get("ENVLOCK_JOBS") or table.get("jobs", 8)),
         insecure_registries=frozenset(
             environ.get("ENVLOCK_INSECURE_REGISTRIES", "").split()

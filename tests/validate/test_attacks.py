@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .test_sandbox import _processes_with, layout, python, rootfs, sandbox, work
+from envlock.validate.outcome import explain
+
+from .test_sandbox import _processes_with, python
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from envlock.validate.sandbox import Bubblewrap
-
-__all__ = ["layout", "rootfs", "sandbox", "work"]
 
 pytestmark = pytest.mark.container
 USERS = pytest.mark.parametrize("user", [(65532, 65532), (0, 0)], ids=["nonroot", "root"])
@@ -178,3 +178,49 @@ def test_nothing_stays_after_the_end(sandbox: Bubblewrap, rootfs: Path) -> None:
     while (left := _processes_with(word)) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert left == []
+
+
+BOMB = """\
+import os, threading, time
+for _ in range(3000):
+    try: child = os.fork()
+    except OSError: break
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+time.sleep(60)
+"""
+THREADS = """\
+import threading, time
+for _ in range(700): threading.Thread(target=time.sleep, args=(60,)).start()
+"""
+
+
+@pytest.mark.parametrize("silent", ["", "import os; os.close(1); os.close(2)\n"])
+@pytest.mark.parametrize("source", [BOMB, THREADS], ids=["processes", "threads"])
+def test_what_multiplies_is_ended(
+    sandbox: Bubblewrap, rootfs: Path, source: str, silent: str
+) -> None:
+    """Also where root runs it, whom RLIMIT_NPROC does not hold."""
+    done = python(sandbox, rootfs, silent + source, processes=500, timeout=40)
+    assert (done.crowded, done.timed_out) == (True, False), done
+    assert done.seconds < 30
+    assert explain(done, "python3")[-1] == (
+        "more processes than a check may have: everything was killed"
+    )
+
+
+def test_what_fills_the_disk_fills_its_own(sandbox: Bubblewrap, rootfs: Path) -> None:
+    source = (
+        "for place in ('/tmp', '/run', '/var/tmp', '/dev/shm', '/home/nonroot'):\n"
+        "  try: open(place + '/x', 'wb').write(bytes(12 << 20))\n"
+        "  except OSError as error: print(error.errno)\n"
+    )
+    limited = {"tmpfs": ("/home/nonroot",), "disk": 10 << 20}
+    assert python(sandbox, rootfs, source, **limited).stdout.split() == [b"28"] * 5
+
+
+def test_the_kernel_ends_it_before_anything_else(sandbox: Bubblewrap, rootfs: Path) -> None:
+    source = "print(open('/proc/self/oom_score_adj').read())"
+    for more in ({}, {"memory": 1 << 30}):
+        assert python(sandbox, rootfs, source, **more).stdout.strip() == b"1000"

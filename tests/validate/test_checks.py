@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from envlock.errors import ArtifactError
+from envlock.limits import Limits
 from envlock.lock.model import LockedOverride, VoidedRequirement
 from envlock.progress import SilentReporter
 from envlock.requirements import Installed
@@ -270,8 +271,8 @@ def test_users(tmp_path: Path, user: str, expected: tuple[int, int] | None) -> N
     config = Config(architecture="amd64", env={}, user=user, workdir="", entrypoint=(), command=())
     if expected is None:
         with pytest.raises(ArtifactError, match="not in its /etc/passwd"):
-            enter(tmp_path, config, FakeSandbox(), timeout=1)
+            enter(tmp_path, config, FakeSandbox(), limits=Limits(seconds=1))
     else:
-        inside = enter(tmp_path, config, FakeSandbox(), timeout=1)
+        inside = enter(tmp_path, config, FakeSandbox(), limits=Limits(seconds=1))
         assert inside.user == expected
         assert inside.env["HOME"] == "/tmp"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from envlock.errors import SandboxError
+from envlock.limits import UNLIMITED
 from envlock.validate.inside import Inside
 from envlock.validate.lookup import find_program, require_runnable
 from envlock.validate.sandbox import NOT_FOUND, Command, Completed
@@ -49,7 +50,7 @@ def inside(tmp_path: Path) -> Inside:
         user=(1, 1),
         workdir="/app",
         home=None,
-        timeout=None,
+        limits=UNLIMITED,
     )
 
 

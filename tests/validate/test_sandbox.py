@@ -6,10 +6,9 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -17,12 +16,9 @@ from envlock.errors import SandboxError
 from envlock.lock.codec import dump_lock
 from envlock.lock.model import Lock, LockedOverride, VoidedRequirement
 from envlock.validate.checks import validate_image
-from envlock.validate.layout import open_layout
+from envlock.validate.listening import CAPTURE_LIMIT
 from envlock.validate.report import as_lines
-from envlock.validate.rootfs import prepare_rootfs
 from envlock.validate.sandbox import (
-    CAPTURE_LIMIT,
-    DEFAULT_PATH,
     NOT_FOUND,
     Bind,
     Bubblewrap,
@@ -33,9 +29,6 @@ from envlock.validate.sandbox import (
 
 from ..lock.locks import SPEC
 from .images import SILENT, SITE, Layout, dist, lock_of, member, python_layer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ENV = {"PATH": "/usr/bin", "HOME": "/home/nonroot"}
 SOURCE = Path(__file__).parents[2] / "src"
@@ -84,33 +77,6 @@ def test_a_bwrap_that_may_not_make_namespaces(tmp_path: Path) -> None:
     assert "--no-sandbox" in (caught.value.hint or "")
     with pytest.raises(SandboxError, match="cannot run"):
         Bubblewrap(tmp_path / "none").run(tmp_path, Command(argv=("true",)))
-
-
-@pytest.fixture(scope="module")
-def work() -> Iterator[Path]:
-    """Give a folder that other users can reach."""
-    path = Path(tempfile.mkdtemp(prefix="envlock-test-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture(scope="module")
-def layout(work: Path) -> Layout:
-    return Layout(work / "layout", config={"User": "nonroot", "WorkingDir": "/app"}).raw_layer(
-        python_layer()
-    )
-
-
-@pytest.fixture(scope="module")
-def rootfs(layout: Layout, work: Path) -> Path:
-    image = open_layout(layout.write())
-    return prepare_rootfs(image, cache=work / "cache", reporter=SILENT)
-
-
-@pytest.fixture
-def sandbox() -> Bubblewrap:
-    return Bubblewrap(find_bwrap(DEFAULT_PATH))
 
 
 def python(sandbox: Bubblewrap, rootfs: Path, source: str, **fields: Any) -> Completed:

@@ -75,7 +75,13 @@ def prover(
         if complete is not None:
             complete(layout)
         report = validate_image(
-            layout, lock, cache=cache, sandbox=inside, reporter=state.output, gpu=shown
+            layout,
+            lock,
+            cache=cache,
+            sandbox=inside,
+            reporter=state.output,
+            limits=state.config.checks,
+            gpu=shown,
         )
         if shown is None:
             remember(cache, report, lock)
@@ -105,6 +111,7 @@ def prefix_prover(
             home=Path.home(),
             sandbox=inside,
             reporter=state.output,
+            limits=state.config.checks,
             gpu=shown,
         )
 

@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from envlock.layers.plan import conda_python
+from envlock.limits import Limits
 from envlock.platforms import PLATFORMS
 from envlock.requirements import Installed, check_requirements
 from envlock.validate.acceptance import with_acceptance
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
     from envlock.validate.layout import Config
     from envlock.validate.sandbox import Sandbox
 
-TIMEOUT = 600.0
-"""Seconds that one check may take, unless the caller says otherwise."""
+LIMITS = Limits()
+"""What one check may use up, unless the caller says otherwise."""
 
 _FOREIGN = "--no-validate builds it without the proof; prove it on such a machine"
 _SYSTEM = ("/usr/lib/python3/",)
@@ -60,12 +61,12 @@ def validate_image(
     cache: Path,
     sandbox: Sandbox,
     reporter: Reporter,
-    timeout: float = TIMEOUT,
+    limits: Limits = LIMITS,
     gpu: Gpu | None = None,
 ) -> Report:
     """Check the image in ``layout`` (a directory or a tar of it) against its lock.
 
-    timeout: seconds a check; gpu: run the ``gpu`` checks with this, else report them as not
+    limits: of each check; gpu: run the ``gpu`` checks with this, else report them as not
     run.  A failed check is part of the report and not an exception.  A lock without
     distributions has none to compare, and asks no Python.  Raises UsageError,
     IntegrityError, ArtifactError and DiskError for the image, SandboxError for the sandbox.
@@ -79,7 +80,7 @@ def validate_image(
         lock,
         sandbox=sandbox,
         reporter=reporter,
-        timeout=timeout,
+        limits=limits,
         gpu=gpu,
     )
     return replace(report, image=image.manifest, seconds=time.monotonic() - started)
@@ -92,7 +93,7 @@ def validate_rootfs(
     *,
     sandbox: Sandbox,
     reporter: Reporter,
-    timeout: float = TIMEOUT,
+    limits: Limits = LIMITS,
     gpu: Gpu | None = None,
 ) -> Report:
     """Check an unpacked image, whose ``config`` says how commands start there.
@@ -100,7 +101,7 @@ def validate_rootfs(
     As :func:`validate_image`; the report names no image.
     """
     started = time.monotonic()
-    inside = enter(rootfs, config, sandbox, timeout=timeout)
+    inside = enter(rootfs, config, sandbox, limits=limits)
     require_runnable(inside, config.architecture, f"python{lock.python}", hint=_FOREIGN)
     report = run_checks(inside, lock, reporter, gpu=gpu)
     results = (*report.results, *_notes(config.workdir, inside.workdir))

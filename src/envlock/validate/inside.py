@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from envlock.limits import Limits
     from envlock.lock.model import Lock
 
 
@@ -38,8 +39,7 @@ class Inside:
     user: tuple[int, int]
     workdir: str
     home: str | None
-    timeout: float | None
-    memory: int | None = None
+    limits: Limits
     binds: tuple[Bind, ...] = ()
     hidden: tuple[str, ...] = ()
 
@@ -65,8 +65,10 @@ class Inside:
             env=self.env,
             user=self.user,
             workdir=self.workdir,
-            timeout=self.timeout,
-            memory=self.memory,
+            timeout=self.limits.seconds,
+            memory=self.limits.memory,
+            processes=self.limits.processes,
+            disk=self.limits.disk,
             binds=(*self.binds, *binds),
             tmpfs=(*self.hidden, *((self.home,) if self.home else ())),
             stdin=stdin,
@@ -81,12 +83,11 @@ def enter(
     config: Config,
     sandbox: Sandbox,
     *,
-    timeout: float | None,
-    memory: int | None = None,
+    limits: Limits,
 ) -> Inside:
     """Return how commands run in ``rootfs`` by the image's config; raises ArtifactError.
 
-    timeout in seconds and memory in bytes apply to each command.
+    limits: those of each command.
     """
     uid, gid, listed = _user(rootfs, config.user)
     env = {"PATH": DEFAULT_PATH, **config.env}
@@ -101,8 +102,7 @@ def enter(
         user=(uid, gid),
         workdir=config.workdir if _is_directory(rootfs, config.workdir) else "/",
         home=home,
-        timeout=timeout,
-        memory=memory,
+        limits=limits,
     )
 
 

@@ -30,6 +30,8 @@ def explain(done: Completed, program: str) -> tuple[str, ...]:
     said = last_lines(done.stderr, _TRACEBACK_LINES) or last_lines(done.stdout, _TRACEBACK_LINES)
     if done.timed_out:
         return (*said, f"not done after {done.seconds:.0f} s: everything was killed")
+    if done.crowded:
+        return (*said, "more processes than a check may have: everything was killed")
     if done.returncode == NOT_FOUND and not said[1:]:
         return (f"{program} is not in the image, or cannot be run",)
     if done.returncode > 128:

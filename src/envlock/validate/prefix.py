@@ -12,13 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envlock.validate.checks import TIMEOUT, run_checks
+from envlock.validate.checks import LIMITS, run_checks
 from envlock.validate.inside import Inside
 from envlock.validate.sandbox import DEFAULT_PATH, Bind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from envlock.limits import Limits
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
     from envlock.validate.gpu.driver import Gpu
@@ -36,14 +37,14 @@ def validate_prefix(
     home: Path,
     sandbox: Sandbox,
     reporter: Reporter,
-    timeout: float = TIMEOUT,
+    limits: Limits = LIMITS,
     gpu: Gpu | None = None,
 ) -> Report:
     """Check the environment at ``prefix``, an existing absolute path, against its lock.
 
     content: where it lies now, if not there; python: prefix of an interpreter that it uses;
-    env: variables that its packages want; home: the user's, which no check sees; timeout:
-    seconds a check; gpu: run the ``gpu`` checks with this.  Raises SandboxError.
+    env: variables that its packages want; home: the user's, which no check sees; limits:
+    of each check; gpu: run the ``gpu`` checks with this.  Raises SandboxError.
     """
     started = time.monotonic()
     binds = [Bind(source=content or prefix, target=str(prefix))]
@@ -56,7 +57,7 @@ def validate_prefix(
         user=(os.getuid(), os.getgid()),
         workdir="/",
         home=None,
-        timeout=timeout,
+        limits=limits,
         binds=tuple(binds),
         hidden=(str(home),) if _is_hideable(home) else (),
     )

@@ -11,28 +11,30 @@ It needs no daemon and no root.  Where it cannot be had, nothing is run at all.
 
 A memory limit is RLIMIT_DATA (what a process really may write to): RLIMIT_AS would count the
 terabytes of address space that CUDA reserves, and a cgroup needs rights that a user may not
-have.  It holds for each process, not for their sum; there is none by default.
+have.  It holds for each process, not for their sum; there is none by default.  Where the machine's
+memory runs out, the kernel ends what is in a sandbox before anything else.
 Standard library only.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import re
-import selectors
 import shutil
-import signal
 import stat
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from envlock.errors import SandboxError
+from envlock.validate.crowd import Crowd
+from envlock.validate.listening import listen
 from envlock.validate.seccomp import MACHINES, call_filter
 
 if TYPE_CHECKING:
@@ -42,9 +44,6 @@ NOT_FOUND = 127
 """The return code where the command is not in the root file system (as in POSIX shells)."""
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-CAPTURE_LIMIT = 4 << 20
-"""Bytes kept of each of stdout and stderr, the last ones."""
-
 _WRITABLE = ("/tmp", "/run", "/var/tmp")  # noqa: S108 - inside
 _KERNEL = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "driver", "mtrr")
 """What of /proc is the machine's own, not a process's."""
@@ -79,6 +78,7 @@ class Command:
     """What to run, and as whom.
 
     user: numeric (uid, gid) inside; timeout in seconds; memory: bytes a process may write to;
+    processes: and threads, all together; disk: bytes of each writable place in memory;
     tmpfs: more directories to be writable and empty, they must exist in the root; interactive:
     use the caller's terminal instead of capturing.
     """
@@ -90,6 +90,8 @@ class Command:
     network: bool = False
     timeout: float | None = None
     memory: int | None = None
+    processes: int | None = None
+    disk: int | None = None
     binds: tuple[Bind, ...] = ()
     tmpfs: tuple[str, ...] = ()
     stdin: bytes = b""
@@ -98,13 +100,17 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
-    """What became of a command; 128 + n: ended by signal n; stdout and stderr: their ends."""
+    """What became of a command; 128 + n: ended by signal n; stdout and stderr: their ends.
+
+    crowded: it was ended because it had more processes than it may have.
+    """
 
     returncode: int
     stdout: bytes
     stderr: bytes
     timed_out: bool
     seconds: float
+    crowded: bool = False
 
 
 class Sandbox(Protocol):
@@ -141,52 +147,92 @@ class Bubblewrap:
             reading, writing = os.pipe()
             with os.fdopen(reading, "rb") as status:
                 try:
-                    options = _options(rootfs, command, hosts.fileno(), writing)
+                    options = _options(
+                        rootfs, command, hosts.fileno(), writing, self._tmpfs(command)
+                    )
                     options += _terminal_options(command, seccomp.fileno())
-                    # by a file: the command can read bwrap's argv in /proc/1/cmdline
-                    words = b"".join(os.fsencode(word) + b"\0" for word in options)
-                    arguments = _file_of(words, stack)
                     process, started = self._start(
-                        ["--args", str(arguments.fileno()), "--", *command.argv],
+                        options,
                         command,
                         None if command.interactive else stdin,
-                        (hosts.fileno(), seccomp.fileno(), arguments.fileno(), writing),
+                        (hosts.fileno(), seccomp.fileno(), writing),
                     )
                 finally:
                     os.close(writing)
-                stdout, stderr, timed_out = listen(process, command.timeout)
+                heard = listen(process, command.timeout, _crowd(process.pid, command))
                 seconds = time.monotonic() - started
                 ran = b'"exit-code"' in status.read(1 << 16)
         code = process.returncode
-        if not ran and not timed_out:
-            code = _not_started(stderr, command)
+        if not ran and not heard.timed_out and not heard.crowded:
+            code = _not_started(heard.stderr, command)
         return Completed(
-            returncode=code, stdout=stdout, stderr=stderr, timed_out=timed_out, seconds=seconds
+            returncode=code,
+            stdout=heard.stdout,
+            stderr=heard.stderr,
+            timed_out=heard.timed_out,
+            seconds=seconds,
+            crowded=heard.crowded,
         )
 
     def _start(
         self,
-        argv: list[str],
+        options: list[str],
         command: Command,
         stdin: IO[bytes] | None,
         kept: tuple[int, ...],
     ) -> tuple[subprocess.Popen[bytes], float]:
-        argv = [str(self.program), *argv]
+        """Start bwrap, which gets its options by a pipe and does nothing before it has them."""
+        reading, writing = os.pipe()
+        argv = [str(self.program), "--args", str(reading), "--", *command.argv]
         if command.memory is not None:
-            limiter = [sys.executable, "-I", "-S", "-c", _LIMITER, str(command.memory)]
-            argv = [*limiter, *argv]
+            argv = [sys.executable, "-I", "-S", "-c", _LIMITER, str(command.memory), *argv]
         output = None if command.interactive else subprocess.PIPE
         started = time.monotonic()
         try:
             process = subprocess.Popen(
-                argv, stdin=stdin, stdout=output, stderr=output, env={}, pass_fds=kept
+                argv, stdin=stdin, stdout=output, stderr=output, env={}, pass_fds=(*kept, reading)
             )
+            with suppress(OSError):  # what it starts has it, too
+                Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000")
+            os.close(reading)
+            reading = -1
+            with suppress(BrokenPipeError):  # it will say why
+                _write(writing, b"".join(os.fsencode(word) + b"\0" for word in options))
         except OSError as error:
             raise SandboxError(f"cannot run {self.program}: {error}", hint=_INSTALL) from error
+        finally:
+            os.close(writing)
+            if reading >= 0:
+                os.close(reading)
         return process, started
 
+    def _tmpfs(self, command: Command) -> list[str]:
+        """Return the options for one more writable place; its path comes behind them.
 
-def _options(rootfs: Path, command: Command, hosts: int, status: int) -> list[str]:
+        Raises SandboxError where there is a limit and a bwrap that knows none.
+        """
+        if command.disk is None:
+            return ["--tmpfs"]
+        if not _knows_sizes(self.program):
+            raise SandboxError(
+                "this bwrap cannot limit what is written", hint="it takes bubblewrap 0.7 or later"
+            )
+        return ["--size", str(command.disk), "--tmpfs"]
+
+
+@functools.cache
+def _knows_sizes(program: Path) -> bool:
+    told = subprocess.run([program, "--help"], capture_output=True, check=False)
+    return b"--size" in told.stdout
+
+
+def _crowd(process: int, command: Command) -> Crowd | None:
+    return None if command.processes is None else Crowd(bwrap=process, limit=command.processes)
+
+
+def _options(
+    rootfs: Path, command: Command, hosts: int, status: int, tmpfs: list[str]
+) -> list[str]:
     uid, gid = command.user
     options = ["--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
     options += ["--share-net"] if command.network else []
@@ -197,10 +243,15 @@ def _options(rootfs: Path, command: Command, hosts: int, status: int) -> list[st
     options += ["--proc", "/proc", "--dev", "/dev"]
     for name in _KERNEL:
         options += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
-    options += ["--tmpfs", "/proc/1"]  # bwrap's own process, which has no filter
+    options += [
+        "--tmpfs",
+        "/proc/1",
+        "--remount-ro",
+        "/proc/1",
+    ]  # bwrap's own process, which has no filter
     for place in (*_WRITABLE, *command.tmpfs):
         _require_directory(rootfs, place)
-        options += ["--tmpfs", place]
+        options += [*tmpfs, place]
     if _kind(rootfs, "/etc/hosts") == stat.S_IFREG:
         options += ["--ro-bind-data", str(hosts), "/etc/hosts"]
     if command.network and _kind(rootfs, "/etc/resolv.conf") == stat.S_IFREG:
@@ -208,7 +259,7 @@ def _options(rootfs: Path, command: Command, hosts: int, status: int) -> list[st
     for bind in command.binds:
         word = "--dev-bind" if bind.device else "--bind" if bind.writable else "--ro-bind"
         options += [word, str(bind.source), bind.target]
-    options += ["--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108 - inside
+    options += [*tmpfs, "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108 - inside
     options += ["--chdir", command.workdir, "--clearenv"]
     for name, value in command.env.items():
         options += ["--setenv", name, value]
@@ -222,52 +273,18 @@ def _terminal_options(command: Command, seccomp: int) -> list[str]:
     return options if known and command.interactive else [*options, "--new-session"]
 
 
+def _write(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
 def _file_of(data: bytes, stack: ExitStack) -> IO[bytes]:
     """Return an open file that holds ``data``, at its start; it goes with ``stack``."""
     file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
     file.write(data)
     file.seek(0)
     return file
-
-
-def listen(process: subprocess.Popen[bytes], timeout: float | None) -> tuple[bytes, bytes, bool]:
-    """Collect both outputs' ends until the process ends or ``timeout`` seconds passed.
-
-    Killing bwrap kills the first process of its PID namespace (--die-with-parent) and the
-    kernel then kills all others in it.
-    """
-    deadline = None if timeout is None else time.monotonic() + timeout
-    pipes = [pipe for pipe in (process.stdout, process.stderr) if pipe is not None]
-    kept = {pipe: bytearray() for pipe in pipes}
-    timed_out = False
-    try:
-        with selectors.DefaultSelector() as selector:
-            for pipe in pipes:
-                selector.register(pipe, selectors.EVENT_READ)
-            while selector.get_map() and not timed_out:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                for key, _ in selector.select(left):
-                    data = os.read(key.fd, 1 << 16)
-                    if not data:
-                        selector.unregister(key.fileobj)
-                    buffer = kept[key.fileobj]  # type: ignore[index]
-                    buffer += data
-                    if len(buffer) > 2 * CAPTURE_LIMIT:
-                        del buffer[:-CAPTURE_LIMIT]
-                timed_out = deadline is not None and time.monotonic() >= deadline
-        if not timed_out:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            process.wait(left)
-    except subprocess.TimeoutExpired:
-        timed_out = True
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-        process.wait()
-        for pipe in pipes:
-            pipe.close()
-    outputs = [bytes(kept[pipe][-CAPTURE_LIMIT:]) for pipe in pipes] or [b"", b""]
-    return outputs[0], outputs[1], timed_out
 
 
 def _not_started(stderr: bytes, command: Command) -> int:

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envlock.errors import SandboxError
-from envlock.validate.sandbox import NOT_FOUND, Completed, listen
+from envlock.validate.listening import listen
+from envlock.validate.sandbox import NOT_FOUND, Completed
 
 if TYPE_CHECKING:
     from envlock.validate.sandbox import Command
@@ -71,25 +72,25 @@ class Unprotected:
                     returncode=NOT_FOUND, stdout=b"", stderr=said, timed_out=False, seconds=0.0
                 )
             try:
-                stdout, stderr, timed_out = listen(process, command.timeout)
+                heard = listen(process, command.timeout)
             finally:
                 if not command.interactive:
                     with suppress(ProcessLookupError):  # nothing of it is left
                         os.killpg(process.pid, signal.SIGKILL)
             seconds = time.monotonic() - started
         code = process.returncode
-        if code == _FAILED and not plain and stderr.startswith(b"envlock: "):
+        if code == _FAILED and not plain and heard.stderr.startswith(b"envlock: "):
             raise SandboxError(
                 "the unpacked image cannot be entered",
                 where=str(rootfs),
-                details=stderr.decode("utf-8", "replace").strip().splitlines(),
+                details=heard.stderr.decode("utf-8", "replace").strip().splitlines(),
                 hint="it takes the right to mount (CAP_SYS_ADMIN); a container may lack it",
             )
         return Completed(
             returncode=128 - code if code < 0 else code,
-            stdout=stdout,
-            stderr=stderr,
-            timed_out=timed_out,
+            stdout=heard.stdout,
+            stderr=heard.stderr,
+            timed_out=heard.timed_out,
             seconds=seconds,
         )
 

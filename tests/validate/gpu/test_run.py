@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from envlock.limits import Limits
 from envlock.spec.schema import schema_text
 from envlock.validate.checks import validate_image
 from envlock.validate.gpu.catalogue import FOLDER, READY
@@ -36,7 +37,7 @@ def here(**env: str) -> Inside:
         user=(os.getuid(), os.getgid()),
         workdir="/",
         home=None,
-        timeout=60,
+        limits=Limits(seconds=60),
     )
 
 

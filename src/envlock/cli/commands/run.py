@@ -41,6 +41,7 @@ def run_command(
     ] = None,
 ) -> None:
     """Run a command in the built image: read-only root, /tmp and home writable, no network."""
+    from envlock.limits import UNLIMITED
     from envlock.validate.gpu.run import enter_gpu
     from envlock.validate.inside import enter
     from envlock.validate.layout import open_layout
@@ -50,7 +51,7 @@ def run_command(
     state: Context = context.obj
     image = open_layout(built_image(state, name))
     rootfs = prepare_rootfs(image, cache=state.cache, reporter=state.output)
-    inside = enter(rootfs, image.config, sandbox(), timeout=None)
+    inside = enter(rootfs, image.config, sandbox(), limits=UNLIMITED)
     words = argv[1:] if argv and argv[0] == "--" else argv
     wanted = (*image.config.entrypoint, *(words or image.config.command))
     if not wanted:

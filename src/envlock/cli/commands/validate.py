@@ -133,6 +133,7 @@ def _unpacked(
         lock,
         sandbox=inside or sandbox(),
         reporter=state.output,
+        limits=state.config.checks,
         gpu=this_gpu(state) if gpu else None,
     )
 

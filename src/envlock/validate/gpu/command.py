@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from envlock.errors import EnvlockError, GpuError, UsageError
 from envlock.leases import Lease
+from envlock.limits import Limits
 from envlock.lock.accepts import check_words
 from envlock.lock.codec import load_lock
 from envlock.platforms import PLATFORMS
@@ -178,7 +179,7 @@ def _in_place(options: argparse.Namespace) -> GpuRunner:
         user=(os.getuid(), os.getgid()),
         workdir="/",
         home=None,
-        timeout=options.timeout,
+        limits=Limits(seconds=options.timeout),
     )
     if os.sep in python:
         python = str(Path(python).absolute())
@@ -199,7 +200,9 @@ def _in_image(options: argparse.Namespace, lock: Lock | None, cache: Path) -> tu
         rootfs = prepare_rootfs(image, cache=cache.absolute(), reporter=SILENT)
     if not rootfs.is_dir():
         raise UsageError("this is no folder", where=str(rootfs))
-    inside = enter(rootfs.resolve(), config, _sandbox(options), timeout=options.timeout)
+    inside = enter(
+        rootfs.resolve(), config, _sandbox(options), limits=Limits(seconds=options.timeout)
+    )
     if rootfs.resolve() == Path("/") and options.no_sandbox:
         raise UsageError("/ is this machine itself", hint="--python names its Python")
     python = options.python or (f"python{lock.python}" if lock else "python3")
