@@ -7,7 +7,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, BinaryIO
 
-from envlock.errors import IntegrityError
+from envlock.errors import ArtifactError, IntegrityError
 from envlock.files import disk_errors, written_beside
 
 if TYPE_CHECKING:
@@ -23,10 +23,11 @@ def verified(path: Path, artifact: Artifact, *, known: bool = False) -> Iterator
     """Open an artifact after checking its size and sha256; raises IntegrityError.
 
     known: what is made of it has a digest to be held against, so that it need not be hashed.
+    What is found to be wrong in it later is told with its name.
     """
     with disk_errors(path):
         stream = path.open("rb")
-    with stream:
+    with stream, _named(artifact.file):
         if known:
             yield stream
             return
@@ -40,6 +41,15 @@ def verified(path: Path, artifact: Artifact, *, known: bool = False) -> Iterator
             )
         stream.seek(0)
         yield stream
+
+
+@contextlib.contextmanager
+def _named(file: str) -> Iterator[None]:
+    try:
+        yield
+    except ArtifactError as error:
+        error.where = error.where or file
+        raise
 
 
 @contextlib.contextmanager

@@ -58,6 +58,13 @@ class Entry:
         check_path(self.path)
 
 
+NAME_MAX, PATH_MAX = 255, 4096
+"""Bytes of a file's name and of a path with its final NUL (linux/limits.h)."""
+
+_SHORT = NAME_MAX // 4
+"""Characters that are never too many."""
+
+
 def check_path(path: str) -> str:
     """Return ``path`` if it is a clean relative path that stays below the root.
 
@@ -69,7 +76,17 @@ def check_path(path: str) -> str:
             f"the path {path!r} leaves the image's root or is not in its normal form",
             hint="this artifact is malformed or hostile; do not use it",
         )
+    if len(path) > _SHORT and _is_too_long(parts):
+        raise ArtifactError(
+            f"the path {path[:80]!r}... or a name in it is longer than file systems take",
+            hint=f"this artifact cannot be unpacked: {NAME_MAX} bytes a name, {PATH_MAX} in all",
+        )
     return path
+
+
+def _is_too_long(parts: list[str]) -> bool:
+    sizes = [len(part.encode("utf-8", "surrogatepass")) for part in parts]
+    return max(sizes) > NAME_MAX or sum(sizes) + len(parts) > PATH_MAX
 
 
 def directory(path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> Entry:
