@@ -25,6 +25,7 @@ from envlock.layers.blobs import layer_blob
 from envlock.layers.entry import regular
 from envlock.layers.plan import scheme_of
 from envlock.layers.writer import LayerWriter
+from envlock.limits import Limits
 from envlock.lock.model import PACKER
 from envlock.validate.inside import enter
 from envlock.validate.layout import open_layout
@@ -112,7 +113,7 @@ def _compile(
     """Let the image's Python write what it compiles to the file ``out``."""
     image = open_layout(layout)
     rootfs = prepare_rootfs(image, cache=workshop.cache, reporter=reporter)
-    inside = enter(rootfs, image.config, sandbox, timeout=None)
+    inside = enter(rootfs, image.config, sandbox, limits=Limits(seconds=None))
     require_runnable(
         inside,
         image.config.architecture,
