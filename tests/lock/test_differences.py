@@ -29,6 +29,16 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
         ["- o.t.version: ==1", "+ o.t.version: ==2"],
     ),
     (
+        {"o": [{"package": "t", "version": "==1"}]},
+        {"o": [{"package": "s", "version": "==2"}, {"package": "t", "version": "==1"}]},
+        ["+ o.s.package: s", "+ o.s.version: ==2"],
+    ),
+    (
+        {"o": [{"package": "s"}, {"package": "t"}]},
+        {"o": [{"package": "t"}, {"package": "s"}]},
+        ["~ o: the order changed"],
+    ),
+    (
         {},
         {"o": [{"package": "t", "version": "==1"}]},
         ["+ o.t.package: t", "+ o.t.version: ==1"],

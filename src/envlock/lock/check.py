@@ -50,10 +50,13 @@ def _compare(place: str, old: Any, new: Any) -> Iterator[str]:
         return
     if all(value is None or _keyed(value) for value in (old, new)):
         before, after = _by_key(old), _by_key(new)
+        told = False
         for key in sorted({*before, *after}):
             inner = f"{place}.{key}" if place else key
-            yield from _compare(inner, before.get(key), after.get(key))
-        if list(before) != list(after) and isinstance(old, list) and isinstance(new, list):
+            for line in _compare(inner, before.get(key), after.get(key)):
+                told = True
+                yield line
+        if isinstance(old, list) and isinstance(new, list) and not told:
             yield from _moved(place, old, new)
     elif isinstance(old, list | None) and isinstance(new, list | None):
         yield from _moved(place, old or [], new or [])

@@ -235,7 +235,13 @@ class Uv:
         # an empty XDG folder keeps the user's own uv.toml out of the question
         environ = {**self._environ, "XDG_CONFIG_HOME": str(here), "XDG_CONFIG_DIRS": str(here)}
         done = subprocess.run(
-            command, cwd=here, env=environ, capture_output=True, text=True, check=False
+            command,
+            cwd=here,
+            env=environ,
+            stdin=subprocess.DEVNULL,  # with a terminal there it folds what it says
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise complaint(
