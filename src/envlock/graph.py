@@ -12,11 +12,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from envlock.platforms import PLATFORMS
-from envlock.requirements import Installed, applying
+from envlock.requirements import Installed, applying, locked_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,7 +137,7 @@ def _from_spec(lock: Lock) -> Iterator[Edge]:
 
 def _named(text: str, section: str) -> str:
     if section == "pypi":
-        return canonicalize_name(Requirement(text).name)
+        return canonicalize_name(locked_requirement(text).name)
     match = _WORD.match(text.rpartition("::")[2])
     return match[1] if match else text
 
@@ -150,7 +149,7 @@ def _pypi(lock: Lock) -> Iterator[Edge]:
     voided = _voided(lock)
     for dependent, requirements in applying(installed, environment, lock.roots).items():
         for text in requirements:
-            requirement = Requirement(text)
+            requirement = locked_requirement(text)
             requirement.marker = None  # it applies: that is why it is here
             name = canonicalize_name(requirement.name)
             yield Edge(
@@ -182,7 +181,7 @@ def _voided(lock: Lock) -> dict[tuple[str, str, str], str]:
             for void in item.voids:
                 if void.kind == "conda":  # a match spec; its edge is not a distribution's
                     continue
-                requirement = Requirement(void.requirement)
+                requirement = locked_requirement(void.requirement)
                 name = canonicalize_name(requirement.name)
                 key = (canonicalize_name(void.dependent), name, str(requirement.specifier))
                 found[key] = f"{what} {item.package}"

@@ -13,6 +13,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from envlock.errors import LockError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -216,6 +218,17 @@ class _Check:
             requirement=str(bare),
             found=self._versions.get(canonicalize_name(requirement.name)),
         )
+
+
+def locked_requirement(text: str) -> Requirement:
+    """Return a requirement that stands in a lock; raises LockError for what is none (PEP 508)."""
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        raise LockError(
+            f"the lock has {text[:80]!r} where a requirement belongs",
+            hint="a lock is written by envlock solve; solve again",
+        ) from None
 
 
 def _is_requirement(text: str) -> bool:

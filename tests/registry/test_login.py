@@ -146,7 +146,19 @@ def test_a_token_server_without_https_is_refused() -> None:
         one.answer('Bearer realm="http://token.example.com/"', (), None)
 
 
-@pytest.mark.parametrize("answer", [b"{}", b"[]", b"nothing", b'{"token": "a b"}', b'{"token": 1}'])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"{}",
+        b"[]",
+        b"nothing",
+        b'{"token": "a b"}',
+        b'{"token": 1}',
+        b"[" * 100_000,
+        b'{"token": "x"}' + b" " * (2 << 20),
+    ],
+    ids=["empty", "list", "text", "blank", "number", "deep", "large"],
+)
 def test_a_token_server_that_sends_no_token(answer: bytes, own: Place) -> None:
     own.proxy.tokens = True
     own.proxy.users = {"x": "y"}

@@ -125,12 +125,13 @@ def _entries(artifact: Artifact) -> dict[str, str]:
 
 
 def _requirements(artifact: Artifact) -> dict[str, str]:
-    from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
+
+    from envlock.requirements import locked_requirement
 
     found: dict[str, list[str]] = {}
     for text in artifact.depends:
-        requirement = Requirement(text)
+        requirement = locked_requirement(text)
         wanted = found.setdefault(canonicalize_name(requirement.name), [])
         if requirement.specifier:
             wanted.append(str(requirement.specifier))

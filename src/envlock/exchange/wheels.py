@@ -23,9 +23,10 @@ def wheels_only(lock: Lock) -> tuple[Artifact, ...]:
 
 def distributions(one: Artifact, lock: Lock) -> list[str]:
     """Return the wheels of the lock that a wheel requires, by name."""
-    from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
+    from envlock.requirements import locked_requirement
+
     there = {wheel.name for wheel in lock.of_kind("pypi")}
-    needed = {str(canonicalize_name(Requirement(text).name)) for text in one.depends}
+    needed = {str(canonicalize_name(locked_requirement(text).name)) for text in one.depends}
     return sorted(needed & there - {one.name})

@@ -287,7 +287,15 @@ def _override(value: dict[str, Any]) -> LockedOverride:
 
 
 def _voids(value: list[dict[str, Any]]) -> tuple[VoidedRequirement, ...]:
-    return tuple(VoidedRequirement(**{**item, "kind": _kind(item)}) for item in value)
+    return tuple(
+        VoidedRequirement(
+            dependent=text(item["dependent"]),
+            version=text(item["version"]),
+            requirement=text(item["requirement"]),
+            kind=_kind(item),
+        )
+        for item in map(mapping, value)
+    )
 
 
 def _kind(value: dict[str, Any]) -> Kind:
@@ -336,7 +344,10 @@ def _debian(value: dict[str, Any]) -> DebianSection:
     return DebianSection(
         suite=text(value["suite"]),
         architecture=text(value["architecture"]),
-        indexes=tuple(DebianIndex(**item) for item in value["indexes"]),
+        indexes=tuple(
+            DebianIndex(**{key: text(said) for key, said in mapping(item).items()})
+            for item in value["indexes"]
+        ),
         scripts=tuple(
             MaintainerScript(
                 package=text(item["package"]),

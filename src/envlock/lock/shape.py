@@ -85,6 +85,19 @@ def _with(**shapes: Shape) -> Shape:
     return check
 
 
+def _each_with(*needed: str, **shapes: Shape) -> Shape:
+    """Return the shape of a list of mappings that cannot do without some keys."""
+    one = _with(**shapes)
+
+    def check(place: str, value: object) -> None:
+        missing = [key for key in needed if key not in _mapping(place, value)]
+        if missing:
+            raise ValueError(f"{place}.{missing[0]} is missing")
+        one(place, value)
+
+    return _each(check)
+
+
 def _variables(place: str, value: object) -> None:
     _TEXT_BY_NAME(place, value)
     for name in _mapping(place, value):
@@ -113,18 +126,18 @@ _SPEC = _with(
         **{"channel-priority": _text},
     ),
     pypi=_by_name(_TEXTS),
-    overrides=_each(
-        _with(
-            **{"from": _text},
-            package=_text,
-            version=_text,
-            against=_TEXT_BY_NAME,
-            because=_text,
-            adds=_TEXTS,
-            accepts=_TEXTS,
-            until=_text,
-            checks=_CHECKS,
-        )
+    overrides=_each_with(
+        "package",
+        "version",
+        **{"from": _text},
+        package=_text,
+        version=_text,
+        against=_TEXT_BY_NAME,
+        because=_text,
+        adds=_TEXTS,
+        accepts=_TEXTS,
+        until=_text,
+        checks=_CHECKS,
     ),
     accepts=_TEXTS,
     **{"require-attestations": _by_name(_TEXT_BY_NAME)},

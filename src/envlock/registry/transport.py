@@ -40,6 +40,7 @@ _LONGEST_WAIT = 60.0
 _BUSY = {408, 429, 500, 502, 503, 504}
 _REDIRECTED = {301, 302, 303, 307, 308}
 _SEND = 256 * 1024  # bytes given to a connection at once
+_TOKEN_LIMIT = 1 << 20  # bytes of what a token server answers; usual ones have some thousand
 _HINT = "check the network and the registry, then run the command again"
 
 
@@ -180,10 +181,7 @@ class Transport:
         with response:
             if response.status_code >= 300:
                 raise self._complaint(response, url)
-            try:
-                document = response.json()
-            except ValueError:
-                document = None
+            document = _small_json(response)
         if not isinstance(document, dict):
             raise RegistryError("the token server did not send JSON", where=self._shown(url))
         return document
@@ -258,6 +256,23 @@ def _told(response: requests.Response) -> list[str]:
         return []
     lines = [": ".join(part for part in pair if part) for pair in pairs]
     return ["".join(c if c.isprintable() else " " for c in line)[:300] for line in lines if line]
+
+
+def _small_json(response: requests.Response) -> object:
+    """Return the JSON of an answer that is not large, None where it is no such thing."""
+    import json
+
+    import requests
+
+    text = b""
+    try:
+        for piece in response.iter_content(64 * 1024):
+            text += piece
+            if len(text) > _TOKEN_LIMIT:
+                return None
+        return json.loads(text)
+    except (requests.RequestException, ValueError, RecursionError):
+        return None
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
