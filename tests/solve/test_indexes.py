@@ -127,6 +127,39 @@ def test_pinned_to_an_index_and_known_nowhere_else(
     assert sources(solution) == {"a": "pypi", "deep": "own", "inner": "own"}
 
 
+def test_pinned_whoever_asks(index: Index, extra: Index, solver: Solver) -> None:
+    """Dependency confusion by what overrides force and add, and by what these need in turn."""
+    for name, requires in (("forced", ["deep"]), ("added", ["deep"]), ("deep", [])):
+        extra.wheel(name, "1.0", requires)
+        for version in ("1.0", "99.0"):
+            index.wheel(name, version, ["evil"])
+    index.wheel("a", "1.0", ["forced==99.0"])
+    body = (
+        f"indexes: {{own: {{url: '{extra.url}', packages: [forced, added, deep]}}}}\n{ONE}"
+        "overrides:\n- package: forced\n  version: '==1.0'\n"
+        "  against: {a: forced==99.0}\n  because: ours\n  adds: [added]\n"
+        "  checks: [{version: '1.0'}]\n"
+    )
+    solution = solver(body)
+    assert sources(solution) == {"a": "pypi", "added": "own", "deep": "own", "forced": "own"}
+    assert set(versions(solution).values()) == {"1.0"}
+    for name in ("forced", "added", "deep"):
+        assert not index.requests(f"/simple/{name}/")
+
+
+def test_a_login_does_not_follow_a_redirect(index: Index, extra: Index, solver: Solver) -> None:
+    """Neither uv's nor envlock's requests show another host what was for the index."""
+    extra.wheel("a", "1.0")
+    index.wheel("a", "1.0")
+    index.login = ("user", "s3cr3t")
+    solver.urls["pypi"] = index.url_with("user:s3cr3t")
+    index.faults["/simple/a/"] = Fault(redirect=extra.url.replace("127.0.0.1", "localhost") + "a/")
+    assert versions(solver(ONE)) == {"a": "1.0"}
+    assert extra.requests("/simple/a/")
+    assert extra.requests(".whl")
+    assert not [asked for asked in extra.asked if "authorization" in asked.headers]
+
+
 def test_pinned_and_not_wanted(index: Index, extra: Index, solver: Solver) -> None:
     """What an index is for and nobody asks for stays out."""
     extra.wheel("inner", "1.0", ["needs-a-lot"])

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..makers.fixtures import index, machine, mirror
+from ..makers.index import Fault, Index
 from ..solve_conda.solving import make_channels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..makers.index import Index
     from ..makers.machine import Machine
 
 __all__ = ["index", "machine", "mirror"]
@@ -111,6 +111,69 @@ def test_the_login_of_an_index_is_written_nowhere(
     assert list(_written(*folders)) == []
 
 
+def _configure(machine: Machine, url: str, where: str) -> None:
+    """Name the index where uv or pip would find it, with the login in its URL."""
+    del machine.environ["ENVLOCK_INDEX_PYPI"]
+    config = Path(machine.environ["XDG_CONFIG_HOME"])
+    if where == "uv.toml":
+        (config / "uv").mkdir(parents=True)
+        (config / "uv" / "uv.toml").write_text(f'[[index]]\nurl = "{url}"\ndefault = true\n')
+    elif where == "pip.conf":
+        (config / "pip").mkdir(parents=True)
+        (config / "pip" / "pip.conf").write_text(f"[global]\nindex-url = {url}\n")
+    else:
+        machine.environ[where] = url
+
+
+@pytest.mark.parametrize("where", ["uv.toml", "pip.conf", "UV_DEFAULT_INDEX"])
+def test_the_login_of_other_tools_settings_is_written_nowhere(
+    machine: Machine, index: Index, where: str
+) -> None:
+    index.wheel("app", "1.0")
+    index.login = ("me", CANARY)
+    machine.environ["ENVLOCK_MIRROR_DEBIAN"] = (
+        index.base.replace("//", f"//me:{CANARY}@") + "/debian"
+    )
+    _configure(machine, index.url_with(f"me:{CANARY}"), where)
+    machine.write_spec("web", "pypi: {dependencies: [app]}\n")
+    with _watched() as lines:
+        done = machine.run("solve", "web", "--no-audit", "-v", "--json")
+        assert done.returncode == 0, done.stderr
+        index.login = ("me", "another")
+        refused = machine.run(
+            "build", "web", "-v", "--json", ENVLOCK_CACHE_DIR=str(machine.root / "new")
+        )
+        assert refused.returncode == 3
+    for text in (done.stdout, done.stderr, refused.stdout, refused.stderr):
+        assert CANARY not in text
+    assert not [line for line in lines if CANARY.encode() in line]
+    folders = (machine.project, machine.cache, machine.temporary, machine.root / "new")
+    assert list(_written(*folders)) == []
+
+
+def test_the_login_of_a_proxy_is_written_nowhere(machine: Machine, index: Index) -> None:
+    """Also where the proxy is not there, or wants another one."""
+    index.wheel("app", "1.0")
+    machine.write_spec("web", "pypi: {dependencies: [app]}\n", debian=False)
+    machine.write_spec("os")
+    del machine.environ["NO_PROXY"]
+    index.login = ("nobody", "knows")
+    said = []
+    with _watched() as lines:
+        for name, host in (("web", "127.0.0.1:9"), ("web", index.host), ("os", index.host)):
+            proxy = f"http://me:{CANARY}@{host}"
+            done = machine.run(
+                "solve", name, "--no-audit", "-v", "--json",
+                environ={"http_proxy": proxy, "HTTP_PROXY": proxy, "ALL_PROXY": proxy},
+                UV_HTTP_RETRIES="0",
+            )  # fmt: skip
+            assert done.returncode == 3, done.stderr
+            said.append(done.stdout + done.stderr)
+    assert not [text for text in said if CANARY in text]
+    assert not [line for line in lines if CANARY.encode() in line]
+    assert list(_written(machine.project, machine.cache, machine.temporary)) == []
+
+
 def test_the_token_of_a_channel_is_written_nowhere(
     machine: Machine, index: Index, tmp_path: Path
 ) -> None:
@@ -132,6 +195,36 @@ def test_the_token_of_a_channel_is_written_nowhere(
         assert CANARY not in text
     assert not [line for line in lines if CANARY.encode() in line]
     assert list(_written(machine.project, machine.cache, machine.temporary)) == []
+
+
+def test_the_token_of_a_channel_does_not_follow_a_redirect(
+    machine: Machine, index: Index, tmp_path: Path
+) -> None:
+    """Neither rattler's requests nor envlock's show another host what was for the channel."""
+    make_channels(tmp_path / "channels")
+    index.token = CANARY
+    index.folders["conda"] = tmp_path / "channels"
+    (machine.project / "envs" / "one.yaml").write_text(
+        'version: 1\nname: one\nplatforms:\n  linux-64: {glibc: "2.36"}\npython: "3.12"\n'
+        "conda: {channels: [main], dependencies: [numpy]}\n"
+    )
+    with Index(tmp_path / "other") as other:
+        other.folders["conda"] = tmp_path / "channels"
+        there = f"http://localhost:{other.host.rpartition(':')[2]}/conda/main"
+        shards, package = (
+            "linux-64/repodata_shards.msgpack.zst",
+            "linux-64/numpy-2.0.0-py312_0.conda",
+        )
+        for place in (shards, package):  # what rattler asks for, and what envlock does
+            index.faults[place] = Fault(redirect=f"{there}/{place}")
+        machine.environ["ENVLOCK_CHANNEL_MAIN"] = f"{index.base}/conda/main"
+        machine.environ["NO_PROXY"] = "127.0.0.1,localhost"
+        done = machine.run("solve", "one", "--no-audit", ENVLOCK_TOKEN_MAIN=CANARY)
+        assert done.returncode == 0, done.stderr
+        assert other.requests(shards)
+        assert other.requests(package)
+        assert not [asked for asked in other.asked if "authorization" in asked.headers]
+    assert [asked for asked in index.asked if CANARY in asked.headers.get("authorization", "")]
 
 
 def test_the_search_finds_what_is_there(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from envlock.cli.terminal import fitted, painted, wants_colour, width_of
+from envlock.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +125,7 @@ class Output:
 
     def _say(self, text: str, label: str = "", colour: str = "", *, verbatim: bool = False) -> None:
         head = f"{label}: " if label else ""
-        shown = clean(head + text)
+        shown = clean(head + redact(text))
         if not verbatim:
             shown = fitted(shown, width_of(sys.stderr))
             if wants_colour(sys.stderr):
