@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,11 +16,14 @@ from envlock.fetch.http import Http
 from envlock.fetch.indexes import SimpleIndex
 from envlock.lock.codec import dump_lock, load_lock, parse_lock
 
+from ..makers.debs import DATE, Repository
 from ..makers.fixtures import index, machine, mirror
 from ..makers.index import JSON, Fault
 from ..makers.wheels import metadata_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..makers.index import Index
     from ..makers.machine import Machine
 
@@ -137,3 +141,23 @@ def test_json_is_what_indexes_are_asked_for(index: Index) -> None:
     assert file.size
     (asked,) = index.requests("/simple/a/")
     assert JSON in asked.headers["accept"]
+
+
+def test_a_mirror_that_goes_back_in_time(machine: Machine, index: Index, tmp_path: Path) -> None:
+    """An older Release is as well signed as a newer one; what the lock saw tells them apart."""
+    repository = Repository(tmp_path / "mirror")
+    repository.add_base()
+    repository.add("python3.11-minimal")
+    repository.write_keyring(tmp_path / "keyring.gpg")
+    updates = Repository(repository.root, suite="bookworm-updates", key=repository.key)
+    updates.publish()
+    index.folders["debian"] = repository.root
+    machine.environ["ENVLOCK_KEYRING_DEBIAN"] = str(tmp_path / "keyring.gpg")
+    machine.write_spec("os")
+    said = []
+    for date, options in ((DATE, ()), (DATE - timedelta(days=3), ("-U",))):
+        repository.publish(date=date)
+        done = machine.run("solve", "os", *options)
+        assert done.returncode == 0, done.stderr
+        said.append("the mirror lags" in done.stderr)
+    assert said == [False, True]

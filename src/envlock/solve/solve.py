@@ -73,6 +73,8 @@ def solve(
         kept=[one for one in (old.artifacts if old else ()) if one.name not in upgrade_packages],
     )
     debs, section = _debian(spec, target, solvers, reporter, old, upgrade_packages)
+    if solvers.snapshot is None or spec.exclude_newer is None:
+        _warn_of_older(previous.debian if previous else None, section, reporter)
     _check_python(spec, debs, base, bool(python.wheels) and not python.conda.has_python)
     _check_glibc(spec, target, debs)
     ours = python.artifacts
@@ -147,6 +149,20 @@ def _check_base(spec: Spec, target: Target, base: BaseImage) -> None:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
+
+
+def _warn_of_older(
+    before: DebianSection | None, now: DebianSection | None, reporter: Reporter
+) -> None:
+    """Say that an archive shows an older state than the lock saw: it is well signed, too."""
+    seen = {(one.archive, one.suite): one.date for one in (before.indexes if before else ())}
+    for index in now.indexes if now else ():
+        known = seen.get((index.archive, index.suite), "")
+        if index.date < known:
+            reporter.warn(
+                f"{index.archive} {index.suite} is of {index.date}, and the lock was made with "
+                f"that of {known}: the mirror lags, or somebody shows an old state of it"
+            )
 
 
 def _check_python(
