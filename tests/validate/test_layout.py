@@ -59,6 +59,15 @@ def test_wrong_architecture_names_what_is_there(layout: Layout) -> None:
     assert "for arm64" in caught.value.details[0]
 
 
+def test_a_platform_without_an_architecture_is_no_match(layout: Layout) -> None:
+    root = layout.write()
+    index = json.loads((root / "index.json").read_text())
+    index["manifests"][0]["platform"] = {"os": "linux"}
+    (root / "index.json").write_text(json.dumps(index))
+    with pytest.raises(UsageError, match="0 images for linux/amd64"):
+        open_layout(root, architecture="amd64")
+
+
 def test_two_images_need_a_choice(layout: Layout) -> None:
     root = layout.write("amd64")
     first = json.loads((root / "index.json").read_text())["manifests"]

@@ -9,13 +9,13 @@ while they are unpacked (:mod:`envlock.validate.stream`).  Standard library only
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
 
 from envlock.errors import ArtifactError, DiskError, IntegrityError, UsageError
+from envlock.registry import documents
+from envlock.registry.reference import DIGEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,6 @@ GZIP_LAYERS = frozenset(
     }
 )
 ZSTD_LAYERS = frozenset({"application/vnd.oci.image.layer.v1.tar+zstd"})
-_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _MAX_DOCUMENT = 4 << 20  # image-spec, manifest.md: registries accept at least 4 MiB
 _NOT_A_LAYOUT = "give the directory that holds oci-layout and index.json, or a tar of it"
 
@@ -116,7 +115,7 @@ def open_layout(path: Path, *, architecture: str | None = None) -> Image:
     blobs = _blobs(path)
     try:
         _check_version(blobs, path)
-        index = _parse(_read(blobs, "index.json"), "index.json")
+        index = documents.parse(_read(blobs, "index.json"), "index.json")
         manifest = _choose(blobs, _descriptors(_images(index), "manifests"), architecture, path)
         return _image(blobs, manifest)
     except OSError as error:
@@ -221,7 +220,9 @@ def _blobs(path: Path) -> Blobs:
 
 def _check_version(blobs: Blobs, path: Path) -> None:
     try:
-        version = _parse(_read(blobs, "oci-layout"), "oci-layout").get("imageLayoutVersion")
+        version = documents.parse(_read(blobs, "oci-layout"), "oci-layout").get(
+            "imageLayoutVersion"
+        )
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError("not an OCI layout", where=str(path), hint=_NOT_A_LAYOUT) from error
     if version != "1.0.0":
@@ -236,16 +237,6 @@ def _read(blobs: Blobs, name: str) -> bytes:
     return data
 
 
-def _parse(data: bytes, where: str) -> dict[str, Any]:
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"not JSON: {error}", where=where) from error
-    if not isinstance(document, dict):
-        raise ArtifactError("not a JSON object", where=where)
-    return document
-
-
 def _descriptors(document: dict[str, Any], key: str) -> list[Descriptor]:
     entries = document.get(key)
     if not isinstance(entries, list):
@@ -254,20 +245,13 @@ def _descriptors(document: dict[str, Any], key: str) -> list[Descriptor]:
 
 
 def _descriptor(entry: Any, where: str) -> Descriptor:
-    if not isinstance(entry, dict):
-        raise ArtifactError("not a descriptor", where=where)
-    digest, size = entry.get("digest"), entry.get("size")
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise ArtifactError(f"{digest!r} is not a sha256 digest", where=where)
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise ArtifactError(f"{size!r} is not a size", where=where)
-    platform = entry.get("platform")
-    known = platform if isinstance(platform, dict) else {}
+    found = documents.descriptor(entry, where)
+    known = found.platform or {}
     return Descriptor(
-        media_type=str(entry.get("mediaType", "")),
-        digest=digest,
-        size=size,
-        architecture=str(known["architecture"]) if known.get("os") == "linux" else None,
+        media_type=found.media_type,
+        digest=found.digest,
+        size=found.size,
+        architecture=str(known.get("architecture", "")) if known.get("os") == "linux" else None,
     )
 
 
@@ -287,7 +271,7 @@ def _choose(
     flat: list[Descriptor] = []
     for candidate in candidates:
         if candidate.media_type in INDEXES:
-            nested = _parse(read_verified(blobs, candidate), candidate.name)
+            nested = documents.parse(read_verified(blobs, candidate), candidate.name)
             flat += _descriptors(_images(nested), "manifests")
         else:
             flat.append(candidate)
@@ -304,10 +288,10 @@ def _choose(
 
 
 def _image(blobs: Blobs, manifest: Descriptor) -> Image:
-    document = _parse(read_verified(blobs, manifest), manifest.name)
+    document = documents.parse(read_verified(blobs, manifest), manifest.name)
     described = _descriptor(document.get("config"), f"{manifest.name}: config")
     layers = _descriptors(document, "layers")
-    config = _parse(read_verified(blobs, described), described.name)
+    config = documents.parse(read_verified(blobs, described), described.name)
     rootfs = config.get("rootfs")
     diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
     if not isinstance(diff_ids, list) or len(diff_ids) != len(layers):
@@ -315,7 +299,7 @@ def _image(blobs: Blobs, manifest: Descriptor) -> Image:
     for blob, diff_id in zip(layers, diff_ids, strict=True):
         if blob.media_type not in PLAIN_LAYERS | GZIP_LAYERS | ZSTD_LAYERS:
             raise UsageError(f"layers of type {blob.media_type} are not supported", where=blob.name)
-        if not isinstance(diff_id, str) or not _DIGEST.fullmatch(diff_id):
+        if not isinstance(diff_id, str) or not DIGEST.fullmatch(diff_id):
             raise ArtifactError(f"{diff_id!r} is not a sha256 digest", where=described.name)
     return Image(
         blobs=blobs,
