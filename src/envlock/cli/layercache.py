@@ -118,7 +118,9 @@ def _unneeded(lock: Lock, plans: tuple[LayerPlan, ...], ready: set[str]) -> froz
     Wheels are all looked at for paths that two of them have, unless every layer is one that the
     lock records: then that was done when it was recorded.
     """
-    recorded = lock.built is not None and len(lock.built.layers) == len(plans)
+    from envlock.image.known import recorded_layers
+
+    recorded = len(recorded_layers(lock)) == len(plans)
     whole = recorded and all(plan.key in ready for plan in plans) and not lock.of_kind("conda")
     return frozenset(
         artifact.sha256
