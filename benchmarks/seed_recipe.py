@@ -2,7 +2,8 @@
 
 The recipe is three ``pip install`` steps in a Dockerfile (the last one ``--force-reinstall``s
 triton), built by buildah without a daemon and pushed to an OCI directory.  Both sides get
-the same local wheels, so no download is measured.  Needs root, buildah, mmdebstrap, skopeo
+the same local wheels, so no download is measured.  Beside them: uv's install, packed by gzip,
+pigz and zstd, and the wheels only copied and hashed.  Needs root, buildah, mmdebstrap, skopeo
 and about 40 GB of disk:
 
     python benchmarks/seed_recipe.py [--scratch DIR]
@@ -13,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -48,12 +48,14 @@ class Measured:
 
 
 def measure(command: list[str], **env: str) -> Measured:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
-    subprocess.run(command, check=True, env={**os.environ, **env}, stdout=sys.stderr)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Measured(time.monotonic() - started, cpu, after.ru_maxrss / 1000)
+    with subprocess.Popen(command, env={**os.environ, **env}, stdout=sys.stderr) as process:
+        _, status, used = os.wait4(process.pid, 0)  # of this command and what it started alone
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    wall = time.monotonic() - started
+    return Measured(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)
 
 
 def layout_size(layout: Path) -> int:
@@ -125,6 +127,44 @@ def recipe(scratch: Path, wheels: Path) -> dict[str, Measured | int]:
     return {"base (mmdebstrap)": base, "buildah bud": built, "buildah push": pushed, "size": size}
 
 
+COPY_AND_HASH = """
+import hashlib, pathlib, shutil, sys
+for wheel in pathlib.Path(sys.argv[1]).glob("*.whl"):
+    copy = pathlib.Path(sys.argv[2], wheel.name)
+    with wheel.open("rb") as source, copy.open("wb") as out:
+        shutil.copyfileobj(source, out, 1 << 20)
+    with copy.open("rb") as written:
+        hashlib.file_digest(written, "sha256")
+"""
+
+
+def other_ways(scratch: Path, wheels: Path) -> dict[str, Measured | int]:
+    """Install by uv into a folder, pack that by several programs; and only copy and hash."""
+    root, copies = scratch / "installed", scratch / "copies"
+    copies.mkdir()
+    files = [str(path) for path in sorted(wheels.glob("*.whl"))
+             if not path.name.startswith(PINNED_TRITON.replace("==", "-"))]  # fmt: skip
+    rows: dict[str, Measured | int] = {
+        "uv install": measure(
+            ["uv", "pip", "install", "-q", "--no-deps", "--no-index", "--link-mode", "copy",
+             "--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_36",
+             "--target", str(root), "--cache-dir", str(scratch / "uv"), *files]
+        )
+    }  # fmt: skip
+    packers = {"gzip -6": "gzip -6", "pigz -6": "pigz -6", "zstd -3": "zstd -3 -T0"}
+    for name, packer in packers.items():
+        if shutil.which(packer.split()[0]):
+            pack = f"set -o pipefail; tar -C {root} -c . | tee >(sha256sum >&2) | {packer}"
+            pack += f" | tee {scratch}/packed | sha256sum"
+            rows[f"tar, {name}, both hashed"] = measure(["bash", "-c", pack])
+            print(f"{name}: {(scratch / 'packed').stat().st_size / 1e6:.0f} MB", file=sys.stderr)
+    shutil.rmtree(root)
+    copy = [sys.executable, "-c", COPY_AND_HASH, str(wheels), str(copies)]
+    rows["copy and hash the wheels"] = measure(copy)
+    shutil.rmtree(copies)
+    return rows
+
+
 def show(title: str, rows: dict[str, Measured | int]) -> None:
     print(f"\n{title}\n")
     print("| step | wall s | CPU s | largest process MB |")
@@ -153,10 +193,15 @@ def main() -> None:
         wheels = local_wheels(scratch, cache)
         theirs = recipe(scratch, wheels)
         show("the recipe", theirs)
+        others = other_ways(scratch, wheels)
+        show("other ways", others)
         slow = seconds(theirs, "buildah bud", "buildah push")
         for name in ("envlock build, nothing cached",
                      "envlock build, Debian packages packed before"):  # fmt: skip
             print(f"\n{name}: {slow / seconds(mine, name):.1f} times faster than the recipe")
+        best = min(seconds(others, name) for name in others if name.startswith("tar"))
+        ratio = (best + seconds(others, "uv install")) / seconds(mine, name)
+        print(f"\n{name}: {ratio:.1f} times faster than uv and the fastest packer")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
