@@ -308,7 +308,7 @@ def test_limits_of_checks(home: Path) -> None:
         ("[checks]\nseconds = 0", "checks.seconds must be a whole number"),
         ("[checks]\nseconds = 1.5", "checks.seconds must be a whole number"),
         ("[checks]\nprocesses = true", "checks.processes must be a whole number"),
-        ('[checks]\nmemory = "8 GB"', "checks.memory must be a size"),
+        ('[checks]\nmemory = "8 XB"', "checks.memory must be a size"),
         ("[checks]\nmemory = 8", "checks.memory must be a size of 1 MiB or more"),
         ('[checks]\ndisk = "-1 GiB"', "checks.disk must be a size"),
     ],

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import UsageError
+from envlock.sizes import size_in_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_SIZE = re.compile(r"([0-9]{1,12})\s*(|B|KiB|MiB|GiB)", re.IGNORECASE)
-_UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +62,10 @@ def _count(given: object, place: str) -> int:
 
 
 def _size(given: object, place: str) -> int:
-    match = _SIZE.fullmatch(str(given).strip())
-    size = int(match[1]) * _UNITS[match[2].lower()] if match else 0
+    try:
+        size = size_in_bytes(str(given))
+    except ValueError:
+        size = 0
     if size < 2**20:
         raise UsageError(
             f"{place} must be a size of 1 MiB or more, not {given!r}", hint='like "8 GiB"'
