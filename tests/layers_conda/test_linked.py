@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from envlock.pipeline import Built
 
 pytestmark = pytest.mark.container
-PROGRAMS = ("sh", "cat", "date", "ln", "mkdir", "mkfifo", "rm", "env")
+PROGRAMS = ("sh", "cat", "date", "ln", "mkdir", "mkfifo", "rm", "truncate", "env")
 WRITES = """\
 #!/bin/sh
 set -eu
@@ -153,6 +153,7 @@ def test_what_a_script_leaves(base: Environment, tmp_path: Path) -> None:
         ("ln -s /etc/passwd $PREFIX/out\n", "a link to /etc/passwd, which leads out"),
         ("mkfifo $PREFIX/pipe\n", "makes /opt/env/pipe, which is no file"),
         ("echo x > /usr/bin/sh\n", "it failed with exit code"),
+        ("truncate -s 2G $PREFIX/huge\n", "leave more than 1073741824 bytes"),
     ],
 )
 def test_what_no_layer_can_hold(base: Environment, tmp_path: Path, script: str, said: str) -> None:

@@ -58,6 +58,8 @@ _MESSAGES = ".messages.txt"
 
 _SHELLS = ("{prefix}/bin/bash", "/usr/bin/bash", "/bin/bash", "/usr/bin/sh", "/bin/sh")
 _LINES = 8
+_LONGEST = 1 << 16
+"""Bytes of a script's messages that are told."""
 
 
 def linker(
@@ -214,15 +216,17 @@ class _Run:
             )
         entries, new, size = [], set(), 0
         for path in sorted(path for path, mark in after.items() if before.get(path) != mark):
+            size += (copy / path).lstat().st_size
+            if size > _LARGEST:
+                raise ArtifactError(
+                    f"post-link scripts leave more than {_LARGEST} bytes", hint=_SKIP
+                )
             entry = self._entry(copy, path)
             if path not in before:
                 new.add(entry.path)
             elif entry.kind == "dir" or self._is_as_before(copy, path):
                 continue
-            size += entry.content.size if entry.content is not None else 0
             entries.append(entry)
-        if size > _LARGEST:
-            raise ArtifactError(f"post-link scripts leave {size} bytes", hint=_SKIP)
         return Linked(entries=tuple(entries), new=frozenset(new))
 
     def _entry(self, copy: Path, path: str) -> Entry:
@@ -279,7 +283,8 @@ def _messages(script: LinkScript, copy: Path) -> list[str]:
     place = copy / _MESSAGES
     if place.is_symlink() or not place.is_file():
         return []
-    lines = place.read_text("utf-8", "replace").splitlines()
+    with place.open("rb") as file:
+        lines = file.read(_LONGEST).decode("utf-8", "replace").splitlines()
     place.unlink()
     return [f"{script.package} says: {line}" for line in lines if line.strip()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -136,7 +137,7 @@ def _say(
     for package, script in done.link_scripts:
         state.output.warn(
             f"{package}: {script} was not run; only a build does, in its sandbox. On this machine: "
-            f"PREFIX={done.prefix} bash {done.prefix}/{script}"
+            f"PREFIX={shlex.quote(str(done.prefix))} bash {shlex.quote(f'{done.prefix}/{script}')}"
         )
     debs = len(lock.of_kind("debian"))
     if debs:
