@@ -26,6 +26,7 @@ from envlock.image.layout import staging
 from envlock.image.linked import Linked
 from envlock.layers.coded import Coded, Pieces
 from envlock.layers.entry import Entry, directory, symlink
+from envlock.limits import Limits
 from envlock.lock.linking import scripts_to_run
 from envlock.platforms import PLATFORMS
 from envlock.progress import SILENT
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
     from envlock.progress import Reporter
     from envlock.validate.sandbox import Sandbox
 
-TIMEOUT = 600.0
-"""Seconds that one script may take."""
+LIMITS = Limits()
+"""What one script may use up: as much as a check."""
 
 _APART = 1.1
 """Seconds between the two runs: what writes the time writes another one."""
@@ -186,15 +187,18 @@ class _Run:
                     "TZ": "UTC",
                 },
                 workdir=prefix,
-                timeout=TIMEOUT,
+                timeout=LIMITS.seconds,
+                processes=LIMITS.processes,
                 binds=(Bind(source=copy, target=prefix, writable=True),),
             ),
         )
-        if done.timed_out or done.returncode:
+        if done.timed_out or done.crowded or done.returncode:
             said = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
             raise ArtifactError(
-                f"it did not end within {TIMEOUT:.0f} s"
+                f"it did not end within {LIMITS.seconds:.0f} s"
                 if done.timed_out
+                else f"it had more than {LIMITS.processes} processes"
+                if done.crowded
                 else f"it failed with exit code {done.returncode}",
                 where=where,
                 details=[f"  {line}" for line in said[-_LINES:]],
