@@ -125,6 +125,13 @@ def test_a_match_spec_is_read_back(text: str) -> None:
     assert yaml.safe_load(f"a:\n  - {scalar(text)}\n") == {"a": [text]}
 
 
+def test_a_file_that_is_meant(tmp_path: Path, machine: Machine) -> None:
+    (tmp_path / "requirements.txt").write_text("six\n")
+    done = machine.run("init", "a", "--from", "requirement.txt", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "hint: did you mean requirements.txt?" in done.stderr
+
+
 def test_without_a_file_it_says_what_is_to_be_written(machine: Machine) -> None:
     done = machine.run("init", "web")
     assert done.stderr.endswith(

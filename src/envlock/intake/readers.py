@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import re
 from dataclasses import dataclass
@@ -58,6 +59,16 @@ def read_file(path: Path, shown: str, choices: Choices) -> Draft:
     return cast("Reader", module.read)(path, shown, choices)
 
 
+def _meant(path: Path) -> str | None:
+    """Return a hint for a file that is not there: what its folder has of the like."""
+    try:
+        names = sorted(one.name for one in path.parent.iterdir())
+    except OSError:
+        return None
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f"did you mean {path.parent / close[0]}?" if close else None
+
+
 def _format(path: Path, shown: str) -> str:
     if path.is_dir():
         return "virtualenv"
@@ -65,7 +76,9 @@ def _format(path: Path, shown: str) -> str:
         with path.open("rb") as stream:
             head = stream.read(_HEAD).decode("utf-8", "replace")
     except OSError as error:
-        raise UsageError(f"the file cannot be read: {error.strerror}", where=shown) from None
+        raise UsageError(
+            f"the file cannot be read: {error.strerror}", where=shown, hint=_meant(path)
+        ) from None
     if path.name == "pixi.lock":
         raise UsageError(
             "pixi.lock is not read",
