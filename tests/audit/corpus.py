@@ -264,6 +264,44 @@ SEEN_TO_BREAK = (
         "breaks-import",
         "3.11",
     ),
+    _breakage(
+        "typer==0.3.2 click==8.1.3",
+        "typer.completion needs click._bashcomplete",
+    ),
+    _breakage(
+        "redis-py-cluster==2.1.3 redis==4.5.5 async-timeout==4.0.2",
+        "rediscluster.client needs redis._compat",
+    ),
+    _breakage(
+        "h2==3.0.1 hpack==3.0.0 hyperframe==5.2.0",
+        "h2.settings needs collections.MutableMapping",
+        "breaks-module",
+        "3.10",
+    ),
+    _breakage(
+        "grpcio-reflection==1.66.1 grpcio==1.66.1 protobuf==4.25.4",
+        "grpc_reflection* needs google.protobuf.runtime_version",
+        "breaks-module",
+    ),
+    _breakage(
+        "databases==0.5.5 greenlet==2.0.2 sqlalchemy==2.0.15 typing-extensions==4.6.3",
+        "databases* needs sqlalchemy.dialects.postgresql.pypostgresql",
+        "breaks-module",
+    ),
+    _breakage(
+        "httpx==0.18.2 httpcore==1.0.2 certifi==2023.11.17 h11==0.14.0 idna==3.6 "
+        "rfc3986==1.5.0 sniffio==1.3.0",
+        "httpx* needs httpcore.CloseError",
+        "breaks-import",
+        "3.9",
+    ),
+    _breakage(
+        "speechrecognition==3.10.0 certifi==2024.8.30 charset-normalizer==3.4.0 idna==3.10 "
+        "requests==2.32.3 urllib3==2.2.3",
+        "speech_recognition* needs aifc",
+        "breaks-import",
+        "3.13",
+    ),
 )
 """Breakages whose place was written down before they were audited, and then run: each breaks."""
 

@@ -59,7 +59,7 @@ def test_every_byte_of_an_index_counts() -> None:
 
 def test_a_module_is_unpacked_when_somebody_looks() -> None:
     stream = record("a", FACTS).stream
-    entry = Entry({"kind": "py"}, "", b"no stream")
+    entry = Entry({"kind": "py"}, "", b"\x02\0\0\0no stream")
     assert (entry["kind"], entry.get("open", False)) == ("py", False)
     with pytest.raises(zlib.error):
         entry.get("body")
@@ -70,6 +70,22 @@ def test_a_module_is_unpacked_when_somebody_looks() -> None:
     assert len(Entry({"kind": "so"}, "", b"")) == 1
     with pytest.raises(KeyError):
         Entry({"kind": "so"}, "", b"")["body"]
+
+
+def test_functions_of_many_modules_are_not_unpacked_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("envlock.audit.index.entries._MOST", 8)
+    records = [record(f"m{number:02}", FACTS) for number in range(30)]
+    modules = decode(encode(WheelIndex(name="a", version="1"), records)).modules
+    entries = [entry for entry in modules.values() if isinstance(entry, Entry)]
+    helper = entries[0]
+    for entry in entries:
+        assert entry["functions"] == {}
+        assert helper["functions"] == {}  # wanted by all
+    assert sum("functions" in entry._facts for entry in entries) < 12
+    assert "functions" in helper._facts
+    assert all(entry == FACTS for entry in entries)
 
 
 def test_texts_that_no_encoding_knows_survive(tmp_path: Path) -> None:

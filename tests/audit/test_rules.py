@@ -495,6 +495,38 @@ def test_programs_whose_function_is_not_there(audit: Auditor) -> None:
     assert found.roots == {"app": "ok"}
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "probe('lib') and import_module('absent')",
+        "probe('absent') or import_module('absent')",
+        "import_module('absent') if probe('lib') else None",
+    ],
+)
+def test_what_an_unknown_value_may_skip_is_no_certain_break(
+    audit: Auditor, expression: str
+) -> None:
+    source = f"""
+        import os
+        from importlib import import_module
+
+        def probe(name, wanted=True):
+            if wanted:
+                return os.environ.get(name)
+            return name, None
+
+        FLAG = {expression}
+        """
+    found = audit({"app": {"app.py": source}, "lib": LIB}, requires={"app": ["absent"]})
+    assert found.roots["app"] == "ok"
+    assert not found.of("breaks-import", "breaks-module")
+
+
+def test_a_namespace_of_tests_is_nothing_that_anybody_imports(audit: Auditor) -> None:
+    found = audit({"app": {"app.py": "", "test/integ/__init__.py": "import absent\n"}})
+    assert found.roots == {"app": "ok"}
+
+
 def test_a_part_for_an_extra_is_optional_where_no_part_is_the_main_one(audit: Auditor) -> None:
     parts = {
         "space/one.py": "",

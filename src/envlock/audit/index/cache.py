@@ -1,8 +1,8 @@
 """Indexes kept by the wheel's sha256 and the index format.
 
 A file is a digest of the rest, the length of the directory, the directory (the wheel's own
-facts and what is always wanted of its modules) and each module's own zlib stream.  A stream is
-read when its module is looked at, and copied as it is where another wheel has the same source.
+facts and what is always wanted of its modules) and what each module has besides, packed.  It is
+read when the module is looked at, and copied as it is where another wheel has the same source.
 
 Beside the indexes lies, for each distribution, the sha256 of the wheel that was indexed last:
 most sources of the next version will be the same.  Whoever names his wheel like another one

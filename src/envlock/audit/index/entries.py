@@ -1,13 +1,16 @@
 """A module's part of an index, packed and unpacked.
 
-What is asked of every module (its kind, its file, its marks) is at hand; the skeleton is read
-from its stream when somebody asks for it.
+What is asked of every module (its kind, its file, its marks) is at hand.  The body, which is
+run once, and the functions, which are wanted later or by others, are two streams, each read
+when somebody asks for it and let go of some time after that.
 """
 
 from __future__ import annotations
 
 import json
+import struct
 import zlib
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +18,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PACKED = ("body", "functions", "strings")
+_BODY = ("body",)
+_REST = ("functions", "strings")
+_MOST = 1000
+"""How many modules have their functions unpacked at a time."""
+_WANTED = 3
+"""How often a module's functions are unpacked before they stay: others use them all the time."""
+_LENGTH = struct.Struct("<I")
+_unpacked: deque[Entry] = deque()
+"""Modules of all indexes whose functions are unpacked, the latest last: what bounds the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +34,8 @@ class Record:
     """A module as the index's file holds it.
 
     head: what is at hand; digest: the sha256 of the source, in hexadecimal, empty where no
-    source was read; stream: the rest, packed, empty where there is none.
+    source was read; stream: the rest, packed (the length of the body's stream, that stream, and
+    the one of functions and texts), empty where there is none.
     """
 
     module: str
@@ -34,57 +46,79 @@ class Record:
 
 def record(module: str, entry: Mapping[str, Any], digest: str = "") -> Record:
     """Pack what :func:`envlock.audit.index.module.index_source` found."""
-    head = {key: value for key, value in entry.items() if key not in _PACKED}
-    rest = {key: entry[key] for key in _PACKED if key in entry}
-    if not rest:
+    head = {key: value for key, value in entry.items() if key not in (*_BODY, *_REST)}
+    body = {key: entry[key] for key in _BODY if key in entry}
+    rest = {key: entry[key] for key in _REST if key in entry}
+    if not body and not rest:
         return Record(module=module, head=head, digest=digest)
-    text = json.dumps(rest, separators=(",", ":"), ensure_ascii=False, check_circular=False)
-    stream = zlib.compress(text.encode("utf-8", "surrogatepass"), 1)
+    first = _pack(body)
+    stream = b"".join([_LENGTH.pack(len(first)), first, _pack(rest)])
     return Record(module=module, head=head, digest=digest, stream=stream)
+
+
+def _pack(facts: Mapping[str, Any]) -> bytes:
+    text = json.dumps(facts, separators=(",", ":"), ensure_ascii=False, check_circular=False)
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), 1)
 
 
 class Entry(Mapping[str, Any]):
     """A module of an index; equal to a mapping with the same content."""
 
-    __slots__ = ("_facts", "_packed", "_stream", "digest")
+    __slots__ = ("_facts", "_stream", "_times", "digest")
 
     def __init__(self, head: dict[str, Any], digest: str, stream: bytes) -> None:
         self._facts = head
-        self._packed = stream
         self._stream = stream
+        self._times = 0
         self.digest = digest
 
     def __getitem__(self, key: str) -> Any:
         try:
             return self._facts[key]
         except KeyError:
-            if not self._stream or key not in _PACKED:
-                raise
-            self._load()
+            self._load(key)
             return self._facts[key]
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a fact or ``default``; without an exception, since most are absent."""
-        if self._stream and key in _PACKED and key not in self._facts:
-            self._load()
+        if self._stream and key not in self._facts:
+            self._load(key)
         return self._facts.get(key, default)
 
     def __iter__(self) -> Iterator[str]:
-        self._load()
+        self._load("body")
+        self._load("functions")
         return iter(self._facts)
 
     def __len__(self) -> int:
-        self._load()
-        return len(self._facts)
+        return sum(1 for _ in self)
 
-    def release(self) -> None:
-        """Let go of the body, which is read again if it is wanted again."""
-        if self._packed and not self._stream:
-            self._facts.pop("body", None)
-            self._stream = self._packed
-
-    def _load(self) -> None:
+    def release(self, keys: tuple[str, ...] = _BODY) -> None:
+        """Let go of what was unpacked, which is read again if it is wanted again."""
         if self._stream:
-            text = zlib.decompress(self._stream).decode("utf-8", "surrogatepass")
-            self._facts.update(json.loads(text))
-            self._stream = b""
+            for key in keys:
+                self._facts.pop(key, None)
+
+    def _load(self, key: str) -> None:
+        """Unpack the part of the stream that may hold a key; there may be none."""
+        if not self._stream or (key not in _BODY and key not in _REST):
+            return
+        (length,) = _LENGTH.unpack_from(self._stream)
+        start = _LENGTH.size
+        if key in _BODY:
+            self._facts.update(_unpack(self._stream[start : start + length]))
+            return
+        if "functions" in self._facts:
+            return  # and there are no texts
+        self._facts.update(_unpack(self._stream[start + length :]))
+        self._times += 1
+        if self._times <= _WANTED:
+            _unpacked.append(self)
+            while len(_unpacked) > _MOST:
+                _unpacked.popleft().release(_REST)
+
+
+def _unpack(stream: bytes) -> dict[str, Any]:
+    text = zlib.decompress(stream).decode("utf-8", "surrogatepass")
+    facts: dict[str, Any] = json.loads(text)
+    return facts

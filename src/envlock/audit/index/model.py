@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT = 14
+FORMAT = 15
 """Version of the index; a change makes every cached index be built anew."""
 
 

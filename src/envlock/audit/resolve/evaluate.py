@@ -87,7 +87,7 @@ class Evaluator:
         unknown: list[Value] = []
         value: Value = TRUE
         for part in reduced[1]:
-            value = self.value(part, frame, line)
+            value = self._perhaps(unknown, part, frame, line)
             state = truth(value)
             if state == "no":
                 return value
@@ -99,7 +99,7 @@ class Evaluator:
         unknown: list[Value] = []
         value: Value = FALSE
         for part in reduced[1]:
-            value = self.value(part, frame, line)
+            value = self._perhaps(unknown, part, frame, line)
             state = truth(value)
             if state == "yes" and not unknown:
                 return value
@@ -108,6 +108,23 @@ class Evaluator:
             if state != "no":
                 unknown.append(value)
         return weaker(*unknown) if unknown else value
+
+    def _perhaps(self, unknown: list[Value], reduced: Any, frame: Frame, line: int) -> Value:
+        """Evaluate what is evaluated only if some unknown values are true, or are not.
+
+        What fails in it is as uncertain as in a branch that hangs on them.
+        """
+        if not unknown:
+            return self.value(reduced, frame, line)
+        run, env = self._run, weaker(*unknown) is ENV
+        counts = env or frame.names is None or run.importing
+        run.unsure += counts
+        run.env += env
+        try:
+            return self.value(reduced, frame, line)
+        finally:
+            run.unsure -= counts
+            run.env -= env
 
     def _compare(self, reduced: Any, frame: Frame, line: int) -> Value:
         _, operator, left, right = reduced
@@ -156,10 +173,11 @@ class Evaluator:
             return ENV
 
     def _choice(self, reduced: Any, frame: Frame, line: int) -> Value:
-        state = truth(self.value(reduced[1], frame, line))
+        test = self.value(reduced[1], frame, line)
+        state = truth(test)
         if state in {"yes", "no"}:
             return self.value(reduced[2 if state == "yes" else 3], frame, line)
-        one, two = (self.value(part, frame, line) for part in reduced[2:])
+        one, two = (self._perhaps([test], part, frame, line) for part in reduced[2:])
         return one if one == two else ENV if state == "env" else DATA
 
     def _name(self, reduced: Any, frame: Frame, _line: int) -> Value:

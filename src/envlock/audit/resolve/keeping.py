@@ -24,7 +24,7 @@ from envlock.errors import DiskError
 from envlock.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from envlock.audit.index.model import WheelIndex
@@ -56,7 +56,7 @@ class Shelf:
     texts: those that were unpacked; fresh: texts that are not in a chunk yet.
     """
 
-    questions: list[list[str]] = field(default_factory=list)
+    questions: list[Sequence[str]] = field(default_factory=list)
     modules: dict[str, list[Part]] = field(default_factory=dict)
     functions: dict[str, list[Part]] = field(default_factory=dict)
     chunks: list[bytes] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Shelf:
             number = numbers.get(question)
             if number is None:
                 number = numbers[question] = len(self.questions)
-                self.questions.append(list(question))
+                self.questions.append(question)
             found.append(number)
         return found
 

@@ -119,3 +119,11 @@ class Notes:
         self.readers.clear()
         del self.members[1:]
         self.low, self.deep = self.index, 0
+
+    def forget(self) -> None:
+        """Let go of what was noted; those whose names it bound still ask whether it is active."""
+        for noted in (self.finds, self.events, self.failures, self.handled, self.wanted):
+            noted.clear()
+        self.said.clear()
+        self.readers.clear()
+        self.members.clear()

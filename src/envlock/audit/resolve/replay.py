@@ -18,6 +18,8 @@ from envlock.audit.resolve.holding import code_of, escapes_from_data, value_from
 from envlock.audit.resolve.notes import Notes, UnfinishedError, Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from envlock.audit.resolve.keeping import Kept, Part, Shelf
     from envlock.audit.resolve.run import Run
     from envlock.audit.resolve.state import Escape, Module
@@ -136,7 +138,7 @@ class Replay:
                 return False
         return True
 
-    def _holds(self, event: list[str]) -> bool:
+    def _holds(self, event: Sequence[str]) -> bool:
         kind, name, answer = event[:3]
         run = self._run
         if kind in "am" or (kind == "j" and answer == "no"):

@@ -15,7 +15,11 @@ _SIDE = frozenset({"tests", "test", "testing", "docs", "examples", "benchmarks",
 
 def roots(index: WheelIndex) -> list[str]:
     """Return the packages that ``import`` is tried on."""
-    return [top for top in index.tops if top.rpartition(".")[2] not in _SIDE]
+    return [
+        top
+        for top in index.tops
+        if _SIDE.isdisjoint((top.partition(".")[0], top.rpartition(".")[2]))
+    ]
 
 
 def main_roots(index: WheelIndex) -> set[str]:

@@ -65,6 +65,7 @@ class Tracer:
             module.unit = None
         if notes.safe and not self._crossed(notes):
             self._keep(notes)
+        notes.forget()
 
     def _crossed(self, notes: Notes) -> bool:
         """Tell whether it matters when, within this part, others put modules or names there."""
