@@ -38,6 +38,7 @@ from envlock.layers.writer import LayerWriter
 from envlock.layers.zipcontent import read_zip
 from envlock.lock import codec
 from envlock.lock.model import Artifact, CondaRecord
+from envlock.lock.plain import seal
 from envlock.progress import SILENT
 from envlock.solve.conda.archive import read_info
 from envlock.solve.conda.archive import read_members as read_conda_members
@@ -242,11 +243,11 @@ def lock_sealed(data: bytes) -> None:
     artifacts = value.get("artifacts")
     for item in artifacts if isinstance(artifacts, list) else ():
         if isinstance(item, dict):
-            item["seal"] = codec._seal(item)
+            item["seal"] = seal(item)
     if isinstance(value.get("spec"), dict):
         text = json.dumps(value["spec"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         value["input"] = f"sha256:{hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
-    value["seal"] = codec._seal(value)
+    value["seal"] = seal(value)
     lock = codec.parse_lock(json.dumps(value), "a.lock.json")
     again = codec.parse_lock(codec.dump_lock(lock), "a.lock.json")
     assert again == lock

@@ -343,13 +343,13 @@ TRICKS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("changes", TRICKS, ids=str)
 def test_tricks_fail_even_with_right_seals(changes: dict[str, Any]) -> None:
     """Seals are no signatures: whoever makes them anew still gets no path out."""
-    from envlock.lock.codec import _seal
+    from envlock.lock.plain import seal
 
     value = json.loads(TEXT)
     artifact = value["artifacts"][2]
     artifact |= changes
-    artifact["seal"] = _seal(artifact)
-    value["seal"] = _seal(value)
+    artifact["seal"] = seal(artifact)
+    value["seal"] = seal(value)
     with pytest.raises(StaleLockError, match="changed by hand"):
         parse_lock(json.dumps(value), SHOWN)
 
@@ -357,11 +357,11 @@ def test_tricks_fail_even_with_right_seals(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("key", ["name", "platform"])
 @pytest.mark.parametrize("text", ["../../x", "a/b", "a\n", "", ".hidden"])
 def test_where_a_lock_lies_cannot_be_forged(key: str, text: str) -> None:
-    from envlock.lock.codec import _seal
+    from envlock.lock.plain import seal
 
     value = json.loads(TEXT)
     value[key] = text
-    value["seal"] = _seal(value)
+    value["seal"] = seal(value)
     with pytest.raises(StaleLockError, match="changed by hand"):
         parse_lock(json.dumps(value), SHOWN)
 
@@ -513,27 +513,27 @@ CONDA_TRICKS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("changes", CONDA_TRICKS, ids=str)
 def test_tricks_with_conda_packages_fail(changes: dict[str, Any]) -> None:
-    from envlock.lock.codec import _seal
+    from envlock.lock.plain import seal
 
     value = json.loads(dump_lock(replace(LOCK, artifacts=(conda("numpy"),))))
     (artifact,) = value["artifacts"]
     for key, item in changes.items():
         block, _, inner = key.rpartition(".")
         (artifact[block] if block else artifact)[inner] = item
-    artifact["seal"] = _seal(artifact)
-    value["seal"] = _seal(value)
+    artifact["seal"] = seal(artifact)
+    value["seal"] = seal(value)
     with pytest.raises(StaleLockError, match="changed by hand"):
         parse_lock(json.dumps(value), SHOWN)
 
 
 def test_a_kind_of_override_that_is_none() -> None:
-    from envlock.lock.codec import _seal
+    from envlock.lock.plain import seal
 
     for place in ("override", "void"):
         value = json.loads(TEXT)
         override = value["overrides"][0]
         (override if place == "override" else override["voids"][0])["kind"] = "debian"
-        value["seal"] = _seal(value)
+        value["seal"] = seal(value)
         with pytest.raises(StaleLockError, match="'debian' is no kind"):
             parse_lock(json.dumps(value), SHOWN)
 

@@ -154,6 +154,7 @@ def test_without_packages_from_pypi(machine: Machine) -> None:
         "name": "one",
         "platform": "linux-64",
         "review": None,
+        "base": None,
         "voided": [],
         "yanked": [],
     }

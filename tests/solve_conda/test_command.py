@@ -75,13 +75,13 @@ def test_check_offline(served: Machine, index: Index) -> None:
     ],
 )
 def test_check_sees_what_does_not_fit(served: Machine, break_it: object, message: str) -> None:
-    from envlock.lock.codec import _seal
+    from envlock.lock.plain import seal
 
     assert callable(break_it)
     assert served.run("solve").returncode == 0
     value = json.loads(served.lock("one").read_text())
     value["artifacts"] = [a for a in value["artifacts"] if break_it(a)]
-    value["seal"] = _seal(value)
+    value["seal"] = seal(value)
     served.lock("one").write_text(json.dumps(value))
     done = served.run("solve", "--check")
     assert done.returncode == 1
@@ -96,7 +96,7 @@ def test_check_sees_what_does_not_fit(served: Machine, break_it: object, message
     ],
 )
 def test_check_of_nonsense(served: Machine, change: dict[str, object], message: str) -> None:
-    from envlock.lock.codec import _seal
+    from envlock.lock.plain import seal
 
     assert served.run("solve").returncode == 0
     value = json.loads(served.lock("one").read_text())
@@ -104,9 +104,9 @@ def test_check_of_nonsense(served: Machine, change: dict[str, object], message: 
     build = artifact["conda"]["build"]
     artifact["file"] = f"{artifact['name']}-{artifact['version']}-{build}.conda"
     artifact["path"] = f"linux-64/{artifact['file']}"
-    artifact["seal"] = _seal(artifact)
+    artifact["seal"] = seal(artifact)
     value["artifacts"][0] = artifact
-    value["seal"] = _seal(value)
+    value["seal"] = seal(value)
     served.lock("one").write_text(json.dumps(value))
     done = served.run("solve", "--check")
     assert done.returncode == 1
@@ -115,12 +115,12 @@ def test_check_of_nonsense(served: Machine, change: dict[str, object], message: 
 
 
 def test_check_sees_a_pin_that_is_not_voided(served: Machine) -> None:
-    from envlock.lock.codec import _seal
+    from envlock.lock.plain import seal
 
     assert served.run("solve").returncode == 0
     value = json.loads(served.lock("one").read_text())
     value["overrides"] = []
-    value["seal"] = _seal(value)
+    value["seal"] = seal(value)
     served.lock("one").write_text(json.dumps(value))
     done = served.run("solve", "--check")
     assert "scipy 1.14.0 requires numpy >=1.26,<3, has 1.24.4" in done.stderr

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import yaml
 
 from envlock.cli import app, main
-from envlock.lock.codec import _seal
+from envlock.lock.plain import seal
 
 from ..makers.machine import NOWHERE
 
@@ -241,12 +241,12 @@ def _sealed(lock: Any) -> Any:
 
     with contextlib.suppress(TypeError, KeyError, AttributeError, ValueError):
         for artifact in lock["artifacts"]:
-            artifact["seal"] = _seal(artifact)
+            artifact["seal"] = seal(artifact)
         text = json.dumps(
             lock["spec"], sort_keys=True, separators=(",", ":"), ensure_ascii=False
         ).encode("utf-8", "surrogatepass")
         lock["input"] = f"sha256:{hashlib.sha256(text).hexdigest()}"
-        lock["seal"] = _seal(lock)
+        lock["seal"] = seal(lock)
     return lock
 
 

@@ -1,0 +1,92 @@
+"""What a solve tells of the lock that it made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envlock.cli.output import megabytes
+
+if TYPE_CHECKING:
+    from envlock.cli.context import Context
+    from envlock.lock.model import Kind, Lock
+    from envlock.review import Review
+    from envlock.spec.model import Spec
+
+_THINGS: tuple[tuple[Kind, str], ...] = (
+    ("conda", "conda package"),
+    ("pypi", "wheel"),
+    ("debian", "Debian package"),
+)
+"""What a lock counts, in this order."""
+
+
+def tell_lock(
+    state: Context,
+    spec: Spec,
+    lock: Lock,
+    previous: Lock | None,
+    found: Review | None,
+    *,
+    changed: bool,
+) -> None:
+    from envlock.cli.reviewing import tell, tell_more
+    from envlock.cli.stale import tell_waiting
+    from envlock.lock.linking import undone
+
+    say = state.output.message
+    for line in _changes(previous, lock):
+        say(f"  {line}")
+    tell(state, lock, found)
+    tell_waiting(state, spec, lock)
+    if found is not None:
+        tell_more(state, spec, found)
+    unhandled = [s for s in (lock.debian.scripts if lock.debian else ()) if s.unhandled]
+    if unhandled and changed:
+        packages = sorted({script.package for script in unhandled})
+        state.output.warn(
+            f"{len(packages)} Debian packages have maintainer scripts whose effects the image "
+            f"will lack: {', '.join(packages)} (see debian.scripts in the lock)"
+        )
+    for one in undone(lock) if changed else ():
+        state.output.warn(
+            f"the image will lack what the post-link script of {one.package} does: "
+            f"{'; '.join(one.commands)} (conda.link-scripts: {{{one.package}: run}}, or skip)"
+        )
+    size = megabytes(sum(artifact.size for artifact in lock.artifacts))
+    path = state.project.shown(state.project.lock(lock.name, lock.platform))
+    counts = [_counted(len(lock.of_kind(kind)), thing) for kind, thing in _THINGS]
+    if not lock.of_kind("conda"):
+        del counts[0]
+    count = ", ".join(counts)
+    if lock.base is not None:
+        count += f" on {lock.base.reference} ({lock.base.os}, {megabytes(lock.base.size)})"
+    say(
+        f"{lock.name} {lock.platform}: {count}, {size} {'->' if changed else 'unchanged in'} {path}"
+    )
+    if previous is None:
+        say(f"check it in; next: envlock build {lock.name}")
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _changes(previous: Lock | None, lock: Lock) -> list[str]:
+    """Return one line for each artifact that came, went or changed its version."""
+    if previous is None:
+        return []
+    old = {(a.kind, a.name): a.version for a in previous.artifacts}
+    new = {(a.kind, a.name): a.version for a in lock.artifacts}
+    lines = []
+    below = previous.base.manifest if previous.base else None
+    if lock.base is not None and below != lock.base.manifest:
+        lines.append(f"~ base image {below or 'none'} -> {lock.base.manifest}")
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if before is None:
+            lines.append(f"+ {key[1]} {after}")
+        elif after is None:
+            lines.append(f"- {key[1]} {before}")
+        elif before != after:
+            lines.append(f"~ {key[1]} {before} -> {after}")
+    return lines
