@@ -75,6 +75,24 @@ ADDED = {
         "checks must be a list, not 'torch'",
         "",
     ),
+    "a command as sh has it": (
+        "checks: [{run: python3 -c 'import a'}]\n",
+        "6:16",
+        "checks[0].run must be a list, not \"python3 -c 'import a'\"",
+        "write run: [python3, -c, import a]",
+    ),
+    "a command whose quote does not end": (
+        'checks: [{run: "echo \'a"}]\n',
+        "6:16",
+        "checks[0].run must be a list",
+        "",
+    ),
+    "a text for a list of texts": (
+        "pypi: {dependencies: numpy>=1}\n",
+        "6:22",
+        "pypi.dependencies must be a list, not 'numpy>=1'",
+        "write dependencies: [numpy>=1]",
+    ),
     "nothing for a mapping": (
         "pypi:\n",
         "6:6",

@@ -6,8 +6,11 @@ import difflib
 import functools
 import json
 import re
+import shlex
 from importlib import resources
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from envlock.errors import SpecError
 
@@ -128,7 +131,24 @@ def _wrong_type(error: Any, mark: Mark, name: str) -> tuple[str, str]:
             f"{name}: {mark.raw} is {_meaning(error.instance, mark.raw)} to YAML, not a text",
             f"write it in quotes: {written}",
         )
-    return f"{name or 'the spec'} must be {wanted}, not {_shown(error.instance)}", _example(error)
+    hint = _as_list(error, name) if error.validator_value == "array" else None
+    found = f"{name or 'the spec'} must be {wanted}, not {_shown(error.instance)}"
+    return found, hint or _example(error)
+
+
+def _as_list(error: Any, name: str) -> str | None:
+    """Return how a text is written that is to be a list: a command by its words, as sh reads it."""
+    texts = error.schema.get("items", {}).get("type") == "string"
+    if not texts or not isinstance(error.instance, str) or not error.instance:
+        return None
+    words = [error.instance]
+    if error.schema.get("title") == "argv":
+        try:
+            words = shlex.split(error.instance)
+        except ValueError:  # a quote that does not end
+            return None
+    written = yaml.safe_dump(words, default_flow_style=True, width=10_000, allow_unicode=True)
+    return f"write {name.rpartition('.')[2]}: {written.strip()}"
 
 
 def _meaning(value: Any, raw: str) -> str:
