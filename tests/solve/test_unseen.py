@@ -87,3 +87,40 @@ def test_credentials_do_not_get_into_an_image(solver: Solver, image: str) -> Non
     with pytest.raises(SpecError, match="carries a credential") as caught:
         solver(f"pypi: {{dependencies: [six]}}\nimage:\n  {image}\n")
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_version_that_no_index_has(index: Index, solver: Solver) -> None:
+    index.wheel("two", "2.0")
+    index.wheel("one", "1.0", ["two"])
+    with pytest.raises(UnsatisfiableError, match="two==99") as caught:
+        solver("pypi: {dependencies: [one, two==99]}\n")
+    assert caught.value.where == "envs/one.yaml:6:28"
+    assert "no index has such a version" in caught.value.message
+    assert caught.value.hint == "the newest that Python 3.11 on linux-64 can take is two 2.0"
+
+
+def test_what_is_there_for_another_machine_only(index: Index, solver: Solver) -> None:
+    index.wheel("two", "1.0")
+    index.wheel("two", "2.0", tag="cp311-cp311-win_amd64")
+    index.wheel("three", "3.0", tag="cp311-cp311-win_amd64")
+    with pytest.raises(
+        UnsatisfiableError, match=r"no index has a wheel for Python 3\.11"
+    ) as caught:
+        solver("pypi: {dependencies: [two==2.0]}\n")
+    hint = caught.value.hint or ""
+    assert hint.startswith("the newest that Python 3.11 on linux-64 can take is two 1.0; ")
+    assert "put a wheel of two==2.0 on an index" in hint
+    with pytest.raises(UnsatisfiableError, match="asks for three, of which") as caught:
+        solver("pypi: {dependencies: [three]}\n")
+    assert (caught.value.hint or "").startswith("envlock builds nothing from source")
+
+
+def test_what_a_package_needs_and_is_there_for_another_machine_only(
+    index: Index, solver: Solver
+) -> None:
+    index.wheel("one", "1.0", ["two"])
+    index.wheel("two", "2.0", tag="cp311-cp311-win_amd64")
+    with pytest.raises(UnsatisfiableError, match="cannot all be met") as caught:
+        solver("pypi: {dependencies: [one]}\n")
+    assert "put a wheel of two==2.0 on an index" in (caught.value.hint or "")
+    assert not any("--no-build" in line for line in caught.value.details)

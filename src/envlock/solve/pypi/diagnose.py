@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from envlock.errors import EnvlockError, OverrideError, UnsatisfiableError
 from envlock.solve.pypi.overrides import bare, check_override, requirements_on
+from envlock.solve.pypi.unavailable import is_of_its_own, unavailable
 from envlock.solve.pypi.uv import ScopedOverride
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Diagnosis:
             self._owned_elsewhere(question)
             or self._untrue_override(question)
             or self._unlisted_pin(question)
+            or self._unavailable(question, failure)
             or self._own_requirement(question, failure)
             or failure
         )
@@ -121,6 +123,22 @@ class Diagnosis:
                     )
         return None
 
+    def _unavailable(self, question: Question, failure: UnsatisfiableError) -> EnvlockError | None:
+        """Ask for each line alone that uv names: is there any file at all that meets it?"""
+        said = " ".join(failure.details)
+        for asked in self.spec.pypi.dependencies:
+            if canonicalize_name(asked.requirement.name) not in said:
+                continue
+            try:
+                self.uv.ask(_alone(question, str(asked.requirement)))
+            except UnsatisfiableError as refusal:
+                if is_of_its_own(asked, refusal, question):
+                    newest = self._newest(question, asked.requirement.name)
+                    return unavailable(asked, newest, refusal, question)
+            except EnvlockError:
+                return None
+        return None
+
     def _own_requirement(
         self, question: Question, failure: UnsatisfiableError
     ) -> EnvlockError | None:
@@ -163,11 +181,8 @@ class Diagnosis:
 
     def _newest(self, question: Question, requirement: str) -> str | None:
         """Return the newest version that meets a requirement on the target, or None."""
-        alone = dataclasses.replace(
-            question, requirements=[requirement], constraints=(), overrides=(), preferred={}
-        )
         try:
-            chosen = self.uv.ask(alone)
+            chosen = self.uv.ask(_alone(question, requirement))
         except EnvlockError:
             return None
         wanted = canonicalize_name(Requirement(requirement).name)
@@ -200,6 +215,12 @@ class Diagnosis:
         )
         error.package, error.asked = name, asked
         return error
+
+
+def _alone(question: Question, requirement: str) -> Question:
+    return dataclasses.replace(
+        question, requirements=[requirement], constraints=(), overrides=(), preferred={}
+    )
 
 
 def _in_lines(name: str, version: str, against: str) -> str:

@@ -28,6 +28,10 @@ _YANKED = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _CHATTER = re.compile(r"^(?:warning: |Resolved \d+ packages? in )")
+_BUILDING = re.compile(r"^ *hint: Wheels are required for .*\(i\.e\., with `--no-build`\)$")
+UNKNOWN = re.compile(r"(\S+) was not found in the package registry")
+NO_WHEELS = re.compile(r"(\S+) (?:has|have) no (?:usable wheels|wheels with)")
+"""What uv says of distributions that no index has, and of those that are there otherwise."""
 _LONGEST_REASON = 300  # letters; PEP 592 lets an index say anything
 
 
@@ -69,22 +73,33 @@ def complaint(stderr: str, name: str, alias: str, indexes: Mapping[str, str]) ->
             details=[f"  {line.strip()}" for line in lines[:6]],
             hint="check the network and the index's URL, then run the command again",
         )
-    lines = [line for line in text.splitlines() if line.strip() and not _OF_STUBS.search(line)]
+    lines = [
+        line
+        for line in text.splitlines()
+        if line.strip() and not _OF_STUBS.search(line) and not _BUILDING.match(line)
+    ]
     if lines and lines[0].startswith("error: No solution found"):
         lines = lines[1:]
         lines[0] = lines[0].replace("cause: ", "", 1)
     return UnsatisfiableError(
         f"{name}: the PyPI requirements cannot all be met",
         details=[f"  {line.strip()}" for line in lines],
-        hint=_spelling(text),
+        hint=_way_out(" ".join(text.split())),
     )
 
 
-def _spelling(text: str) -> str | None:
-    """Return a hint for distributions that no index has."""
-    words = " ".join(text.split())
-    unknown = dict.fromkeys(re.findall(r"(\S+) was not found in the package registry", words))
-    if not unknown:
-        return None
-    names = ", ".join(unknown)
-    return f"check how {names} is spelled, and which indexes the spec and the machine name"
+def elsewhere(name: str) -> str:
+    """Say where to get what is there as source only."""
+    return (
+        f"envlock builds nothing from source: put a wheel of {name} on an index that the spec "
+        "names, or take a conda package of it"
+    )
+
+
+def _way_out(words: str) -> str | None:
+    """Return a hint for distributions that no index has, or none with wheels."""
+    if unknown := ", ".join(dict.fromkeys(UNKNOWN.findall(words))):
+        return f"check how {unknown} is spelled, and which indexes the spec and the machine name"
+    if bare := ", ".join(dict.fromkeys(NO_WHEELS.findall(words))):
+        return elsewhere(bare)
+    return None

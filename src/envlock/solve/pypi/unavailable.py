@@ -1,0 +1,60 @@
+"""Lines of a spec that no index has a file for, told apart from packages that disagree."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from envlock.errors import UnsatisfiableError
+from envlock.solve.pypi.overrides import bare
+from envlock.solve.pypi.words import NO_WHEELS, UNKNOWN, elsewhere
+
+if TYPE_CHECKING:
+    from envlock.solve.pypi.uv import Question
+    from envlock.spec.model import Asked
+
+_DEPENDS = re.compile(r"(\S+) depends? on ([\w.-]+)")
+
+
+def is_of_its_own(asked: Asked, refusal: UnsatisfiableError, question: Question) -> bool:
+    """Tell whether a line that was asked alone failed for itself, not for what it needs.
+
+    uv's explanation then says of the environment that it depends on this, and of nothing else
+    that it depends on something.
+    """
+    wanted = canonicalize_name(asked.requirement.name)
+    return all(
+        who == question.name and canonicalize_name(what) == wanted
+        for who, what in _DEPENDS.findall(" ".join(refusal.details))
+    )
+
+
+def unavailable(
+    asked: Asked, newest: str | None, refusal: UnsatisfiableError, question: Question
+) -> UnsatisfiableError:
+    """Return the error for a line that no file of any index meets on the target.
+
+    newest: the newest version of the distribution that the target could take, or None.
+    """
+    own, name = bare(asked.requirement), asked.requirement.name
+    taker = f"Python {question.python} on {question.target.name}"
+    said = " ".join(refusal.details)
+    hints = []
+    if UNKNOWN.search(said):
+        what, hints = f"{own}, and no index has {name}", [refusal.hint or ""]
+    elif NO_WHEELS.search(said):
+        what = f"{own}, of which no index has a wheel for {taker}"
+        hints.append(elsewhere(own))
+    else:
+        what = f"{own}, and no index has such a version"
+    if newest is not None:
+        before = " before exclude-newer" if question.exclude_newer else ""
+        hints.insert(0, f"the newest that {taker} can take{before} is {name} {newest}")
+    return UnsatisfiableError(
+        f"pypi.dependencies asks for {what}",
+        where=str(asked.location),
+        details=["uv's explanation:", *refusal.details],
+        hint="; ".join(filter(None, hints)) or None,
+    )
