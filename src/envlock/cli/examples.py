@@ -65,7 +65,7 @@ COMMANDS: dict[str, Shown] = {
         (
             "envlock run web",
             "envlock run web -- python3 -c 'import sys; print(sys.version)'",
-            "envlock run web --bind src:/app -- python3 main.py",
+            "envlock run --bind src:/app web -- python3 /app/main.py",
         ),
     ),
     "why": Shown("Show who asked for a package.", ("envlock why web numpy",)),

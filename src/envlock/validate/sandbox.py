@@ -35,6 +35,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 from envlock.errors import SandboxError
 from envlock.validate.crowd import Crowd
 from envlock.validate.listening import listen
+from envlock.validate.mountpoints import closing_options, root_options
 from envlock.validate.seccomp import MACHINES, call_filter
 
 if TYPE_CHECKING:
@@ -237,7 +238,9 @@ def _options(
     options = ["--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
     options += ["--share-net"] if command.network else []
     options += ["--uid", str(uid), "--gid", str(gid), "--hostname", "sandbox"]
-    options += ["--json-status-fd", str(status), "--ro-bind", str(rootfs), "/"]
+    targets = [bind.target for bind in command.binds]
+    covered = ("/dev", "/proc", *_WRITABLE, *command.tmpfs)
+    options += ["--json-status-fd", str(status), *root_options(rootfs, targets, covered)]
     _require_directory(rootfs, "/proc")
     _require_directory(rootfs, "/dev")
     options += ["--proc", "/proc", "--dev", "/dev"]
@@ -259,6 +262,7 @@ def _options(
     for bind in command.binds:
         word = "--dev-bind" if bind.device else "--bind" if bind.writable else "--ro-bind"
         options += [word, str(bind.source), bind.target]
+    options += closing_options(rootfs, targets, covered)
     options += [*tmpfs, "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108 - inside
     options += ["--chdir", command.workdir, "--clearenv"]
     for name, value in command.env.items():
