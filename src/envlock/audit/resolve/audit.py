@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from envlock.audit.resolve.escapes import Escapes
 from envlock.audit.resolve.notes import Notes
 from envlock.audit.resolve.run import Run
 from envlock.audit.resolve.state import Frame
@@ -12,26 +13,28 @@ from envlock.audit.resolve.tops import roots
 from envlock.audit.resolve.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from envlock.audit.index.model import WheelIndex
     from envlock.audit.model import Target
     from envlock.audit.resolve.keeping import Kept
-    from envlock.audit.resolve.state import Escape, Failure, Module
-
-Key = tuple[str, str, str, str]
+    from envlock.audit.resolve.state import Failure, Module
 
 
 @dataclass(slots=True)
 class Trace:
-    """What a run found: failures by the root, module or function that they leave."""
+    """What a run found: failures by the root or module that they leave.
+
+    called, surely: the bits of those that leave some function, and of those that surely do.
+    """
 
     run: Run
-    roots: dict[str, dict[Key, Escape]] = field(default_factory=dict)
+    roots: dict[str, Escapes] = field(default_factory=dict)
     reached: set[str] = field(default_factory=set)
-    alone: dict[str, dict[Key, Escape]] = field(default_factory=dict)
-    calls: list[Escape] = field(default_factory=list)
+    alone: dict[str, Escapes] = field(default_factory=dict)
+    called: int = 0
+    surely: int = 0
 
     def release(self) -> None:
         """Let go of the run's objects, most of which refer to each other.
@@ -39,7 +42,7 @@ class Trace:
         The collector would take as long to find a million of them as a third of the run.
         """
         self.run.release()
-        for found in (self.roots, self.alone, self.calls):
+        for found in (self.roots, self.alone):
             found.clear()
 
 
@@ -57,7 +60,9 @@ def trace(
     world = World(indexes, target, cache)
     found = _imports(world, kept)
     for name in sorted(world.modules):
-        found.calls.extend(_functions(found.run, name))
+        calls = _functions(found.run, name)
+        found.called |= calls.all
+        found.surely |= calls.certain
     world.stdlib.stubs.keep()
     if kept is not None:
         kept.keep()
@@ -80,11 +85,11 @@ def _imports(world: World, kept: Kept | None) -> Trace:
     return found
 
 
-def _functions(run: Run, name: str) -> list[Escape]:
+def _functions(run: Run, name: str) -> Escapes:
     """Run the functions of a module, or take over what they gave in an earlier run."""
     module, tracer = run.modules.get(name), run.tracer
     if module is None or tracer is None or run.replay is None:
-        return _called(run, module) if module is not None else []
+        return _called(run, module) if module is not None else Escapes(run.numbers)
     known = run.replay.functions(module)
     if known is not None:
         return known
@@ -98,20 +103,18 @@ def _functions(run: Run, name: str) -> list[Escape]:
     return found
 
 
-def _called(run: Run, module: Module) -> list[Escape]:
-    with run.evaluator.apart():
-        return list(_escapes(run, module))
-
-
-def _escapes(run: Run, module: Module) -> Iterator[Escape]:
+def _called(run: Run, module: Module) -> Escapes:
+    """Run the functions of a module and return what leaves any of them."""
     known: dict[str, bool] = {}
-    for function, entry in module.entry.get("functions", {}).items():
-        scope = function.rpartition(".")[0]
-        if function not in module.live and scope not in module.live:
-            continue
-        if _fine(run, module, entry[4], known):
-            continue
-        yield from run.run_function(module, function).values()
+    found = Escapes(run.numbers)
+    with run.evaluator.apart():
+        for function, entry in module.entry.get("functions", {}).items():
+            scope = function.rpartition(".")[0]
+            if function not in module.live and scope not in module.live:
+                continue
+            if not _fine(run, module, entry[4], known):
+                found.extend(run.run_function(module, function))
+    return found
 
 
 def _fine(run: Run, module: Module, chains: list[str] | None, known: dict[str, bool]) -> bool:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from envlock.audit.model import ERRORS, WARNINGS, Finding, Need, Severity, normalize
+from envlock.audit.resolve.escapes import Tally, bits
 from envlock.audit.resolve.providers import distribution_for
 from envlock.audit.resolve.tops import main_roots
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from envlock.audit.index.model import WheelIndex
-    from envlock.audit.resolve.audit import Key, Trace
-    from envlock.audit.resolve.state import Escape, Failure
+    from envlock.audit.resolve.audit import Trace
+    from envlock.audit.resolve.escapes import Escapes, Key
+    from envlock.audit.resolve.state import Failure
 
 _TESTS = frozenset({"tests", "test", "testing", "_testing", "conftest", "examples", "_examples",
                     "benchmarks", "_tests", "testsuite", "doctests", "docs"})  # fmt: skip
@@ -31,14 +36,19 @@ class Classifier:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._world = trace.run.world
-        self._mains = {top for index in self._world.indexes for top in main_roots(index)}
-        self._roots: dict[Key, tuple[str, bool]] = {}
-        self._breaks: dict[Key, set[str]] = {}
-        self._alone: dict[Key, set[str]] = {}
-        self._order: dict[Key, int] = {}
-        self._called: dict[Key, bool] = {}
-        self._failures: dict[Key, Failure] = {}
-        self._collect()
+        mains = [main_roots(index) for index in self._world.indexes]
+        self._mains = {top for tops in mains for top in tops}
+        self._several = {top for tops in mains if len(tops) > 1 for top in tops}
+        self._numbers = trace.run.numbers
+        self._failures: dict[Key, Failure] = dict(trace.run.failures)
+        self._alone = self._surely = 0
+        self._affected = Tally()
+        for escapes in trace.alone.values():
+            self._alone |= escapes.certain | escapes.all & ~escapes.conditional
+            self._surely |= escapes.certain
+            self._affected.add(escapes.certain)
+        self._reached = {root: self._reach(root, one) for root, one in trace.roots.items()}
+        self._roots = self._best()
 
     def findings(self) -> list[Finding]:
         """Return all findings, worst first."""
@@ -56,47 +66,56 @@ class Classifier:
         for key, finding in found.items():
             if finding.severity == "breaks-import" and finding.add:
                 groups.setdefault((finding.who.distribution, finding.add), []).append(key)
+        orders = self._orders(key for keys in groups.values() for key in keys)
         for keys in groups.values():
-            first, *others = sorted(keys, key=lambda key: (self._order[key], key))
+            first, *others = sorted(keys, key=lambda key: (orders[key], key))
+            missed = functools.reduce(operator.or_, map(self._numbers.known, keys))
             found[first] = dataclasses.replace(
                 found[first],
                 roots=tuple(sorted({root for key in keys for root in found[key].roots})),
-                affects=len(set().union(*(self._alone.get(key, ()) for key in keys))),
+                affects=sum(bool(one.certain & missed) for one in self._trace.alone.values()),
             )
             for key in others:
                 found[key] = dataclasses.replace(
                     found[key], severity="hidden", reason="follows", roots=()
                 )
 
-    def _collect(self) -> None:
-        trace = self._trace
-        for failure in trace.run.failures.values():
-            self._failures[failure.key] = failure
-        for root, escapes in trace.roots.items():
-            for place, escape in enumerate(escapes.values()):
-                self._order.setdefault(escape.failure.origin.key, place)
-                self._reach(root, escape)
-        for module, escapes in trace.alone.items():
-            for escape in escapes.values():
-                if escape.certain or not escape.conditional:
-                    broken = self._alone.setdefault(escape.failure.origin.key, set())
-                    broken.update([module] if escape.certain else ())
-        for escape in trace.calls:
-            key = escape.failure.origin.key
-            self._called[key] = self._called.get(key, False) or escape.certain
+    def _reach(self, root: str, escapes: Escapes) -> int:
+        """Return the bits of the failures by which importing a root counts as failing."""
+        optional = self._numbers.optional
+        found = escapes.all & ~escapes.conditional
+        if root not in self._mains:
+            return found & ~optional
+        if root in self._several:
+            for place in bits(found & optional):
+                failure = self._failures.get(self._numbers.keys[place])
+                if failure is not None and self._is_part(root, failure):
+                    found &= ~(1 << place)
+        return found
 
-    def _reach(self, root: str, escape: Escape) -> None:
-        origin = escape.failure.origin
-        if escape.conditional:
-            return
-        if origin.optional and (root not in self._mains or self._is_part(root, origin)):
-            return
-        if escape.certain:
-            self._breaks.setdefault(origin.key, set()).add(root)
-        known = self._roots.get(origin.key)
-        better = (escape.certain, root in self._mains, -len(root))
-        if known is None or better > (known[1], known[0] in self._mains, -len(known[0])):
-            self._roots[origin.key] = (root, escape.certain)
+    def _best(self) -> dict[Key, tuple[str, bool]]:
+        """Return for each failure the root to show, and whether it surely breaks that."""
+        found: dict[Key, tuple[str, bool]] = {}
+        roots = sorted(self._reached, key=lambda root: (root not in self._mains, len(root)))
+        seen = 0
+        for sure in (True, False):
+            for root in roots:
+                reached = self._reached[root]
+                new = (reached & self._trace.roots[root].certain if sure else reached) & ~seen
+                found.update((self._numbers.keys[place], (root, sure)) for place in bits(new))
+                seen |= new
+        return found
+
+    def _orders(self, wanted: Iterable[Key]) -> dict[Key, int]:
+        """Return when an import of the first root that misses a thing comes to it."""
+        found: dict[Key, int] = {}
+        left = functools.reduce(operator.or_, map(self._numbers.known, wanted), 0)
+        for escapes in self._trace.roots.values():
+            if escapes.all & left:
+                for order, place in enumerate(escapes.places()):
+                    found.setdefault(self._numbers.keys[place], order)
+                left &= ~escapes.all
+        return found
 
     def _is_part(self, root: str, failure: Failure) -> bool:
         """Tell whether a root is the part of a distribution without a main one for an extra."""
@@ -109,7 +128,8 @@ class Classifier:
     def _finding(self, key: Key, failure: Failure) -> Finding | None:
         if failure.error == "PackageNotFoundError":
             return None
-        severity, chain = self._severity(key)
+        bit = self._numbers.known(key)
+        severity, chain = self._severity(key, bit)
         if failure.kind == "raises" and severity in {"conditional", "degrades", "falls-back"}:
             return None
         if failure.kind == "raises" and failure.place.function:
@@ -124,37 +144,38 @@ class Classifier:
             who=failure.place,
             needs=needs,
             chain=chain,
-            roots=tuple(sorted(self._breaks.get(key, ()))) if chain else (),
+            roots=self._broken(bit) if chain else (),
             reason=reason,
-            affects=len(self._alone.get(key, ())),
+            affects=self._affected.count(bit),
             add=add if severity in ERRORS else "",
             certainty="likely" if failure.kind == "attribute-missing" else "certain",
         )
 
-    def _severity(self, key: Key) -> tuple[Severity, tuple[str, ...]]:
+    def _broken(self, bit: int) -> tuple[str, ...]:
+        """Return the roots that a failure surely breaks."""
+        roots = self._trace.roots
+        return tuple(sorted(r for r, one in self._reached.items() if one & bit & roots[r].certain))
+
+    def _severity(self, key: Key, bit: int) -> tuple[Severity, tuple[str, ...]]:
         if key in self._roots:
             root, certain = self._roots[key]
-            chain = self._chain(root, key)
+            chain = self._chain(root, bit)
             return ("breaks-import" if certain else "may-break-import"), chain
-        if self._alone.get(key):
+        if self._surely & bit:
             return "breaks-module", ()
-        if self._called.get(key):
+        if self._trace.surely & bit:
             return "breaks-call", ()
         handled = self._trace.run.handled.get(key)
-        if handled and key not in self._alone and key not in self._called:
+        if handled and not (self._alone | self._trace.called) & bit:
             return ("falls-back" if handled == "falls-back" else "degrades"), ()
         return "conditional", ()
 
-    def _chain(self, root: str, key: Key) -> tuple[str, ...]:
+    def _chain(self, root: str, bit: int) -> tuple[str, ...]:
         """Follow a failure from the root to the module where it began."""
         chain, seen = [root], {root}
         while True:
             module = self._trace.run.modules.get(chain[-1])
-            via = ""
-            for escape in module.escapes.values() if module else ():
-                if escape.failure.origin.key == key:
-                    via = escape.via
-                    break
+            via = module.escapes.via(bit) if module is not None else ""
             if not via or via in seen:
                 return tuple(chain)
             chain.append(via)

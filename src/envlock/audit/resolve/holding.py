@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
-from envlock.audit.resolve.state import Escape, Failure, Names
+from envlock.audit.resolve.escapes import Escape, Escapes, Passed
+from envlock.audit.resolve.state import Failure, Names
 from envlock.audit.resolve.values import DATA, ENV, PythonVersion, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from envlock.audit.resolve.run import Run
     from envlock.audit.resolve.state import Module
 
@@ -105,17 +104,35 @@ def failure_from_data(data: Any, run: Run) -> Failure:
     return found
 
 
-def escapes_to_data(escapes: Iterable[Escape], run: Run) -> list[Any]:
-    """Return escapes as JSON's types."""
+def escapes_to_data(escapes: Escapes, run: Run) -> list[Any]:
+    """Return escapes as JSON's types; what a module passes on is told by the module's name."""
     return [
-        [failure_to_data(one.failure, run), one.certain, one.via, one.line, one.conditional]
-        for one in escapes
+        [one.via, one.line, one.sure, one.env]
+        if isinstance(one, Passed)
+        else [failure_to_data(one.failure, run), one.certain, one.via, one.line, one.conditional]
+        for _, one in escapes.arrivals
     ]
 
 
-def escapes_from_data(data: Any, run: Run) -> list[Escape]:
-    """Read what :func:`escapes_to_data` wrote."""
-    return [Escape(failure_from_data(failure, run), *rest) for failure, *rest in data]
+def escapes_from_data(data: Any, run: Run) -> Escapes:
+    """Read what :func:`escapes_to_data` wrote; raises KeyError where the run has none such."""
+    found = Escapes(run.numbers)
+    for first, *rest in data:
+        if isinstance(first, str):
+            found.take(Passed(run.modules[first].escapes, first, *rest))
+        else:
+            found.add(Escape(failure_from_data(first, run), *rest))
+    return found
+
+
+def outcome_of(escapes: Escapes, run: Run) -> str:
+    """Return what tells escapes from others."""
+    if not escapes.outcome:
+        sources = [
+            outcome_of(one.source, run) for _, one in escapes.arrivals if isinstance(one, Passed)
+        ]
+        escapes.outcome = digest_of(repr(escapes_to_data(escapes, run)), *sources)
+    return escapes.outcome
 
 
 def state_of(module: Module) -> str:

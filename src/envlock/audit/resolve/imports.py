@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from envlock.audit.resolve.escapes import Escapes
 from envlock.audit.resolve.state import Module, Names
 from envlock.audit.resolve.stdlib import MODULE_NAMES
 from envlock.audit.resolve.values import ENV, NONE, PythonVersion, Value, constant
@@ -34,7 +35,8 @@ class Imports:
             entry = self._world.modules.get(name)
             if entry is None or self._world.find(name) != "module":
                 return None
-            known = self._run.modules[name] = Module(name, entry)
+            known = Module(name, entry, Escapes(self._run.numbers))
+            self._run.modules[name] = known
             self.reset(known)
         return known
 
@@ -48,12 +50,12 @@ class Imports:
             or bool(entry.get("open"))
             or module.name in self._world.hooked
         )
-        module.escapes = {}
+        module.escapes = Escapes(self._run.numbers)
         module.exported, module.exports_unknown = None, False
         module.live = set()
         module.changed()
         module.stored, module.unit, module.checked = None, None, ""
-        module.outcome, module.binders = "", {}
+        module.binders = {}
         for shared in entry.get("globals", ()):
             module.names.bind(shared, None, certain=False)
 
@@ -138,19 +140,8 @@ class Imports:
         module = self.load(name)
         if module is None or module.status == "running":
             return True
-        broken = False
-        for escape in list(module.escapes.values()):
-            if not escape.certain and (escape.conditional or escape.failure.optional):
-                continue  # nothing can follow from it
-            broken = broken or escape.certain
-            self._run.fail(
-                escape.failure,
-                certain=escape.certain,
-                via=name,
-                line=line,
-                conditional=escape.conditional,
-            )
-        return not broken
+        self._run.pass_on(module, line)
+        return not module.broken
 
     def _missing(self, name: str, existence: str, frame: Frame, line: int) -> None:
         if existence == "stranger" and self._beside(name, frame):

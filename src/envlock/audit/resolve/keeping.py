@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from envlock.audit.index.model import WheelIndex
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of what is kept; a change makes everything be run anew."""
 VARIANTS = 6
 """How many parts are kept for one module: one for each world that it was met in."""

@@ -11,7 +11,7 @@ kept.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from envlock.audit.resolve.again import Mark
 from envlock.audit.resolve.holding import code_of, escapes_from_data, value_from_data
@@ -20,9 +20,10 @@ from envlock.audit.resolve.notes import Notes, UnfinishedError, Watch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from envlock.audit.resolve.escapes import Escapes
     from envlock.audit.resolve.keeping import Kept, Part, Shelf
     from envlock.audit.resolve.run import Run
-    from envlock.audit.resolve.state import Escape, Module
+    from envlock.audit.resolve.state import Module
     from envlock.audit.resolve.traces import Tracer
 
 _DEEPEST = 200
@@ -167,7 +168,7 @@ class Replay:
     def _same(self, module: Module, digest: str, outcome: str = "-") -> bool:
         if module.status != "done" or module.unit is not None:
             return False
-        return self._tracer.digest(module) == digest or module.outcome == outcome
+        return self._tracer.digest(module) == digest or module.escapes.outcome == outcome
 
     def _reads(self, module: Module, name: str, code: str, digest: str) -> bool:
         if self._same(module, digest):
@@ -192,18 +193,30 @@ class Replay:
         run = self._run
         self._effects(part)
         run.gone.update(dict.fromkeys(tuple(pair) for pair in part["gone"]))
+        leaving = {}
         for name, _, digest, outcome, escapes, place in part["members"]:
             module = run.imports.module(name)
             if module is None:
                 continue
             run.begun.append(module)
-            module.status, module.digest, module.outcome = "done", digest, outcome
+            module.status, module.digest = "done", digest
             module.stored = functools.partial(shelf.text, *place)
-            for escape in escapes_from_data(escapes, run):
-                module.escapes[escape.failure.key] = escape
+            leaving[name] = escapes, outcome
+        while leaving:
+            self._leave(next(iter(leaving)), leaving)
         if self._tracer.under_way:
             parent = self._tracer.under_way[-1]
             parent.deep = max(parent.deep, part["deep"] + 1)
+
+    def _leave(self, name: str, leaving: dict[str, tuple[Any, str]]) -> None:
+        """Give a module what leaves it, after those of its part from which that comes."""
+        escapes, outcome = leaving.pop(name)
+        for first, *_ in escapes:
+            if isinstance(first, str) and first in leaving:
+                self._leave(first, leaving)
+        module = self._run.modules[name]
+        module.escapes = escapes_from_data(escapes, self._run)
+        module.escapes.outcome = outcome
 
     def _effects(self, part: Part) -> None:
         """Do what a part did; it is nothing that the part under way does itself."""
@@ -227,7 +240,7 @@ class Replay:
         for name, variable, value in part["binds"]:
             run.rebind(name, variable, value_from_data(value))
 
-    def functions(self, module: Module) -> list[Escape] | None:
+    def functions(self, module: Module) -> Escapes | None:
         """Take over what a module's functions gave, or return None."""
         shelf, key = self._kept.of(self._run.world.owner[module.name]), self._tracer.key(module)
         for part in shelf.functions.get(module.name, ()):

@@ -22,11 +22,7 @@ def report(trace: Trace) -> Audit:
     rank = {severity: place for place, severity in enumerate(SEVERITIES)}
     findings.sort(key=lambda finding: (rank[finding.severity], finding.key, finding.who.line))
     world = trace.run.world
-    broken = {
-        name
-        for name, escapes in trace.alone.items()
-        if any(escape.certain for escape in escapes.values())
-    }
+    broken = {name for name, escapes in trace.alone.items() if escapes.certain}
     broken |= {name for name in world.modules if _below(name, broken)}
     importable = {}
     for index in world.indexes:
@@ -54,11 +50,10 @@ def _below(name: str, broken: set[str]) -> bool:
 
 
 def _state(trace: Trace, root: str) -> str:
-    escapes = trace.roots[root].values()
-    if any(escape.certain for escape in escapes):
+    escapes, numbers = trace.roots[root], trace.run.numbers
+    if escapes.certain:
         return "broken"
-    needed = [e for e in escapes if not e.failure.origin.optional and e.failure.kind != "raises"]
-    return "maybe" if needed else "ok"
+    return "maybe" if escapes.all & ~(numbers.optional | numbers.raised) else "ok"
 
 
 def _undeclared(trace: Trace, classifier: Classifier) -> list[Finding]:

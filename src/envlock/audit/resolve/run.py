@@ -8,6 +8,7 @@ from envlock.audit.index.entries import Entry
 from envlock.audit.model import Need, Place
 from envlock.audit.resolve.again import Mark, hidden
 from envlock.audit.resolve.attributes import Attributes
+from envlock.audit.resolve.escapes import Escape, Escapes, Numbers, Passed
 from envlock.audit.resolve.evaluate import Evaluator
 from envlock.audit.resolve.execute import Executor
 from envlock.audit.resolve.getters import Getters
@@ -21,7 +22,6 @@ from envlock.audit.resolve.state import (
     BranchEndError,
     CaughtError,
     Clause,
-    Escape,
     Failure,
     Frame,
     Module,
@@ -62,7 +62,8 @@ class Run:
         self.importing = False
         self.asking = False
         self.clauses: list[Clause] = []
-        self.sinks: list[dict[tuple[str, str, str, str], Escape]] = []
+        self.numbers = Numbers()
+        self.sinks: list[Escapes] = []
         self.notes: Notes | None = None
         self.tracer = Tracer(self, kept) if kept is not None else None
         self.replay = Replay(self, self.tracer, kept) if kept and self.tracer else None
@@ -166,10 +167,25 @@ class Run:
         if not self.sinks:
             return
         sure = certain and self.unsure == 0
-        known = self.sinks[-1].get(failure.key)
-        if known is None or (sure and not known.certain):
-            under = conditional or (not sure and self.env > 0)
-            self.sinks[-1][failure.key] = Escape(failure, sure, via, line, under)
+        under = conditional or (not sure and self.env > 0)
+        self.sinks[-1].add(Escape(failure, sure, via, line, under))
+
+    def pass_on(self, module: Module, line: int) -> None:
+        """Send what leaves a module, which a statement imports, where :meth:`fail` would."""
+        if not self.clauses:
+            if self.sinks:
+                source, sure = module.escapes, self.unsure == 0
+                self.sinks[-1].take(Passed(source, module.name, line, sure, self.env > 0))
+            return
+        for escape in module.escapes:
+            if escape.certain or not (escape.conditional or escape.failure.optional):
+                self.fail(
+                    escape.failure,
+                    certain=escape.certain,
+                    via=module.name,
+                    line=line,
+                    conditional=escape.conditional,
+                )
 
     def count(self) -> int:
         """Return how many failures have left the body under way."""
@@ -283,12 +299,10 @@ class Run:
             self.clauses, self.unsure, self.importing, self.env, self.asking = saved
             module.status = "done"
 
-    def run_function(
-        self, module: Module, function: str
-    ) -> dict[tuple[str, str, str, str], Escape]:
+    def run_function(self, module: Module, function: str) -> Escapes:
         """Run a function's body by itself and return the failures that leave it."""
         entry = module.entry["functions"][function]
-        escapes: dict[tuple[str, str, str, str], Escape] = {}
+        escapes = Escapes(self.numbers)
         self.clauses, self.unsure, self.importing = [], 0, False
         self.sinks.append(escapes)
         try:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from envlock.audit.model import Kind, Need, Place
+    from envlock.audit.resolve.escapes import Escapes
     from envlock.audit.resolve.notes import Event, Notes
     from envlock.audit.resolve.values import Value
 
@@ -43,21 +44,6 @@ class Failure:
     @property
     def key(self) -> tuple[str, str, str, str]:
         return (self.kind, self.place.code, self.need.module, self.need.name)
-
-
-@dataclass(slots=True)
-class Escape:
-    """A failure that leaves a module or a function.
-
-    via: the module that it came through; conditional: it stands under a condition on the
-    environment that cannot be decided.
-    """
-
-    failure: Failure
-    certain: bool
-    via: str
-    line: int
-    conditional: bool = False
 
 
 @dataclass(slots=True)
@@ -126,25 +112,24 @@ class Module:
     """A module under way or done.
 
     stored: gives its state as text, until somebody looks; digest: what tells the state from
-    others; asked: questions about that state, with their answers, as parts note them; outcome:
-    the same as digest for what leaves it; unit: the unfinished part of the run that it
-    belongs to; checked: the module for whose sake it is being compared with an earlier run;
-    binders: names that functions bound when it was finished, and the parts that did.
+    others; asked: questions about that state, with their answers, as parts note them; unit: the
+    unfinished part of the run that it belongs to; checked: the module for whose sake it is being
+    compared with an earlier run; binders: names that functions bound when it was finished, and
+    the parts that did.
     """
 
     name: str
     entry: Mapping[str, Any]
+    escapes: Escapes
     names: Names = field(default_factory=Names)
     stored: Callable[[], str] | None = None
     digest: str = ""
     asked: dict[str, Event] = field(default_factory=dict)
-    outcome: str = ""
     unit: Notes | None = None
     checked: str = ""
     binders: dict[str, list[Notes]] = field(default_factory=dict)
     status: str = "new"
     open: bool = False
-    escapes: dict[tuple[str, str, str, str], Escape] = field(default_factory=dict)
     exported: list[str] | None = None
     exports_unknown: bool = False
     live: set[str] = field(default_factory=set)
@@ -157,7 +142,7 @@ class Module:
     def release(self) -> None:
         """Let go of what refers back to the module; it is not looked at any more."""
         self.names.bound.clear()
-        self.escapes.clear()
+        self.escapes.arrivals.clear()
         self.binders.clear()
         self.stored = self.unit = None
 
@@ -168,7 +153,7 @@ class Module:
 
     @property
     def broken(self) -> bool:
-        return any(escape.certain for escape in self.escapes.values())
+        return self.escapes.certain != 0
 
 
 @dataclass(eq=False, slots=True)

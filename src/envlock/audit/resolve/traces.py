@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from envlock.audit.resolve.holding import (
     code_of,
     digest_of,
     escapes_to_data,
     facts_of,
+    outcome_of,
     state_of,
 )
 from envlock.audit.resolve.notes import Notes
@@ -16,10 +17,11 @@ from envlock.audit.resolve.notes import Notes
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from envlock.audit.resolve.escapes import Escapes
     from envlock.audit.resolve.keeping import Kept, Part, Shelf
     from envlock.audit.resolve.notes import Event
     from envlock.audit.resolve.run import Run
-    from envlock.audit.resolve.state import Escape, Module
+    from envlock.audit.resolve.state import Module
 
 _LENGTHS = {"a": 4, "l": 4}
 
@@ -97,7 +99,7 @@ class Tracer:
         event = module.asked.get(key)
         if event is None:
             digest = self.digest(module)
-            told = (module.outcome, digest) if kind == "l" else (digest,)
+            told = (module.escapes.outcome, digest) if kind == "l" else (digest,)
             event = module.asked[key] = (kind, module.name, *told)
         notes.events[event] = None
         if kind == "l":
@@ -140,22 +142,20 @@ class Tracer:
             code = ""
         notes.before.setdefault(f"{module.name} {name}", code)
 
-    def _hold(self, module: Module) -> tuple[str, Any]:
-        escapes = escapes_to_data(module.escapes.values(), self._run)
+    def _hold(self, module: Module) -> str:
         try:
             text = module.stored() if module.stored is not None else state_of(module)
         except TypeError:
             self._odd += 1
             text = f"odd {self._odd}"  # like no other
-        module.outcome = digest_of(repr(escapes))
-        module.digest = digest_of(self.key(module), text, module.outcome)
-        return text, escapes
+        module.digest = digest_of(self.key(module), text, outcome_of(module.escapes, self._run))
+        return text
 
     def _keep(self, notes: Notes) -> None:
         first = notes.members[0]
         shelf = self._kept.of(self._run.world.owner[first.name])
-        held = [(module, *self._hold(module)) for module in notes.members]
-        if any(text.startswith("odd") for _, text, _ in held):
+        held = [(module, self._hold(module)) for module in notes.members]
+        if any(text.startswith("odd") for _, text in held):
             return
         own = {module.name for module in notes.members}
         part = self._part(shelf, notes, own)
@@ -164,9 +164,9 @@ class Tracer:
         part["gone"] = [pair for pair in gone[notes.gone :] if pair[0] in own]
         part["known"] = self.known(gone[: notes.gone], notes.members)
         part["members"] = [
-            [module.name, self.key(module), module.digest, module.outcome, escapes,
-             shelf.add(text)]
-            for module, text, escapes in held
+            [module.name, self.key(module), module.digest, module.escapes.outcome,
+             escapes_to_data(module.escapes, self._run), shelf.add(text)]
+            for module, text in held
         ]  # fmt: skip
         shelf.put("modules", first.name, part)
 
@@ -200,7 +200,7 @@ class Tracer:
             "deep": notes.deep,
         }  # fmt: skip
 
-    def keep_functions(self, module: Module, notes: Notes, calls: list[Escape]) -> None:
+    def keep_functions(self, module: Module, notes: Notes, calls: Escapes) -> None:
         """Keep what a module's functions asked and gave."""
         if not notes.safe:
             return
