@@ -103,9 +103,7 @@ def test_what_is_there_for_another_machine_only(index: Index, solver: Solver) ->
     index.wheel("two", "1.0")
     index.wheel("two", "2.0", tag="cp311-cp311-win_amd64")
     index.wheel("three", "3.0", tag="cp311-cp311-win_amd64")
-    with pytest.raises(
-        UnsatisfiableError, match=r"no index has a wheel for Python 3\.11"
-    ) as caught:
+    with pytest.raises(UnsatisfiableError, match=r"asks for two==2\.0, of which no") as caught:
         solver("pypi: {dependencies: [two==2.0]}\n")
     hint = caught.value.hint or ""
     assert hint.startswith("the newest that Python 3.11 on linux-64 can take is two 1.0; ")

@@ -100,6 +100,6 @@ def _way_out(words: str) -> str | None:
     """Return a hint for distributions that no index has, or none with wheels."""
     if unknown := ", ".join(dict.fromkeys(UNKNOWN.findall(words))):
         return f"check how {unknown} is spelled, and which indexes the spec and the machine name"
-    if bare := ", ".join(dict.fromkeys(NO_WHEELS.findall(words))):
-        return elsewhere(bare)
-    return None
+    bare = dict.fromkeys(NO_WHEELS.findall(words))
+    several = "all of:" in words or len(bare) != 1  # then it is one reason of many
+    return None if several else elsewhere(next(iter(bare)))
