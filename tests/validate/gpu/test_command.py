@@ -88,8 +88,12 @@ def test_an_image_with_its_lock(tmp_path: Path) -> None:
     machine = Machine(tmp_path.resolve() / "machine").working().devices().cache(LIB)
     layout = Layout(tmp_path / "layout", config={"User": "nonroot"}).raw_layer(python_layer())
     layout.write()
-    override = {"package": "triton", "version": "==2.3.1", "checks": [{"gpu": "torch-compile"}, {"import": "x"}],
-                "accepts": ["torch-compile fails"]}  # fmt: skip
+    override = {
+        "package": "triton",
+        "version": "==2.3.1",
+        "checks": [{"gpu": "torch-compile"}, {"import": "x"}],
+        "accepts": ["torch-compile fails"],
+    }
     checks = [{"gpu": ["python3", "-c", "import ctypes; ctypes.CDLL('libcuda.so')"]}]
     platform = {"name": "linux-64", "cuda": "12.4"}
     lock = tmp_path / "example.linux-64.lock.json"
