@@ -606,6 +606,8 @@ SHAPES: dict[str, Any] = {
     "conda.channels": [{"url": "https://example.com"}],
     "conda.map": ["a"],
     "conda.channel-priority": True,
+    "conda.link-scripts": ["graphviz"],
+    "conda.link-scripts.": {"graphviz": ["run"]},
     "description": 3,
     "checks": {"import": "torch"},
     "checks.": [{"import": 5}],

@@ -123,7 +123,7 @@ _SPEC = _with(
         dependencies=_TEXTS,
         constraints=_TEXTS,
         map=_TEXT_BY_NAME,
-        **{"channel-priority": _text},
+        **{"channel-priority": _text, "link-scripts": _TEXT_BY_NAME},
     ),
     pypi=_by_name(_TEXTS),
     overrides=_each_with(
