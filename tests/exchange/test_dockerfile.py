@@ -123,8 +123,9 @@ def test_values_stay_as_they_are(tmp_path: Path) -> None:
     ],
 )
 def test_what_no_dockerfile_can_say(tmp_path: Path, lock: Lock, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=message) as caught:
         _export("dockerfile", lock, tmp_path)
+    assert "--format" in str(caught.value.hint)
 
 
 @pytest.mark.skipif(

@@ -52,7 +52,7 @@ def export(subject: Subject) -> Export:
     if lock.debian is None:
         raise UsageError(
             f"{lock.name} has no Debian packages to begin a Dockerfile with",
-            hint="its packages for pip: --format requirements" if lock.base else None,
+            hint="its packages for pip: --format requirements",
         )
     wheels = bool(lock.of_kind("pypi"))
     blocks = [_head(lock), _system(lock, lock.debian)]
