@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from envlock.bytecode.layer import add_bytecode
+from envlock.bytecode.layer import TITLE, add_bytecode
 from envlock.errors import CheckFailedError
 from envlock.image.archive import write_archive
 from envlock.image.build import Workshop, build_image
@@ -15,6 +15,8 @@ from envlock.image.compression import recompress
 from envlock.image.layout import staging
 from envlock.image.referrers import attach
 from envlock.imagediff import explain
+from envlock.layers.parts import check_sizes, limit_of
+from envlock.layers.plan import plan_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -104,6 +106,7 @@ def build(
             assert sandbox is not None
             with _timed(seconds, "precompile"):
                 digests = add_bytecode(lock, place, digests, workshop, reporter, sandbox())
+            check_layers(lock, digests)
         recorded = lock.built.manifest if expect is not None and lock.built is not None else None
         if expect is not None and recorded is not None and recorded != digests.manifest:
             near = (target, *expect.near)
@@ -116,6 +119,7 @@ def build(
                 digests = recompress(
                     place, digests, compression, workers=workshop.workers, reporter=reporter
                 )
+            check_layers(lock, digests)
         with _timed(seconds, "publish"):
             documents = about(digests) if about is not None else ()
             if documents:
@@ -143,6 +147,16 @@ def only_destination(
     """
     alone = len(destinations) == 1 and not keep
     return destinations[0] if alone and compression == "reuse" and not compiles(lock) else None
+
+
+def check_layers(lock: Lock, digests: ImageDigests) -> None:
+    """Refuse layers that were not there when the builder looked at their sizes.
+
+    These are compiled modules, and all layers in another compression.  Raises UsageError.
+    """
+    titles = [*(plan.title for plan in plan_layers(lock)), TITLE]
+    sizes = [(title, made.size) for title, made in zip(titles, digests.layers, strict=False)]
+    check_sizes(sizes, limit_of(lock))
 
 
 def _proven(folder: Path, prove: Callable[[Path], Report], seconds: dict[str, float]) -> Report:

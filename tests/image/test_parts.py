@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envlock.errors import UsageError
+from envlock.image.layout import ImageDigests
+from envlock.layers.gzipstream import StreamDigests
+from envlock.pipeline import check_layers
 
 from ..layers.making import make_wheel
 from .making import check_layout, environment_of, make_debs, read_json
@@ -53,3 +56,27 @@ def test_an_os_that_is_larger_than_the_limit(tmp_path: Path) -> None:
         environment.build(tmp_path / "image", tmp_path / "cache")
     assert "Debian bookworm" in caught.value.details[0]
     assert not (tmp_path / "image").exists()
+
+
+def test_another_compression_keeps_to_the_limit(tmp_path: Path) -> None:
+    """Plain tars are larger than what the limit was written for."""
+    wheel = make_wheel(tmp_path / "wheels", "w", "1.0", {"w/data.bin": bytes(300_000)})
+    environment = environment_of(wheel, image={"layers": {"max-size": 200_000}})
+    environment.build(tmp_path / "image", tmp_path / "cache")
+    with pytest.raises(UsageError, match="max-size"):
+        environment.build(tmp_path / "plain", tmp_path / "cache", compression="none")
+    assert not (tmp_path / "plain").exists()
+    environment.build(tmp_path / "plain", tmp_path / "cache", compression="gzip")
+
+
+def test_compiled_modules_keep_to_the_limit(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path / "wheels", "w", "1.0", {"w.py": b""})
+    lock = environment_of(wheel, image={"precompile": True, "layers": {"max-size": 1_000_000}}).lock
+    small, large = (
+        StreamDigests(digest="sha256:a", diff_id="sha256:b", size=size, plain_size=1)
+        for size in (10, 3_000_000)
+    )
+    made = ImageDigests(manifest="m", config="c", layers=(small, large), size=0)
+    with pytest.raises(UsageError, match="max-size") as caught:
+        check_layers(lock, made)
+    assert caught.value.details == ("  compiled modules (unchecked hash-based .pyc): 3.0 MB",)

@@ -21,7 +21,7 @@ from envlock.layers.clashes import check_conda, check_wheels
 from envlock.layers.condapack import known_facts
 from envlock.layers.gzipstream import Known
 from envlock.layers.pack import pack_segment
-from envlock.layers.parts import check_sizes
+from envlock.layers.parts import check_sizes, limit_of
 from envlock.layers.plan import plan_layers
 from envlock.lock.linking import undone
 from envlock.lock.model import PACKER
@@ -127,8 +127,7 @@ def build_image(
     if staging.target.suffix != ".tar":
         remember_layout(workshop.cache, staging.target)
     _say_what_is_not_run(lock, packages, reporter)
-    limit = lock.spec.get("image", {}).get("layers", {}).get("max-size")
-    check_sizes([(plan, layers[plan.key]) for plan in plans], limit)
+    check_sizes([(plan.title, layers[plan.key].size) for plan in plans], limit_of(lock))
     described = [(plan.title, layers[plan.key]) for plan in plans]
     return staging.complete(lock, described, created, package_variables(packages), foundation)
 

@@ -14,12 +14,16 @@ from envlock.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from envlock.layers.gzipstream import StreamDigests
-    from envlock.layers.plan import LayerPlan
-    from envlock.lock.model import Artifact
+    from envlock.lock.model import Artifact, Lock
 
 _GROWTH = {"pypi": 1.0, "conda": 2.0}
 """How much larger a layer is than the artifacts in it, at most and about."""
+
+
+def limit_of(lock: Lock) -> int | None:
+    """Return how many bytes a layer may have (``image.layers.max-size``), None for any."""
+    limit: int | None = lock.spec.get("image", {}).get("layers", {}).get("max-size")
+    return limit
 
 
 def parts_of(artifacts: Sequence[Artifact], limit: int | None) -> list[tuple[Artifact, ...]]:
@@ -49,9 +53,9 @@ def refuse_larger(artifacts: Sequence[Artifact], limit: int | None) -> None:
         _refuse([(f"{item.name} {item.version}", item.size) for item in large])
 
 
-def check_sizes(layers: Sequence[tuple[LayerPlan, StreamDigests]], limit: int | None) -> None:
-    """Raise UsageError if a layer came out larger than ``limit`` bytes."""
-    large = [(plan.title, made.size) for plan, made in layers if made.size > (limit or made.size)]
+def check_sizes(layers: Sequence[tuple[str, int]], limit: int | None) -> None:
+    """Raise UsageError if a layer, by title and size in bytes, is larger than ``limit``."""
+    large = [(title, size) for title, size in layers if size > (limit or size)]
     if large:
         _refuse(large)
 
@@ -61,6 +65,6 @@ def _refuse(large: Sequence[tuple[str, int]]) -> None:
     raise UsageError(
         "image.layers.max-size is smaller than what has to be in one layer",
         details=[f"  {name}: {size / 10**6:.1f} MB" for name, size in large],
-        hint=f"packages and the OS are not split: allow {most // 10**6 + 1}MB or more, or leave "
-        "the package out",
+        hint="packages, the OS and compiled modules are not split: allow "
+        f"{most // 10**6 + 1}MB or more, or do without",
     )

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from envlock.errors import ArtifactError, UsageError
-from envlock.layers.parts import parts_of, refuse_larger
+from envlock.layers.parts import limit_of, parts_of, refuse_larger
 from envlock.layers.scheme import Scheme
 from envlock.lock.linking import scripts_to_run
 from envlock.lock.model import PACKER, Artifact
@@ -110,7 +110,7 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     if lock.base is not None:
         budget = min(budget, MOST_LAYERS - len(lock.base.layers))
     debs, packages, wheels = (lock.of_kind(kind) for kind in ("debian", "conda", "pypi"))
-    limit = image.get("layers", {}).get("max-size")
+    limit = limit_of(lock)
     refuse_larger(wheels, limit)
     linked = _linked_layers(lock)
     room = budget - bool(debs) - bool(packages) - len(linked) - 1
