@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envlock.errors import ArtifactError, FetchError, UnsatisfiableError
+from envlock.fetch.store import Store
 
 from ..makers.index import Fault, Index
 from ..makers.machine import NOWHERE
@@ -300,6 +301,16 @@ def test_metadata_from_the_whole_wheel(index: Index, solver: Solver) -> None:
     index.faults[".whl"] = Fault(ranges=False)
     assert set(versions(solver(ONE))) == {"a", "b"}
     assert {one.status for one in index.requests(".whl")} == {200}
+
+
+def test_metadata_of_a_wheel_that_is_here(index: Index, solver: Solver) -> None:
+    """It is read where it is, each time: nothing is kept beside it, and nothing fetched."""
+    data = index.wheel("a", "1.0", offer={"metadata": True}).read_bytes()
+    Store(solver.root / "cache").add([data], sha256(data).hexdigest(), len(data))
+    for _ in range(2):
+        assert set(versions(solver(ONE))) == {"a"}
+    assert not index.requests(".whl")
+    assert not (solver.root / "metadata").exists()
 
 
 def test_metadata_of_another(index: Index, solver: Solver) -> None:

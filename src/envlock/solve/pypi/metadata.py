@@ -86,15 +86,17 @@ class MetadataReader:
         return kept.read_bytes() if used(kept) else None
 
     def text(self, wheel: Chosen) -> bytes:
-        """Return the METADATA of one wheel; raises FetchError, ArtifactError."""
+        """Return the METADATA of one wheel, its own where it is here.
+
+        Raises FetchError, ArtifactError.
+        """
         from envlock.files import write_atomically
 
-        known = self._kept(wheel.sha256)
-        if not self._outdone(known, wheel) and used(known):
-            return known.read_bytes()
-        text = self._read(wheel)
-        write_atomically(known, text)
-        return text
+        known = self.known(wheel.sha256, wheel.size, wheel.file)
+        if known is None:
+            known = self._read(wheel)
+            write_atomically(self._kept(wheel.sha256), known)
+        return known
 
     def compare(self, wheels: Iterable[Artifact], paths: Mapping[str, Path]) -> None:
         """Raise IntegrityError for a wheel whose METADATA is not what was read before it came.
@@ -118,34 +120,22 @@ class MetadataReader:
                 "wheel is here now, and is asked itself",
             )
 
-    def _outdone(self, known: Path, wheel: Chosen) -> bool:
-        """Tell whether the wheel came after its METADATA: then it is asked itself."""
-        stored = self._fetcher.store.get(wheel.sha256, wheel.size)
-        if stored is None:
-            return False
-        try:
-            return stored.stat().st_mtime_ns > known.stat().st_mtime_ns
-        except FileNotFoundError:  # nothing was kept, or it was removed just now
-            return True
-
     def _kept(self, sha256: str) -> Path:
         return self._cache / f"{sha256}.metadata"
 
     def _read(self, wheel: Chosen) -> bytes:
-        stored = self._fetcher.store.get(wheel.sha256, wheel.size)
-        if stored is None:
-            try:
-                return self._http.read(f"{wheel.url}.metadata", limit=_LIMIT)
-            except FetchError:
-                pass
-            try:
-                return self._by_range(wheel)
-            except _UNREADABLE:
-                pass
-            stored = self._fetcher.one(
-                [wheel.url], name=wheel.file, sha256=wheel.sha256, size=wheel.size
-            )
-        return read_metadata(stored, wheel.file)
+        try:
+            return self._http.read(f"{wheel.url}.metadata", limit=_LIMIT)
+        except FetchError:
+            pass
+        try:
+            return self._by_range(wheel)
+        except _UNREADABLE:
+            pass
+        fetched = self._fetcher.one(
+            [wheel.url], name=wheel.file, sha256=wheel.sha256, size=wheel.size
+        )
+        return read_metadata(fetched, wheel.file)
 
     def _by_range(self, wheel: Chosen) -> bytes:
         if wheel.url.startswith("file:"):
