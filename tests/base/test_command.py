@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from envlock.lock.codec import load_lock
@@ -144,6 +145,28 @@ def test_layers_of_the_same_registry_are_mounted(
     (told,) = json.loads(done.stdout)["images"]
     below = sum(len(blob) for blob in registry.repositories["base"].blobs.values())
     assert 0 < told["pushed"]["mounted"] < below
+
+
+def test_they_are_mounted_also_where_all_else_comes_from_a_cache(
+    machine: Machine, index: Index, registry: Registry
+) -> None:
+    """On a fresh machine the base is pulled after the registry was asked for what it has."""
+    Base().push(registry, "base", "v1")
+    write(machine, index, f"{registry.address}/base:v1")
+    run(machine, "solve")
+    cache = f"{registry.address}/team/cache"
+    run(machine, "build", "--no-validate", "--record", "--cache-to", cache)
+    shutil.rmtree(machine.cache)
+    shutil.rmtree(machine.project / "build")
+    reference = f"{registry.address}/team/one:v1"
+    done = run(
+        machine, "build", "--no-validate", "--cache-from", cache, "--push", reference, "--json"
+    )
+    (told,) = json.loads(done.stdout)["images"]
+    assert told["recorded"]
+    lock = load_lock(machine.lock("one"))
+    assert lock.base is not None
+    assert told["pushed"]["mounted"] >= lock.base.size
 
 
 def test_a_spec_has_a_base_or_an_os_layer(machine: Machine) -> None:

@@ -29,12 +29,17 @@ class Whereabouts:
         name = hashlib.sha256(registry.encode()).hexdigest()[:32]
         self._file = cache / "registries" / f"{name}.json"
         self._path = path
-        self._known: dict[str, list[str]] | None = None
+        self._known: dict[str, list[str]] = {}
+        self._version: tuple[int, int] | None = None
 
     def find(self, digest: str) -> tuple[str, ...]:
-        """Return repositories that may have the blob, besides the one that is pushed to."""
-        if self._known is None:
+        """Return repositories that may have the blob, besides the one that is pushed to.
+
+        What was noted meanwhile counts: of a base image, which comes after the first question.
+        """
+        if self._version is None or self._version != self._now():
             self._known = self._read()
+            self._version = self._now()
         return tuple(path for path in self._known.get(digest, ()) if path != self._path)
 
     def remember(self, digests: Iterable[str]) -> None:
@@ -46,7 +51,14 @@ class Whereabouts:
                 known[digest] = [self._path, *places][:_MOST_PLACES]
             newest = dict(list(known.items())[-_MOST_BLOBS:])
             write_atomically(self._file, json.dumps(newest).encode())
-            self._known = newest
+
+    def _now(self) -> tuple[int, int]:
+        """Return what is another one once somebody has noted something."""
+        try:
+            state = self._file.stat()
+        except OSError:
+            return (0, 0)
+        return (state.st_ino, state.st_ctime_ns)
 
     def _read(self) -> dict[str, list[str]]:
         used(self._file)
