@@ -58,3 +58,6 @@ def test_what_is_not_recorded_or_proven() -> None:
     lines = summary_lines(other, BUILT, None, recorded=False, at_home=False)
     assert lines[-1] == "  digest    not the one that the lock records (sha256:3)"
     assert summary_data(other, BUILT)["recorded"] is False
+    same_id = replace(LOCK, built=BuiltImage(manifest="sha256:3", config=DIGESTS.config))
+    lines = summary_lines(same_id, BUILT, None, recorded=False, at_home=False)
+    assert lines[-1] == "  digest    the recorded image (sha256:3) in another compression"

@@ -20,6 +20,7 @@ from envlock.fetch.store import Store
 from envlock.lock.model import Artifact, Lock, LockedOverride, VoidedRequirement
 
 from ..lock.locks import SPEC, conda, deb, wheel
+from .test_dockerfile import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +117,11 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     first, second = export.notes
     assert first == "a linux-64: left out: 1 Debian packages, the image's settings, the checks"
     assert "Python comes from Debian" in second
+    upon = replace(_lock(wheel("app"), spec={**SPEC, "image": {"base": BASE.reference}}), base=BASE)
+    export = FORMATS["conda-lock"].exporter()(_subject(upon, _places(tmp_path)))
+    first, second = export.notes
+    assert first == f"a linux-64: left out: the base image {BASE.reference}"
+    assert "Python comes from the base image" in second
 
 
 def test_a_list_of_no_conda_packages_is_refused(tmp_path: Path) -> None:

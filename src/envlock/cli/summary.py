@@ -83,4 +83,6 @@ def _recorded(lock: Lock, built: Built) -> str:
         return "not recorded in the lock: --record does it"
     if lock.built.manifest == built.digests.manifest:
         return "as recorded in the lock"
+    if lock.built.config == built.digests.config:
+        return f"the recorded image ({lock.built.manifest}) in another compression"
     return f"not the one that the lock records ({lock.built.manifest})"

@@ -142,8 +142,9 @@ def _notes(subject: Subject) -> Iterator[str]:
     for lock in subject.locks:
         yield from left_out(lock)
         if lock.of_kind("pypi") and all(one.name != "python" for one in lock.of_kind("conda")):
+            origin = "the base image" if lock.base is not None else "Debian"
             yield (
-                f"{lock.name} {lock.platform}: Python comes from Debian, so the file has none "
+                f"{lock.name} {lock.platform}: Python comes from {origin}, so the file has none "
                 "for its wheels; ask for python in conda.dependencies"
             )
     if subject.places.used:

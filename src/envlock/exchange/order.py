@@ -48,7 +48,9 @@ def left_out(lock: Lock) -> tuple[str, ...]:
     notes = []
     if lock.of_kind("debian"):
         notes.append(f"{len(lock.of_kind('debian'))} Debian packages")
-    if lock.spec.get("image"):
+    if lock.base is not None:
+        notes.append(f"the base image {lock.base.reference}")
+    if lock.spec.get("image", {}).keys() - {"base"}:
         notes.append("the image's settings")
     if lock.spec.get("checks") or any(o.get("checks") for o in lock.spec.get("overrides", ())):
         notes.append("the checks")
