@@ -231,6 +231,17 @@ def test_a_layer_that_came_out_larger_is_refused() -> None:
     assert caught.value.details == ("  one: 2.0 MB",)
 
 
+def test_the_budget_has_room_for_compiled_modules() -> None:
+    lock = lock_of(*DEBS, *BIG, *SMALL, layers={"budget": 4})
+    assert len(plan_layers(lock)) == 4
+    image = {**lock.spec["image"], "precompile": True}
+    assert len(plan_layers(replace(lock, spec={**lock.spec, "image": image}))) == 3
+    image["layers"] = {"budget": 2}
+    with pytest.raises(UsageError, match="budget: 2 is too small") as caught:
+        plan_layers(replace(lock, spec={**lock.spec, "image": image}))
+    assert "at least 3" in str(caught.value.hint)
+
+
 def test_more_parts_than_the_budget_allows() -> None:
     many = [package(f"p{n}", 1000) for n in range(100)]
     with pytest.raises(UsageError, match="budget: 5 is too small"):

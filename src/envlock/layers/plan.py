@@ -113,12 +113,13 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     limit = limit_of(lock)
     refuse_larger(wheels, limit)
     linked = _linked_layers(lock)
-    room = budget - bool(debs) - bool(packages) - len(linked) - 1
+    above = bool(image.get("precompile"))  # what the image's Python compiles comes on top
+    room = budget - bool(debs) - bool(packages) - len(linked) - above - 1
     if room < 0:
         raise UsageError(
             f"image.layers.budget: {budget} is too small",
             hint="this image needs a layer for the OS and one for the environment: at least "
-            f"{2 + bool(packages) + len(linked)}",
+            f"{2 + bool(packages) + len(linked) + above}",
         )
     large = _largest([item for item in (*packages, *wheels) if item.size >= LARGE], room)
     small = tuple(wheel for wheel in wheels if wheel not in large)
@@ -133,10 +134,10 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     layers += [replace(plan, settings=(*environment, *plan.settings)) for plan in linked]
     alone = tuple(item for item in large if item.kind == "pypi")
     layers += _wheel_layers(alone, parts_of(small, limit), environment, _own(lock))
-    if len(layers) > budget:
+    if len(layers) + above > budget:
         raise UsageError(
             f"image.layers.budget: {budget} is too small for layers of image.layers.max-size",
-            hint=f"this image needs {len(layers)} layers; allow more of them, or larger ones",
+            hint=f"this image needs {len(layers) + above} layers; allow more of them, or larger ones",
         )
     return tuple(layers)
 
