@@ -19,6 +19,7 @@ HARMLESS = {
     "a message": '#!/bin/bash\ncat << EOF >> "${PREFIX}/.messages.txt"\n\nRead the terms.\nEOF\n',
     "a message, echoed": 'echo "Read the terms." >> $PREFIX/.messages.txt 2>&1\n',
     "by a function": 'say() { printf "%s\\n" "$*"; }\nif [ -f "$PREFIX/x" ]; then say it; fi\n',
+    "looked for": "command -v dot >/dev/null && echo dot | sort -u\n",
     "behind the end": 'exit 0\nrm -rf "$PREFIX/lib"\n',
 }
 
@@ -32,6 +33,8 @@ LACKED = {
     "mkdir -p $PREFIX/share/$PKG_NAME-$PKG_VERSION-$PKG_BUILDNUM": (
         "mkdir -p $PREFIX/share/tool-1.2-3"
     ),
+    "command rm -rf $PREFIX/x\n": "command rm -rf $PREFIX/x",
+    "sort -uo $PREFIX/x $PREFIX/x\n": "sort -uo $PREFIX/x $PREFIX/x",
     'echo a > "$PREFIX/.messages.txt.d/a"\n': "echo a > $PREFIX/.messages.txt.d/a",
     'x "$(curl https://example.com)"\n': "curl https://example.com",
     "#!/usr/bin/env python\nprint(1)\n": "all of it: not a shell script (#!/usr/bin/env python)",

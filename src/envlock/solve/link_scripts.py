@@ -33,7 +33,7 @@ _MESSAGES = ".messages.txt"
 
 _HARMLESS = frozenset(
     {
-        ":", "[", "[[", "basename", "break", "cat", "cd", "command", "continue", "cut", "dirname",
+        ":", "[", "[[", "basename", "break", "cat", "cd", "continue", "cut", "dirname",
         "echo", "exit",
         "export", "expr", "false", "grep", "head", "local", "printf", "pwd", "read", "readonly",
         "return", "set", "shift", "sleep", "sort", "tail", "test", "tr", "true", "type", "uname",
@@ -120,7 +120,14 @@ def effects(
 def _is_harmless(run: Run) -> bool:
     if any(not target.endswith(f"/{_MESSAGES}") for target in run.writes):
         return False
-    return not run.words or run.words[0].rpartition("/")[2] in _HARMLESS
+    if not run.words:
+        return True
+    name, options = run.words[0].rpartition("/")[2], run.words[1:]
+    if name == "command":  # which runs what follows, unless it only looks for it
+        return options[:1] in (("-v",), ("-V",))
+    if name == "sort" and any(word.startswith("-") and "o" in word for word in options):
+        return False  # its output may go to a file
+    return name in _HARMLESS
 
 
 def _told(run: Run) -> str:
