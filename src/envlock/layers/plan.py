@@ -137,7 +137,8 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     if len(layers) + above > budget:
         raise UsageError(
             f"image.layers.budget: {budget} is too small for layers of image.layers.max-size",
-            hint=f"this image needs {len(layers) + above} layers; allow more of them, or larger ones",
+            hint=f"this image needs {len(layers) + above} layers; allow more of them, or larger "
+            "ones",
         )
     return tuple(layers)
 
