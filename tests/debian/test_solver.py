@@ -193,6 +193,18 @@ def test_an_unknown_package_gets_a_hint(repository: Repository) -> None:
     assert caught.value.hint == "'mawk=1.0' is not a package name: names only, no versions"
 
 
+def test_another_suites_python_gets_a_hint(repository: Repository) -> None:
+    repository.add("python3", "3.11.2-1+b1")
+    repository.add("python3.11-minimal", "3.11.2-6")
+    repository.publish()
+    with pytest.raises(UnsatisfiableError) as caught:
+        solve(repository, "python3.12-minimal", "libpython3.12-stdlib")
+    hint = caught.value.hint or ""
+    assert hint.count("the suite's Python is 3.11") == 1
+    assert "python in conda.dependencies" in hint
+    assert "did you mean" not in hint
+
+
 _SCRIPT = """
 from envlock.solve.debian.packages import PackageIndex
 from envlock.solve.debian.solver import choose

@@ -155,6 +155,34 @@ def test_failed_imports(tmp_path: Path, answer: dict[str, Any], told: str) -> No
     assert any(told in line for line in failed.detail)
 
 
+@pytest.mark.parametrize(
+    ("said", "package"),
+    [
+        ("ImportError: libGL.so.1: cannot open shared object file: No such file", "libgl1"),
+        ("OSError: libgthread-2.0.so.0: cannot open shared object file", "libgthread-2.0-0"),
+        ("OSError: libgobject-2.0-0: cannot open shared object file: No such file", None),
+    ],
+)
+def test_libraries_that_are_not_in_the_image(
+    tmp_path: Path, said: str, package: str | None
+) -> None:
+    answer = {"returncode": 1, "stderr": said.encode()}
+    report = validate(tmp_path, FakeSandbox(*THERE, torch=answer))
+    (failed,) = [result for result in report.results if result.status == "failed"]
+    advice = failed.detail[-1]
+    assert advice.startswith("the image has no lib")
+    assert "debian.packages" in advice
+    assert ("most likely" in advice) == (package is not None)
+    assert package is None or f"(most likely {package})" in advice
+
+
+def test_the_drivers_libraries_are_not_debians(tmp_path: Path) -> None:
+    said = b"ImportError: libcuda.so.1: cannot open shared object file: No such file"
+    report = validate(tmp_path, FakeSandbox(*THERE, torch={"returncode": 1, "stderr": said}))
+    (failed,) = [result for result in report.results if result.status == "failed"]
+    assert failed.detail == (said.decode(),)
+
+
 def test_no_python_in_the_image(tmp_path: Path) -> None:
     report = validate(tmp_path, FakeSandbox(probe={"returncode": 127, "stdout": b""}))
     assert statuses(report)[:2] == [("python", "failed", None), ("version", "not-run", "triton")]

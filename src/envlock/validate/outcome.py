@@ -7,6 +7,7 @@ import signal
 from envlock.validate.inside import shell_quoted
 from envlock.validate.results import CheckKind, Result
 from envlock.validate.sandbox import NOT_FOUND, Completed
+from envlock.validate.shared import absent_libraries
 from envlock.validate.text import last_lines
 
 _TRACEBACK_LINES = 12
@@ -19,10 +20,16 @@ def ran(kind: CheckKind, done: Completed, argv: tuple[str, ...], package: str | 
         kind=kind,
         subject=shell_quoted(argv),
         status="passed" if passed else "failed",
-        detail=() if passed else explain(done, argv[0]),
+        detail=() if passed else told(done, argv[0]),
         seconds=done.seconds,
         override=package,
     )
+
+
+def told(done: Completed, program: str) -> tuple[str, ...]:
+    """Say how a failed check ended, and what to do where that is known."""
+    said = explain(done, program)
+    return (*said, *absent_libraries(said))
 
 
 def explain(done: Completed, program: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from packaging.version import InvalidVersion
 from envlock.lock.accepts import check_words
 from envlock.validate.inside import Inside, shell_quoted
 from envlock.validate.inventory import Inventory
-from envlock.validate.outcome import explain, ran
+from envlock.validate.outcome import ran, told
 from envlock.validate.results import Result
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Runner:
             kind="import",
             subject=f"import {module}",
             status="passed" if passed else "failed",
-            detail=() if passed else explain(done, self.python),
+            detail=() if passed else told(done, self.python),
             seconds=done.seconds,
             override=package,
         )

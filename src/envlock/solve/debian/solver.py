@@ -6,6 +6,7 @@ Debian policy 7 (relationships); the Multi-Arch specification for qualifiers.
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ BASE = ("base-files", "base-passwd", "dash", "libc-bin")
 (``system()`` and ``#!/bin/sh``) and ``ldconfig``.  All of Essential would bring dpkg, apt's tools
 and perl into images that never use them."""
 
+_PYTHON = re.compile(r"(?:lib)?python3\.\d+(?:-.*)?")
 _PRIORITIES = {"required": 0, "important": 1, "standard": 2, "optional": 3, "extra": 3}
 
 
@@ -58,11 +60,25 @@ def _check_known(index: PackageIndex, wanted: Iterable[str]) -> None:
             hints.append(f"{name!r} is not a package name: names only, no versions")
         elif providers := index.providers(name):
             hints.append(f"{name} is a virtual package; ask for one of: {', '.join(providers)}")
+        elif pythons := _other_python(index, name):
+            hints.append(pythons)
         elif close := get_close_matches(name, list(index.names), n=3, cutoff=0.75):
             hints.append(f"did you mean {' or '.join(close)} instead of {name}?")
     raise UnsatisfiableError(
         f"the Debian suite has no package named {' or '.join(unknown)}",
-        hint="; ".join(hints) or "check the name, the suite and the components",
+        hint="; ".join(dict.fromkeys(hints)) or "check the name, the suite and the components",
+    )
+
+
+def _other_python(index: PackageIndex, name: str) -> str:
+    """Return where to get a Python that the suite does not have; empty for other packages."""
+    own = index.versions("python3") if _PYTHON.fullmatch(name) else ()
+    if not own:
+        return ""
+    found = ".".join(own[0].version.split(".")[:2])
+    return (
+        f"the suite's Python is {found}: write that in python: and here, choose another suite, "
+        "or take Python from conda (python in conda.dependencies) or a base image (image.base)"
     )
 
 
