@@ -14,7 +14,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envlock.files import locked_file
+from envlock.files import locked_file, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,8 @@ class Lease:
         folder = cache / FOLDER
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):  # another user's
+                sweep(folder, _PREFIX)
             descriptor, path = locked_file(folder, _PREFIX)
         except OSError:
             return cls()

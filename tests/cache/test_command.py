@@ -77,6 +77,15 @@ def test_a_build_while_everything_is_pruned_all_the_time(machine: Machine, index
     assert removed
 
 
+def test_a_command_that_ends_at_once_gives_its_lease_back(machine: Machine) -> None:
+    """rattler's threads want no interpreter that is taken down: then no exit handler runs."""
+    body = "conda:\n  channels: [{name: none, url: 'file:///none'}]\n  dependencies: [python]\n"
+    machine.write_spec("one", body, debian=False)
+    done = machine.run("solve", "one")
+    assert done.returncode == 3, done.stderr
+    assert list((machine.cache / "leases").iterdir()) == []
+
+
 def test_sizes_are_decimal_or_binary() -> None:
     sizes = {"0": 0, "1.5GB": 1_500_000_000, "500 MiB": 500 * 2**20, "2t": 2 * 10**12, "7b": 7}
     assert {text: size_in_bytes(text) for text in sizes} == sizes

@@ -170,6 +170,18 @@ def test_what_a_running_command_uses_stays(tmp_path: Path) -> None:
     assert prune(tmp_path, days=0) == [NAMES[0]]
 
 
+def test_the_leases_of_killed_commands_go_with_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / "leases").mkdir()
+    killed = tmp_path / "leases" / "lease-killed"
+    killed.touch()
+    one, other = Lease.take(tmp_path), Lease.take(tmp_path)
+    assert not killed.exists()
+    assert len(holders(tmp_path)) == 2
+    one.give_back()
+    other.give_back()
+    assert list((tmp_path / "leases").iterdir()) == []
+
+
 def test_a_command_that_begins_while_the_cache_is_pruned(tmp_path: Path) -> None:
     artifact(tmp_path, 0, days=9)
     verdict = judge(take_inventory(tmp_path), holders(tmp_path), before=time.time_ns())

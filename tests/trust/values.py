@@ -31,6 +31,8 @@ from ..makers.machine import NOWHERE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from envlock.cli.context import Context
+
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = "bnb-cu124"
 """The environment that is changed: it has an override, and most of what a spec can have."""
@@ -173,7 +175,7 @@ class Bench:
         return "a password" if "me:word@" in said else ""
 
 
-def _leave(code: str | int | None) -> NoReturn:
+def _leave(state: Context, code: str | int | None) -> NoReturn:
     sys.exit(code)
 
 

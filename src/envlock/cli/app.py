@@ -105,40 +105,45 @@ def main() -> None:
     from envlock.cli import commands  # noqa: F401
 
     output = Output()
+    state = Context(output=output)
     try:
-        app(prog_name="envlock", obj=Context(output=output))
+        app(prog_name="envlock", obj=state)
     except EnvlockError as error:
         output.close()
         output.error(error)
-        _leave(error.exit_code)
+        _leave(state, error.exit_code)
     except (_Interrupted, KeyboardInterrupt):
         output.close()
         output.message("stopped; what was fetched so far is kept for the next run")
         sys.stdout.flush()
+        state.close()
         os._exit(130)  # a thread may still wait for a server
     except BrokenPipeError:
+        state.close()
         os._exit(141)  # whoever read our results has gone; there is nobody to tell
     except SystemExit as ending:
-        _flush()
-        _leave(ending.code)
+        _flush(state)
+        _leave(state, ending.code)
 
 
-def _leave(code: str | int | None) -> NoReturn:
+def _leave(state: Context, code: str | int | None) -> NoReturn:
     """End with an exit code, at once where rattler was at work.
 
     Its threads outlive its answers for a moment, and abort a process whose interpreter is being
     taken down meanwhile: exit code 134 in place of ours.
     """
     if "rattler" in sys.modules and isinstance(code, int | None):
-        _flush()
+        _flush(state)
         sys.stderr.flush()
+        state.close()
         os._exit(code or 0)
     sys.exit(code)
 
 
-def _flush() -> None:
+def _flush(state: Context) -> None:
     """Write out what is printed while an error can still be told."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
+        state.close()
         os._exit(141)

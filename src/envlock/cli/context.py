@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from envlock.project import find_project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from envlock.channels import ChannelAccess
     from envlock.cli.output import Output
@@ -52,6 +52,8 @@ class Context:
     insecure: bool = False
     headers: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """What is shown to the servers of channels, by URL; filled as channels are named."""
+    endings: list[Callable[[], None]] = field(default_factory=list)
+    """What is to be done at the end."""
 
     def apply(self, *, project: Path | None, json: bool, quiet: bool, verbose: bool) -> None:
         """Take over the shared options; what was asked for once stays asked for."""
@@ -75,8 +77,15 @@ class Context:
         """The folder of store and caches, of which nothing that this run uses is pruned."""
         from envlock.leases import Lease
 
-        atexit.register(Lease.take(self.config.cache_dir).give_back)
+        lease = Lease.take(self.config.cache_dir)
+        self.endings.append(lease.give_back)
+        atexit.register(self.close)
         return self.config.cache_dir
+
+    def close(self) -> None:
+        """Give back what was held; to be called where a process ends without its exit handlers."""
+        while self.endings:
+            self.endings.pop()()
 
     @cached_property
     def http(self) -> Http:
