@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import pytest
 
+from envlock.fetch.artifacts import Fetcher
+from envlock.fetch.http import Http
+from envlock.fetch.store import Store
 from envlock.lock.model import Artifact, CondaRecord
+from envlock.solve.conda.packages import PackageReader
 from envlock.solve.link_scripts import HANDLED, effects
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PACKAGE = Artifact(
     kind="conda", name="tool", version="1.2", source="main", file="tool-1.2-h0_3.conda",
@@ -57,3 +67,15 @@ def test_what_the_image_lacks(script: str, lacked: str) -> None:
 def test_long_commands_are_cut() -> None:
     _, (command,) = effects(PACKAGE, [b"install " + b"x" * 1000])
     assert len(command) < 400
+
+
+def test_what_was_read_of_them_is_in_use_and_not_fetched_again(tmp_path: Path) -> None:
+    """Else a prune beside it could take it between the look and the reading."""
+    http = Http(offline=True)
+    reader = PackageReader({}, http, Fetcher(Store(tmp_path), http), tmp_path / "packages")
+    known = tmp_path / "packages" / f"{PACKAGE.sha256}.scripts.json"
+    known.parent.mkdir()
+    known.write_text('{"bin/x": "echo"}')
+    os.utime(known, (1, 1))
+    assert reader.texts(PACKAGE, ["bin/x"]) == {"bin/x": b"echo"}
+    assert known.stat().st_mtime > 1

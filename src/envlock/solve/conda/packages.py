@@ -92,7 +92,7 @@ class PackageReader:
         Raises FetchError, ArtifactError.
         """
         known = self._cache / f"{artifact.sha256}.scripts.json"
-        if not known.is_file():
+        if not used(known):
             stored = self._fetcher.store.get(artifact.sha256, artifact.size)
             found = read_members(artifact, stored or self._fetch(artifact), paths)
             texts = {path: text.decode("latin-1") for path, text in sorted(found.items())}

@@ -106,7 +106,7 @@ class MetadataReader:
         """
         for wheel in wheels:
             kept = self._kept(wheel.sha256)
-            if not kept.is_file():
+            if not used(kept):
                 continue
             told, is_there = kept.read_bytes(), read_metadata(paths[wheel.sha256], wheel.file)
             if told == is_there or _decisive(told) == _decisive(is_there):
