@@ -433,6 +433,18 @@ def test_a_locked_distribution_without_the_module(machine: Machine, index: Index
     assert "setuptools 81.0: no override needed, breaks nothing found" in failed.stderr
 
 
+def test_a_check_of_what_no_package_has(machine: Machine, index: Index) -> None:
+    offer(index, "app", "1.0", {"app/__init__.py": "", "tests/__init__.py": ""})
+    body = "pypi: {dependencies: [app]}\nchecks: ["
+    body += "{import: json.tool}, {import: app.part}, {import: tests}, {import: apq.part}]\n"
+    done = _solve(machine, body)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if "no locked package" in line]
+    assert told == [
+        "  no locked package has apq, which the check import apq.part needs; did you mean app?"
+    ]
+
+
 def test_used_and_only_there_because_of_others(machine: Machine, index: Index) -> None:
     offer(index, "app", "1.0", {"app.py": "import helper\n"})
     offer(index, "other", "1.0", {"other.py": ""}, "helper")

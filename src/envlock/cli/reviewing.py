@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from envlock.audit import Finding
+    from envlock.audit import Audit, Finding
     from envlock.cli.context import Context
     from envlock.fetch.indexes import Locator
     from envlock.lock.model import Lock
@@ -108,6 +108,37 @@ def unseen_line(spec: Spec) -> str:
     return f"{text}- import: to checks, for {', '.join(who[:_FEW])}{more}"
 
 
+def absent_lines(spec: Spec, lock: Lock, audit: Audit) -> list[str]:
+    """Say which checks import what no locked package has; the build would say so much later.
+
+    Nothing where code may come from what is not audited: conda, a base image, Debian's own
+    Python packages, wheels that could not be read.
+    """
+    unseen = any(one.kind == "conda" or one.name.startswith("python3-") for one in lock.artifacts)
+    if unseen or lock.base is not None or audit.notes:
+        return []
+    from difflib import get_close_matches
+
+    from envlock.audit.api import target_of
+    from envlock.audit.resolve.stdlib import StandardLibrary
+    from envlock.audit.resolve.tops import SIDE
+
+    there = SIDE | {root.partition(".")[0] for root in audit.roots}
+    checks = [*spec.checks, *(check for override in spec.overrides for check in override.checks)]
+    asked = [check.value[0] for check in checks if check.kind == "import"]
+    absent = [name for name in dict.fromkeys(asked) if name.partition(".")[0] not in there]
+    library = StandardLibrary(target_of(lock.python, lock.platform)) if absent else None
+    lines = []
+    for name in absent:
+        top = name.partition(".")[0]
+        if library is None or library.has(top) is not False:
+            continue
+        close = get_close_matches(top, sorted(there), n=1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        lines.append(f"no locked package has {top}, which the check import {name} needs{meant}")
+    return lines
+
+
 def undeclared_line(spec: Spec, review: Review) -> str:
     """Say who uses what nobody asks for and only others bring along; empty where nobody does."""
     from packaging.utils import canonicalize_name
@@ -155,9 +186,10 @@ def tell(state: Context, lock: Lock, found: Review | None) -> None:
                 state.output.message(f"    {line}")
 
 
-def tell_more(state: Context, spec: Spec, found: Review) -> None:
-    """Say what nobody declares, and what no static look sees."""
-    for line in (undeclared_line(spec, found), unseen_line(spec)):
+def tell_more(state: Context, spec: Spec, lock: Lock, found: Review) -> None:
+    """Say what nobody declares or has, and what no static look sees."""
+    absent = absent_lines(spec, lock, found.audit)
+    for line in (*absent, undeclared_line(spec, found), unseen_line(spec)):
         if line:
             state.output.message(f"  {line}")
 

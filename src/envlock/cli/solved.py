@@ -39,7 +39,7 @@ def tell_lock(
     tell(state, lock, found)
     tell_waiting(state, spec, lock)
     if found is not None:
-        tell_more(state, spec, found)
+        tell_more(state, spec, lock, found)
     unhandled = [s for s in (lock.debian.scripts if lock.debian else ()) if s.unhandled]
     if unhandled and changed:
         packages = sorted({script.package for script in unhandled})

@@ -9,8 +9,10 @@ from envlock.audit.model import normalize
 if TYPE_CHECKING:
     from envlock.audit.index.model import WheelIndex
 
-_SIDE = frozenset({"tests", "test", "testing", "docs", "examples", "benchmarks", "scripts", "bin",
+SIDE = frozenset({"tests", "test", "testing", "docs", "examples", "benchmarks", "scripts", "bin",
                    "setup", "conftest"})  # fmt: skip
+
+"""Not tried: what does not belong to what a distribution is for."""
 
 
 def roots(index: WheelIndex) -> list[str]:
@@ -18,7 +20,7 @@ def roots(index: WheelIndex) -> list[str]:
     return [
         top
         for top in index.tops
-        if _SIDE.isdisjoint((top.partition(".")[0], top.rpartition(".")[2]))
+        if SIDE.isdisjoint((top.partition(".")[0], top.rpartition(".")[2]))
     ]
 
 
