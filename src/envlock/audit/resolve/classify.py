@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 
 from envlock.audit.model import ERRORS, WARNINGS, Finding, Need, Severity, normalize
-from envlock.audit.resolve.escapes import Tally, bits
+from envlock.audit.resolve.escapes import Escape, Tally, bits
 from envlock.audit.resolve.providers import distribution_for
 from envlock.audit.resolve.tops import main_roots
 
@@ -39,6 +39,10 @@ class Classifier:
         mains = [main_roots(index) for index in self._world.indexes]
         self._mains = {top for tops in mains for top in tops}
         self._several = {top for tops in mains if len(tops) > 1 for top in tops}
+        self._locked = {normalize(index.name): index for index in reversed(self._world.indexes)}
+        self._provider = functools.cache(
+            functools.partial(distribution_for, indexes=self._world.indexes)
+        )
         self._numbers = trace.run.numbers
         self._failures: dict[Key, Failure] = dict(trace.run.failures)
         self._alone = self._surely = 0
@@ -67,13 +71,13 @@ class Classifier:
             if finding.severity == "breaks-import" and finding.add:
                 groups.setdefault((finding.who.distribution, finding.add), []).append(key)
         orders = self._orders(key for keys in groups.values() for key in keys)
-        for keys in groups.values():
+        affected = self._grouped(list(groups.values()))
+        for place, keys in enumerate(groups.values()):
             first, *others = sorted(keys, key=lambda key: (orders[key], key))
-            missed = functools.reduce(operator.or_, map(self._numbers.known, keys))
             found[first] = dataclasses.replace(
                 found[first],
                 roots=tuple(sorted({root for key in keys for root in found[key].roots})),
-                affects=sum(bool(one.certain & missed) for one in self._trace.alone.values()),
+                affects=affected.count(1 << place),
             )
             for key in others:
                 found[key] = dataclasses.replace(
@@ -105,6 +109,29 @@ class Classifier:
                 found.update((self._numbers.keys[place], (root, sure)) for place in bits(new))
                 seen |= new
         return found
+
+    def _grouped(self, groups: list[list[Key]]) -> Tally:
+        """Count for each group of failures the modules that any of them surely breaks."""
+        known = self._numbers.known
+        own = {known(key): 1 << place for place, keys in enumerate(groups) for key in keys}
+        found: dict[Escapes, int] = {}
+
+        def broken(escapes: Escapes) -> int:
+            mask = found.get(escapes)
+            if mask is None:
+                mask = 0
+                for bit, arrival in escapes.arrivals:
+                    if isinstance(arrival, Escape):
+                        mask |= own.get(bit, 0) if arrival.certain else 0
+                    elif arrival.sure:
+                        mask |= broken(arrival.source)
+                found[escapes] = mask
+            return mask
+
+        tally = Tally()
+        for escapes in self._trace.alone.values():
+            tally.add(broken(escapes))
+        return tally
 
     def _orders(self, wanted: Iterable[Key]) -> dict[Key, int]:
         """Return when an import of the first root that misses a thing comes to it."""
@@ -206,7 +233,7 @@ class Classifier:
 
     def _declared(self, index: WheelIndex, failure: Failure) -> bool:
         """A requirement that applies and is not locked was left out on purpose."""
-        wanted = distribution_for(failure.need.module, self._world.indexes)
+        wanted = self._provider(failure.need.module)
         return wanted in index.declares or any(
             normalize(requirement.name) == wanted and self._applies(requirement)
             for requirement in _requirements(index)
@@ -225,7 +252,7 @@ class Classifier:
         return found
 
     def _in_extra(self, index: WheelIndex, failure: Failure) -> bool:
-        wanted = distribution_for(failure.need.module, self._world.indexes)
+        wanted = self._provider(failure.need.module)
         return any(normalize(requirement.name) == wanted for requirement in _requirements(index))
 
     def _applies(self, requirement: Requirement) -> bool:
@@ -240,8 +267,8 @@ class Classifier:
         """
         if not failure.optional:
             return failure.need, ""
-        add = distribution_for(failure.need.module, self._world.indexes)
-        locked = next((i for i in self._world.indexes if normalize(i.name) == add), None)
+        add = self._provider(failure.need.module)
+        locked = self._locked.get(add)
         if locked is None:
             return failure.need, add
         if failure.need.module.partition(".")[0] in locked.modules:  # a namespace of many
