@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from envlock.audit.words import what
 from tests.audit.conftest import texts
 
 if TYPE_CHECKING:
@@ -714,3 +715,36 @@ def test_what_follows_an_early_return_may_never_run(audit: Auditor, answer: str)
     found = audit({"app": {"app.py": source}})
     assert not found.of("breaks-import")
     assert texts(found.findings) == ["app.available needs gone"]
+
+
+ASKS = """
+from importlib.metadata import version
+
+__version__ = version("Zope.Absent")
+"""
+
+
+def test_a_version_that_nobody_has_breaks_who_asks_for_it(audit: Auditor) -> None:
+    found = audit({"app": {"app/__init__.py": "import app.about\n", "app/about.py": ASKS}})
+    (finding,) = found.findings
+    assert (finding.severity, finding.text) == ("breaks-import", "app.about needs Zope.Absent")
+    assert (finding.add, finding.roots, finding.needs.provider) == ("zope-absent", ("app",), "")
+    assert found.roots == {"app": "broken"}
+
+
+def test_a_version_may_be_called_like_a_module_that_is_there(audit: Auditor) -> None:
+    asks = "from importlib.metadata import version\nv = version('yaml')\n"
+    found = audit({"app": {"app/__init__.py": asks}, "pyyaml": {"yaml/__init__.py": ""}})
+    (finding,) = found.findings
+    assert (finding.severity, finding.add) == ("breaks-import", "yaml")
+    assert "which nobody here has" in what(finding)
+
+
+def test_who_does_without_a_version_is_not_broken(audit: Auditor) -> None:
+    guarded = (
+        "from importlib.metadata import PackageNotFoundError, version\n"
+        "try:\n    v = version('absent')\nexcept PackageNotFoundError:\n    v = None\n"
+    )
+    found = audit({"app": {"app/__init__.py": guarded}})
+    assert not found.findings
+    assert found.roots == {"app": "ok"}

@@ -29,6 +29,8 @@ _VENDORED = frozenset({"_vendor", "vendor", "_vendored", "vendored", "extern", "
 _PLATFORMS = ("win32", "windows", "darwin", "macos", "osx", "cygwin", "_nt", "java", "jython",
               "pypy", "pyodide", "emscripten", "wasm", "android", ".ios_")  # fmt: skip
 
+_NO_METADATA = "PackageNotFoundError"
+
 
 class Classifier:
     """Gives each failure its worst fate."""
@@ -153,11 +155,10 @@ class Classifier:
         return self._in_extra(index, failure) and not self._declared(index, failure)
 
     def _finding(self, key: Key, failure: Failure) -> Finding | None:
-        if failure.error == "PackageNotFoundError":
-            return None
         bit = self._numbers.known(key)
         severity, chain = self._severity(key, bit)
-        if failure.kind == "raises" and severity in {"conditional", "degrades", "falls-back"}:
+        asks = failure.kind == "raises" or failure.error == _NO_METADATA
+        if asks and severity in {"conditional", "degrades", "falls-back"}:
             return None
         if failure.kind == "raises" and failure.place.function:
             severity = "hidden"
@@ -231,9 +232,15 @@ class Classifier:
             return ""
         return "extra" if self._in_extra(index, failure) else "optional"
 
+    def _wanted(self, failure: Failure) -> str:
+        """Return the distribution that is missed; who asks for a version names it himself."""
+        if failure.error == _NO_METADATA:
+            return normalize(failure.need.module)
+        return self._provider(failure.need.module)
+
     def _declared(self, index: WheelIndex, failure: Failure) -> bool:
         """A requirement that applies and is not locked was left out on purpose."""
-        wanted = self._provider(failure.need.module)
+        wanted = self._wanted(failure)
         return wanted in index.declares or any(
             normalize(requirement.name) == wanted and self._applies(requirement)
             for requirement in _requirements(index)
@@ -252,7 +259,7 @@ class Classifier:
         return found
 
     def _in_extra(self, index: WheelIndex, failure: Failure) -> bool:
-        wanted = self._provider(failure.need.module)
+        wanted = self._wanted(failure)
         return any(normalize(requirement.name) == wanted for requirement in _requirements(index))
 
     def _applies(self, requirement: Requirement) -> bool:
@@ -267,7 +274,7 @@ class Classifier:
         """
         if not failure.optional:
             return failure.need, ""
-        add = self._provider(failure.need.module)
+        add = self._wanted(failure)
         locked = self._locked.get(add)
         if locked is None:
             return failure.need, add

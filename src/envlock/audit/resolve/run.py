@@ -140,7 +140,8 @@ class Run:
             file=self.world.modules[user]["file"],
             line=line,
         )
-        need = Need(module=module, name=name, provider=self.world.provider(module))
+        provider = "" if error == "PackageNotFoundError" else self.world.provider(module)
+        need = Need(module=module, name=name, provider=provider)
         return Failure(kind, place, need, error, optional)
 
     def fail(
