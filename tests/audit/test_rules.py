@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from envlock.audit.words import what
+from envlock.audit.words import what, where
 from tests.audit.conftest import texts
 
 if TYPE_CHECKING:
@@ -737,7 +738,10 @@ def test_a_version_may_be_called_like_a_module_that_is_there(audit: Auditor) -> 
     found = audit({"app": {"app/__init__.py": asks}, "pyyaml": {"yaml/__init__.py": ""}})
     (finding,) = found.findings
     assert (finding.severity, finding.add) == ("breaks-import", "yaml")
-    assert "which nobody here has" in what(finding)
+    assert what(finding) == "app needs yaml, which nobody here has"
+    assert where(finding) == "app 1.0, app/__init__.py:2"
+    nowhere = replace(finding, who=replace(finding.who, line=0))
+    assert where(nowhere) == "app 1.0, app/__init__.py"
 
 
 def test_who_does_without_a_version_is_not_broken(audit: Auditor) -> None:

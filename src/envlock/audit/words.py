@@ -30,9 +30,10 @@ def what(finding: Finding) -> str:
 
 
 def where(finding: Finding) -> str:
-    """Return the distribution, the file and the line."""
+    """Return the distribution, the file and the line, which is not known of every value."""
     who = finding.who
-    return f"{who.distribution} {who.version}, {who.file}:{who.line}"
+    line = f":{who.line}" if who.line else ""
+    return f"{who.distribution} {who.version}, {who.file}{line}"
 
 
 def lines(finding: Finding, *, accepted: bool = False) -> list[str]:
