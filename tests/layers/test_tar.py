@@ -46,15 +46,15 @@ def written(entries: Sequence[Entry]) -> bytes:
 
 
 def names_of_length(length: int) -> list[str]:
-    """Return paths of that many bytes: with folders, without, and with one long folder."""
-    flat = "f" * length
+    """Return paths of about that many bytes: without folders where that can be, and with many."""
+    flat = "f" * length if length <= 253 else ""  # NAME_MAX is 255, and endings follow
     deep = ("d" * 30 + "/") * (length // 31) + "f" * (length % 31 or 1)
     return [path for path in (flat, deep[:length].rstrip("/") + "x" * 9) if path]
 
 
 PATHS = [
     path
-    for length in (1, 99, 100, 101, 154, 155, 156, 254, 255, 256, 257, 300, 1000)
+    for length in (1, 99, 100, 101, 154, 155, 156, 253, 254, 255, 256, 257, 300, 1000)
     for path in names_of_length(length)
 ] + [
     "p" * 155 + "/" + "n" * 100,
