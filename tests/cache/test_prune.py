@@ -100,7 +100,7 @@ def test_what_is_useless_goes_at_once(tmp_path: Path) -> None:
     put(tmp_path / "segments" / f"0-{NAMES[0]}.json")
     put(tmp_path / "segments" / f"{PACKER}-{NAMES[1]}.gz")
     put(tmp_path / "segments" / ".segment-abcd_123")
-    put(tmp_path / "audit" / "index" / f"{NAMES[2]}.{FORMAT - 1}.index")
+    put(tmp_path / "audit" / "index" / f"{NAMES[2]}.{FORMAT}x.index")
     put(tmp_path / "audit" / "index" / f"{NAMES[2]}.{FORMAT}.index")
     put(tmp_path / "audit" / "parts-abcd1234" / "part")
     put(tmp_path / "layers" / f".{NAMES[3]}.json.abcd_123")
@@ -114,7 +114,7 @@ def test_what_is_useless_goes_at_once(tmp_path: Path) -> None:
         f"0-{NAMES[0]}.gz",
         f"0-{NAMES[0]}.json",
         f"{NAMES[1][:32]}.json",
-        f"{NAMES[2]}.{FORMAT - 1}.index",
+        f"{NAMES[2]}.{FORMAT}x.index",
         "parts-abcd1234",
     ]
     assert prune(tmp_path) == sorted(expected)

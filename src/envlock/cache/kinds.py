@@ -43,7 +43,7 @@ def _of_another_packer(name: str) -> bool:
 
 
 def _of_another_format(name: str) -> bool:
-    return name.split(".")[-2] != str(FORMAT)
+    return name.split(".")[-2] != FORMAT
 
 
 def _place(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT = 15
-"""Version of the index; a change makes every cached index be built anew."""
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+"""The Python that parses sources: what is newer in them it does not understand."""
+
+FORMAT = f"15py{PYTHON.replace('.', '')}"
+"""Version of the index, and of what made it; another one makes every index be built anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

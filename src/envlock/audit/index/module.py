@@ -14,6 +14,7 @@ from envlock.audit.index.dynamic import (
     may_make_names,
 )
 from envlock.audit.index.expressions import dotted
+from envlock.audit.index.model import PYTHON
 from envlock.audit.index.skeleton import Skeleton
 from envlock.audit.index.targets import bound_names
 from envlock.audit.index.uses import Uses
@@ -48,7 +49,8 @@ def index_source(source: bytes, module: str, *, package: bool) -> dict[str, Any]
     except MemoryError:
         raise SkippedError("too large to parse") from None
     except SyntaxError as error:
-        raise SkippedError(f"not understood as Python: {error.msg}") from None
+        why = f"not understood as Python {PYTHON}, on which envlock runs: {error.msg}"
+        raise SkippedError(why) from None
     except (ValueError, LookupError, OverflowError) as error:
         raise SkippedError(f"not understood as Python: {error}") from None
 
