@@ -187,7 +187,7 @@ def test_errors_name_the_place(one: str, other: str, message: str, place: str) -
         ('"https://conda.example.com/internal/"', '"https:///b"', "https://host/path"),
         ('"numpy 2.0.0"', "{pip: [requests]}", "under pypi.dependencies"),
         ('"numpy 2.0.0"', '"requests[socks]>=2"', "extras are pip's"),
-        ('["cuda-version <13"]', "cuda-version", "A list of texts"),
+        ('["cuda-version <13"]', "cuda-version", "write constraints: [cuda-version]"),
         ("OpenCV_python", '"\\n"', "The name of a distribution"),
         ("channel-priority", "chanel-priority", "did you mean 'channel-priority'?"),
     ],
