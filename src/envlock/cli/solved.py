@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from envlock.cli.output import megabytes
+from envlock.cli.output import counted, megabytes
 
 if TYPE_CHECKING:
     from envlock.cli.context import Context
@@ -54,7 +54,7 @@ def tell_lock(
         )
     size = megabytes(sum(artifact.size for artifact in lock.artifacts))
     path = state.project.shown(state.project.lock(lock.name, lock.platform))
-    counts = [_counted(len(lock.of_kind(kind)), thing) for kind, thing in _THINGS]
+    counts = [counted(len(lock.of_kind(kind)), thing) for kind, thing in _THINGS]
     if not lock.of_kind("conda"):
         del counts[0]
     count = ", ".join(counts)
@@ -65,10 +65,6 @@ def tell_lock(
     )
     if previous is None:
         say(f"check it in; next: envlock build {lock.name}")
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _changes(previous: Lock | None, lock: Lock) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from envlock.cli.output import megabytes
+from envlock.cli.output import counted, megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from envlock.lock.model import Kind, Lock
     from envlock.pipeline import Built
 
-_KINDS: dict[Kind, str] = {"debian": "Debian packages", "conda": "conda packages", "pypi": "wheels"}
+_KINDS: dict[Kind, str] = {"debian": "Debian package", "conda": "conda package", "pypi": "wheel"}
 _LARGEST = 3
 
 
@@ -29,7 +29,7 @@ def summary_lines(
     place = f" -> {shown}" if shown else ""
     below = f" upon {len(lock.base.layers)} of the base image" if lock.base else ""
     head = (
-        f"{lock.name} {lock.platform}: {len(digests.layers)} layers{below}, "
+        f"{lock.name} {lock.platform}: {counted(len(digests.layers), 'layer')}{below}, "
         f"{megabytes(digests.size)}{place} ({times})"
     )
     lines = [head, f"  packages  {_packages(lock)}"]
@@ -53,7 +53,7 @@ def summary_data(lock: Lock, built: Built) -> dict[str, Any]:
 
 
 def _packages(lock: Lock) -> str:
-    counts = [f"{len(found)} {_KINDS[kind]}" for kind in _KINDS if (found := lock.of_kind(kind))]
+    counts = [counted(len(found), _KINDS[kind]) for kind in _KINDS if (found := lock.of_kind(kind))]
     largest = sorted(lock.artifacts, key=lambda one: -one.size)[:_LARGEST]
     named = ", ".join(f"{one.name} {one.version} ({megabytes(one.size)})" for one in largest)
     return f"{', '.join(counts)}; the largest: {named}"
