@@ -64,7 +64,15 @@ def test_what_is_there_is_mounted_back(tmp_path: Path) -> None:
     assert closing_options(tmp_path, targets, ["/dev"]) == ["--remount-ro", "/opt"]
 
 
-@pytest.mark.parametrize("target", ["/link", "/link/x", "/file/x", "relative", "/a/../b"])
+def test_what_is_there_behind_a_link_is_left_to_bwrap(tmp_path: Path) -> None:
+    """As an environment that was installed on a machine below a link."""
+    (tmp_path / "data/env").mkdir(parents=True)
+    (tmp_path / "opt").symlink_to("data")
+    assert root_options(tmp_path, ["/opt/env"], []) == ["--ro-bind", str(tmp_path), "/"]
+    assert closing_options(tmp_path, ["/opt/env"], []) == []
+
+
+@pytest.mark.parametrize("target", ["/link/x", "/file/x", "relative", "/a/../b"])
 def test_what_is_in_the_way_is_named(tmp_path: Path, target: str) -> None:
     (tmp_path / "link").symlink_to("/")
     (tmp_path / "file").touch()

@@ -64,6 +64,8 @@ def _lacking(rootfs: Path, path: PurePosixPath) -> str | None:
         except FileNotFoundError:
             return str(here)
         here /= part
+        if kind == stat.S_IFLNK and (rootfs / str(path).lstrip("/")).exists():
+            return None  # bwrap follows it
         if kind != stat.S_IFDIR and (here != path or kind == stat.S_IFLNK):
             what = "a link" if kind == stat.S_IFLNK else "a file"
             raise UsageError(

@@ -246,12 +246,8 @@ def _options(
     options += ["--proc", "/proc", "--dev", "/dev"]
     for name in _KERNEL:
         options += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
-    options += [
-        "--tmpfs",
-        "/proc/1",
-        "--remount-ro",
-        "/proc/1",
-    ]  # bwrap's own process, which has no filter
+    # bwrap's own process, which has no filter
+    options += ["--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
     for place in (*_WRITABLE, *command.tmpfs):
         _require_directory(rootfs, place)
         options += [*tmpfs, place]

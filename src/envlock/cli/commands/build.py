@@ -114,6 +114,12 @@ def build_command(
         raise UsageError("--gpu runs checks, and --no-validate leaves them out")
     if check and cache_from is not None:
         raise UsageError("--check makes every layer anew, and --cache-from has them made elsewhere")
+    if compression is not _Compression.REUSE and (record or check):
+        raise UsageError(
+            "--record and --check are about images as they are built, and --compression "
+            f"{compression.value} publishes another manifest",
+            hint="do it in two commands",
+        )
     order = Order(
         artifact_map=artifact_map,
         record=record,
@@ -127,12 +133,6 @@ def build_command(
         cache_from=open_cache(state, cache_from, "--cache-from") if cache_from else None,
         cache_to=open_cache(state, cache_to, "--cache-to") if cache_to else None,
     )
-    if compression is not _Compression.REUSE and (record or check):
-        raise UsageError(
-            "--record and --check are about images as they are built, and --compression "
-            f"{compression.value} publishes another manifest",
-            hint="do it in two commands",
-        )
     references = push_references(push, asked)
 
     def one(name: str) -> list[dict[str, Any]]:
