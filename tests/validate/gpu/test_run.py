@@ -89,6 +89,10 @@ def test_a_wrong_number_is_a_sentence(tmp_path: Path) -> None:
         ("from json import triton_key\n", "ImportError: cannot import name 'triton_key'"),
         ("def check():\n    raise RuntimeError\n", "RuntimeError"),
         ("def check():\n    raise SystemExit(3)\n", "SystemExit: 3"),
+        (
+            "def check():\n    raise OSError('inductor raised:\\n\\n gone\\n more')\n",
+            "OSError: inductor raised: gone",
+        ),
         ("import os\nos.abort()\n", "ended by signal SIGABRT"),
         ("import os\nos._exit(0)\n", "it ended the process by itself"),
     ],
@@ -97,6 +101,7 @@ def test_what_breaks_is_told_in_one_line(tmp_path: Path, source: str, told: str)
     result = check_of(tmp_path, source)
     assert result.status == "failed"
     assert result.detail[0].startswith(told)
+    assert "more" not in result.detail[0]
     assert len(result.detail) == 1
 
 

@@ -86,6 +86,12 @@ def require_compiler(folder: str) -> None:
         )
 
 
+def _first_sentence(message: str) -> str:
+    """The first line, with the next one that says something where it only announces that."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1])
+
+
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Run the check and return the reply without letting anything escape but signals."""
     try:
@@ -101,7 +107,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         return {"ok": False, "says": str(error), "trace": []}
     except BaseException as error:  # noqa: BLE001 - told, with its traceback
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        first = str(error).strip().partition("\n")[0]
+        first = _first_sentence(str(error))
         name = "" if isinstance(error, AssertionError) else type(error).__name__ + ": "
         return {
             "ok": False,
