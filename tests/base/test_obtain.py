@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from backports import zstd
 
 from envlock.base.judge import check_user, remarks
 from envlock.base.obtain import Means, base_reference, obtain
@@ -21,7 +22,7 @@ from envlock.spec.document import parse_document
 from envlock.spec.parse import parse_spec
 
 from ..lock.locks import wheel
-from ..makers.bases import LIBC, Base, digest_of, push_index, system
+from ..makers.bases import LIBC, OCI, Base, digest_of, push_index, system
 from ..validate.images import hardlink, link, member
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from ..makers.registry import Registry
 
 AMD = PLATFORMS["linux-64"]
+FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+ZSTD = f"{OCI}.layer.v1.tar+zstd"
 
 
 def a_lock(*artifacts: Artifact) -> Lock:
@@ -111,7 +114,12 @@ REFUSED: list[tuple[Base, str]] = [
     (Base(layers=[[member("opt", "a file")]]), "no glibc"),
     (Base(layers=[[member("lib"), member("lib/ld-musl-x86_64.so.1", "")]]), "musl's libc"),
     (Base(architecture="arm64"), "for linux/arm64, not for linux/amd64"),
-    (Base(layer_type="application/vnd.oci.image.layer.v1.tar+zstd"), "is not read here"),
+    (Base(layer_type="application/vnd.oci.image.layer.v1.tar+xz"), "is not read here"),
+    (Base(layer_type="application/vnd.in-toto+json"), "is not read here"),
+    (Base(layer_type=f"{OCI}.layer.nondistributable.v1.tar+zstd"), "may not be distributed"),
+    (Base(layer_type=FOREIGN), "may not be distributed"),
+    (Base(layer_type=f"{OCI}.layer.v1.tar+zstd"), "is not valid zstd"),
+    (Base(compress=lambda tar: zstd.compress(tar)[:-9], layer_type=ZSTD), "cut off"),
     (Base(layers=[[member(f"f{n}", str(n))] for n in range(119)]), "has 119 layers"),
     (Base(config={"rootfs": {"type": "layers", "diff_ids": []}}), "1 layers, and the config"),
     (Base(config={"rootfs": {"diff_ids": ["sha256:x"]}}), "is no sha256 digest"),

@@ -12,13 +12,14 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def need(*tools: str) -> None:
@@ -97,6 +98,35 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     pytest.fail(f"docker-registry does not answer: {log.read_text()}")
+
+
+@contextlib.contextmanager
+def containerd(folder: Path) -> Iterator[Callable[..., str]]:
+    """Run Debian's containerd with a root of its own; gives its client, ctr."""
+    config, socket = folder / "containerd.toml", folder / "c.sock"
+    config.write_text(
+        "version = 2\n"
+        f'root = "{folder / "containerd"}"\nstate = "{folder / "state"}"\n'
+        'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+        f'[grpc]\naddress = "{socket}"\n[ttrpc]\naddress = "{socket}.ttrpc"\n'
+    )
+    with (folder / "containerd.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["containerd", "--config", str(config)], stdout=log, stderr=log,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            deadline = time.monotonic() + 30
+            while not socket.exists() and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.1)
+            if not socket.exists():
+                pytest.fail(
+                    f"containerd does not start: {(folder / 'containerd.log').read_text()[-2000:]}"
+                )
+            yield partial(run, "ctr", "--address", socket, "--namespace", "envlock")
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
 
 
 @dataclass

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shlex
-import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +18,7 @@ from envlock.registry.open import Access
 from envlock.registry.reference import parse_reference
 
 from ..image.making import blobs, check_layout
-from .judges import need, need_root, registry, run, skopeo
+from .judges import containerd, need, need_root, registry, skopeo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,40 +74,11 @@ def test_podman_loads_it_from_a_stream(image: Image, podman: Podman, tmp_path: P
     assert podman.inspect("localhost/tiny:latest")["Id"] == image.config.removeprefix("sha256:")
 
 
-@contextlib.contextmanager
-def containerd(folder: Path) -> Iterator[Path]:
-    """Run Debian's containerd with a root of its own; gives its socket."""
-    config, socket = folder / "config.toml", folder / "c.sock"
-    config.write_text(
-        "version = 2\n"
-        f'root = "{folder / "root"}"\nstate = "{folder / "state"}"\n'
-        'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
-        f'[grpc]\naddress = "{socket}"\n[ttrpc]\naddress = "{socket}.ttrpc"\n'
-    )
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            ["containerd", "--config", str(config)], stdout=log, stderr=log,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            deadline = time.monotonic() + 30
-            while not socket.exists() and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.1)
-            if not socket.exists():
-                pytest.fail(f"containerd does not start: {(folder / 'log').read_text()[-2000:]}")
-            yield socket
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-
-
 def test_containerd_pulls_it(image: Image, pushed: str, tmp_path: Path) -> None:
     need("containerd", "ctr")
     need_root()
-    with containerd(tmp_path) as socket:
-        ctr = ("ctr", "--address", str(socket), "--namespace", "envlock")
-        run(*ctr, "images", "pull", "--plain-http", "--snapshotter", "native", pushed)
-        listed = run(*ctr, "images", "list")
-        assert image.manifest in listed
-        held = run(*ctr, "content", "get", image.manifest)
+    with containerd(tmp_path) as ctr:
+        ctr("images", "pull", "--plain-http", "--snapshotter", "native", pushed)
+        assert image.manifest in ctr("images", "list")
+        held = ctr("content", "get", image.manifest)
         assert json.loads(held)["config"]["digest"] == image.config

@@ -12,7 +12,7 @@ from ..validate.images import link, member, tar_of
 
 if TYPE_CHECKING:
     import tarfile
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .registry import Registry
 
@@ -53,6 +53,10 @@ def system(
     return [*found, *more]
 
 
+def _gzip(tar: bytes) -> bytes:
+    return gzip.compress(tar, 1, mtime=0)
+
+
 @dataclass(slots=True)
 class Base:
     """An image to be pushed: its layers' members, lowest first, and what its config says."""
@@ -63,6 +67,7 @@ class Base:
     docker: bool = False
     architecture: str = "amd64"
     layer_type: str | None = None
+    compress: Callable[[bytes], bytes] = _gzip
     config_size: int | None = None
 
     def push(self, registry: Registry, name: str, *tags: str) -> str:
@@ -70,7 +75,7 @@ class Base:
         store = registry.repository(name)
         kind = DOCKER_LAYER if self.docker else f"{OCI}.layer.v1.tar+gzip"
         tars = [tar_of(*members) for members in self.layers]
-        blobs = [gzip.compress(tar, 1, mtime=0) for tar in tars]
+        blobs = [self.compress(tar) for tar in tars]
         config = {
             "architecture": self.architecture,
             "os": "linux",
@@ -107,15 +112,25 @@ class Base:
 
 
 def push_index(
-    registry: Registry, name: str, tag: str, platforms: dict[str, str], *, docker: bool = False
+    registry: Registry,
+    repository: str,
+    tag: str,
+    platforms: dict[str, str],
+    *,
+    docker: bool = False,
 ) -> str:
-    """Put an index of manifests by architecture under a tag; return its digest."""
-    store = registry.repository(name)
+    """Put an index of manifests by architecture[/variant] under a tag; return its digest."""
+    store = registry.repository(repository)
     kind = DOCKER_LIST if docker else f"{OCI}.index.v1+json"
     entries = []
     for architecture, digest in platforms.items():
         media_type, data = store.manifests[digest]
-        platform = {"os": "linux", "architecture": architecture}
+        name, _, variant = architecture.partition("/")
+        platform = {"os": "linux", "architecture": name}
+        if name == "unknown":
+            platform["os"] = name
+        if variant:
+            platform["variant"] = variant
         entries.append(
             {"mediaType": media_type, "digest": digest, "size": len(data), "platform": platform}
         )

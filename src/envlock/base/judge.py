@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING
 
 from envlock.errors import UnsatisfiableError
+from envlock.layers.plan import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,8 +64,22 @@ def remarks(obtained: Obtained, lock: Lock) -> Iterator[str]:
                 f"the base image sets {name}, with which Python may import other modules than "
                 f'the locked ones; image.env: {{{name}: ""}} takes it away'
             )
+    yield from _volumes(obtained)
     if obtained.foundation.settings.get("OnBuild"):
         yield f"{base.reference} has ONBUILD instructions, which are not carried out"
+
+
+def _volumes(obtained: Obtained) -> Iterator[str]:
+    """Say which volumes hide the environment, or a part of it, from a container."""
+    place = f"/{PREFIX}/"
+    volumes = obtained.foundation.settings.get("Volumes")
+    for volume in sorted(volumes) if isinstance(volumes, dict) else ():
+        folder = posixpath.normpath(f"/{volume.lstrip('/')}").rstrip("/") + "/"
+        if place.startswith(folder) or folder.startswith(place):
+            yield (
+                f"the base image has {volume} as a volume, and the environment lies at /{PREFIX}: "
+                "engines mount something over it, some of them an empty folder"
+            )
 
 
 def _repeated(libraries: Mapping[str, int], names: set[str]) -> tuple[set[str], int]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from envlock.errors import ArtifactError, UnsatisfiableError
 from envlock.image.base import LARGEST_CONFIG, parse_config
 from envlock.layers.plan import MOST_LAYERS
-from envlock.lock.base import GZIP, PLAIN, BaseBlob, BaseLayer
+from envlock.lock.base import GZIP, PLAIN, ZSTD, BaseBlob, BaseLayer
 from envlock.registry import documents
 from envlock.registry.protocol import INDEXES
 
@@ -29,14 +29,24 @@ if TYPE_CHECKING:
 LAYER_TYPES = {
     GZIP: GZIP,
     PLAIN: PLAIN,
+    ZSTD: ZSTD,
     "application/vnd.docker.image.rootfs.diff.tar.gzip": GZIP,
     "application/vnd.docker.image.rootfs.diff.tar": PLAIN,
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": ZSTD,
 }
+_FOREIGN = re.compile(
+    r"application/vnd\.(oci\.image\.layer\.nondistributable|docker\.image\.rootfs\.foreign)\..*"
+)
+"""Layers that a registry need not have (OCI layer.md, "Non-Distributable Layers")."""
+
 _CONFIG_TYPES = {
     "application/vnd.oci.image.config.v1+json",
     "application/vnd.docker.container.image.v1+json",
 }
 _DIFF_ID = re.compile(r"sha256:[0-9a-f]{64}")
+_ANY_PROCESSOR = {"", "v1", "v8"}
+"""Variants that all processors of amd64 and arm64 are; others are for newer ones."""
+
 _ROOM = 2  # layers of ours that a base must leave room for, at least
 
 
@@ -91,14 +101,19 @@ def resolve(
 
 
 def _chosen(index: Document, platform: Platform, where: str) -> str:
-    """Return the digest of the platform's manifest, the first one as engines do."""
-    entries = documents.descriptors(index.data, "manifests")
-    there = []
-    for entry in entries:
+    """Return the digest of the platform's manifest: for any processor of its kind, else the first.
+
+    What an index has beside its images (attestations, under ``unknown/unknown``) is none.
+    """
+    fitting, there = [], []
+    for entry in documents.descriptors(index.data, "manifests"):
         named = entry.platform or {}
         if (named.get("os"), named.get("architecture")) == ("linux", platform.oci):
-            return entry.digest
+            special = str(named.get("variant") or "") not in _ANY_PROCESSOR
+            fitting.append((special, entry.digest))
         there.append(f"{named.get('os', '?')}/{named.get('architecture', '?')}"[:60])
+    if fitting:
+        return min(fitting, key=lambda found: found[0])[1]
     known = sorted({name for name in there if not name.startswith("unknown")})
     raise UnsatisfiableError(
         f"the base image is not there for linux/{platform.oci}",
@@ -116,12 +131,21 @@ def _check_layers(layers: Sequence[Descriptor], where: str) -> None:
             hint="squash its layers: podman build --squash-all, for instance",
         )
     for layer in layers:
+        if _FOREIGN.fullmatch(layer.media_type):
+            raise UnsatisfiableError(
+                "a layer of the base image may not be distributed, says its type: "
+                f"{layer.media_type[:80]!r}",
+                where=where,
+                hint="it is fetched from elsewhere, and no registry takes it: name a base image "
+                "without such layers",
+            )
         if layer.media_type not in LAYER_TYPES:
             raise UnsatisfiableError(
                 f"a layer of the base image is of type {layer.media_type[:80]!r}, which is not "
                 "read here",
                 where=where,
-                hint="skopeo copy --dest-compress-format gzip makes one of layers that are",
+                hint="layers of images are tars, plain or in gzip or zstd; this may be no image "
+                "but something about one (an attestation, a signature)",
             )
 
 

@@ -108,12 +108,12 @@ def zstd_module() -> Any:
     return None
 
 
-def needed_zstd_module() -> Any:
+def needed_zstd_module(what: str = "package") -> Any:
     """Return the module of :func:`zstd_module`; raises ArtifactError where there is none."""
     zstd = zstd_module()
     if zstd is None:
         raise ArtifactError(
-            "the package is compressed with zstd, which this Python cannot read",
+            f"the {what} is compressed with zstd, which this Python cannot read",
             hint="install backports.zstd, or run envlock with Python 3.14 or newer",
         )
     return zstd

@@ -13,6 +13,7 @@ from envlock.lock.values import mapping, matching, text, whole
 
 PLAIN = "application/vnd.oci.image.layer.v1.tar"
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
@@ -97,7 +98,7 @@ def parse_base(value: dict[str, Any]) -> BaseImage:
 
 
 def _layer(value: dict[str, Any]) -> BaseLayer:
-    if value["media_type"] not in {PLAIN, GZIP}:
+    if value["media_type"] not in {PLAIN, GZIP, ZSTD}:
         raise ValueError(f"{value['media_type']!r} is no type of a base image's layer")
     return BaseLayer(
         digest=matching(_DIGEST, value["digest"]),
