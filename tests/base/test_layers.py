@@ -20,8 +20,8 @@ from envlock.platforms import PLATFORMS
 from envlock.progress import SILENT
 from envlock.registry.open import Access
 
-from ..makers.bases import OCI, Base, push_index, system
-from ..validate.images import member, tar_of
+from ..makers.bases import LIBC, OCI, Base, push_index, system
+from ..validate.images import link, member, tar_of
 from .test_obtain import a_lock
 
 if TYPE_CHECKING:
@@ -83,6 +83,20 @@ def test_estargz(registry: Registry, means: Means) -> None:
     Base(compress=estargz, config={"rootfs": rootfs}).push(registry, "base", "v1")
     found = get(registry, means)
     assert (found.base.os, found.base.layers[0].media_type) == ("debian 12", GZIP)
+
+
+def test_a_system_of_lib64(registry: Registry, means: Means) -> None:
+    layer = [
+        member("usr"),
+        member("usr/lib64"),
+        link("lib64", "usr/lib64"),
+        member("usr/lib64/libc.so.6", LIBC.format("2.34")),
+        member("etc"),
+        member("etc/os-release", 'NAME="Rocky Linux"\nID="rocky"\nVERSION_ID="9.4"\n'),
+    ]
+    Base(layers=[layer]).push(registry, "base", "v1")
+    base = get(registry, means).base
+    assert (base.os, base.glibc, base.python) == ("rocky 9.4", "2.34", None)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="this Python reads zstd")
