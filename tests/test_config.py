@@ -319,3 +319,25 @@ def test_limits_that_are_none(home: Path, text: str, message: str) -> None:
         load_config({})
     with pytest.raises(UsageError, match="ENVLOCK_CHECK_DISK must be a size"):
         load_config({"ENVLOCK_CONFIG": str(_write(home, "n.toml", "")), "ENVLOCK_CHECK_DISK": "x"})
+
+
+def test_almost_a_spec(tmp_path: Path) -> None:
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / "web.yml").write_text("")
+    (tmp_path / "envs" / "gone.yaml").symlink_to("nowhere.yaml")
+    project = find_project(tmp_path)
+    with pytest.raises(UsageError, match=r"no envs/web\.yaml, but envs/web\.yml") as caught:
+        project.spec("web")
+    assert caught.value.hint == "rename it: mv envs/web.yml envs/web.yaml"
+    with pytest.raises(UsageError, match="this link leads to no file") as caught:
+        project.spec("gone")
+    assert caught.value.where == "envs/gone.yaml"
+
+
+@pytest.mark.parametrize("name", ["a" * 65, "a" * 5000])
+def test_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    (tmp_path / "envs").mkdir()
+    for look in (find_project(tmp_path).spec, find_project(tmp_path).locked_platforms):
+        with pytest.raises(UsageError, match="is no name of an environment") as caught:
+            look(name)
+        assert len(str(caught.value)) < 250

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_RULE = "a name has lower case letters, digits, '.', '_' and '-'"
+NAME_RULE = "a name has up to 64 lower case letters, digits, '.', '_' and '-'"
+_LONGEST = 64
+"""Characters of a name, as the specs' schema has it."""
+
 _FILE = re.compile(r"\.(?:ya?ml|lock\.json)$")
 _PLATFORM_ENDS = tuple(f".{platform}" for platform in PLATFORMS)
 
@@ -37,20 +40,30 @@ class Project:
         path = self.root / "envs" / f"{name}.yaml"
         if path.is_file():
             return path
+        if path.with_name(f"{name}.yml").is_file():
+            raise UsageError(
+                f"there is no envs/{name}.yaml, but envs/{name}.yml",
+                hint=f"rename it: mv envs/{name}.yml envs/{name}.yaml",
+            )
+        if path.is_symlink():
+            raise UsageError("this link leads to no file", where=f"envs/{name}.yaml")
         hint = self._meant(name) or f"there are: {', '.join(self.names()) or 'none'}"
         raise UsageError(f"there is no environment {name!r} (envs/{name}.yaml)", hint=hint)
 
     def _check(self, name: str) -> None:
         """Raise UsageError for what cannot be the name of an environment."""
-        if _NAME.fullmatch(name):
+        if _NAME.fullmatch(name) and len(name) <= _LONGEST:
             return
         if name in self.names():
             raise UsageError(
                 f"{name!r} is no name of an environment",
                 where=f"envs/{name}.yaml",
-                hint=f"rename the file: {_RULE}",
+                hint=f"rename the file: {NAME_RULE}",
             )
-        raise UsageError(f"{name!r} is no name of an environment", hint=self._meant(name) or _RULE)
+        shown = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
+        raise UsageError(
+            f"{shown!r} is no name of an environment", hint=self._meant(name) or NAME_RULE
+        )
 
     def _meant(self, name: str) -> str | None:
         """Return a hint for a file, or another spelling, instead of an environment's name."""

@@ -143,7 +143,8 @@ def test_results_for_machines(machine: Machine) -> None:
     assert json.loads(again.stdout)["environments"][0].pop("changed") is False
     check = machine.run("solve", "--check", "--json")
     assert json.loads(check.stdout) == {
-        "environments": [{"fresh": True, "name": "one", "platform": "linux-64"}]
+        "environments": [{"fresh": True, "name": "one", "platform": "linux-64"}],
+        "failed": [],
     }
     built = machine.run("build", "--json", "--no-validate")
     assert built.returncode == 0, built.stderr

@@ -55,6 +55,41 @@ def test_one_that_fails_does_not_stop_the_others(several: Machine) -> None:
     assert not (several.project / "build" / "a").exists()
 
 
+def test_a_broken_spec_does_not_keep_the_others_from_being_looked_at(several: Machine) -> None:
+    assert several.run("solve", "a", "c", "--no-audit").returncode == 0
+    several.write_spec("b", "pypi: {dependecies: [shared]}\n")
+    (several.project / "envs" / "d d.yaml").touch()
+    several.write_spec("c", "pypi:\n  dependencies: [only-c]\n")
+
+    done = several.run("solve", "--check", "--json")
+    assert done.returncode == 2  # a wrong spec is graver than a stale lock
+    document = json.loads(done.stdout)
+    states = [(one["name"], one["fresh"]) for one in document["environments"]]
+    assert states == [("a", True), ("c", False)]
+    assert document["environments"][1]["error"]["kind"] == "StaleLockError"
+    assert [one["name"] for one in document["failed"]] == ["b", "d d"]
+    for said in ("a linux-64: fresh", "'dependecies'", "envs/c.yaml any more", "rename the file"):
+        assert said in done.stderr
+    assert several.run("solve", "--check", "a", "c").returncode == 1
+
+    done = several.run("list", "--json")
+    assert done.returncode == 2
+    document = json.loads(done.stdout)
+    states = [(one["name"], one["state"]) for one in document["environments"]]
+    assert states == [("a", "locked"), ("c", "stale")]
+    assert [one["name"] for one in document["failed"]] == ["b", "d d"]
+
+    done = several.run("audit", "--json")
+    assert done.returncode == 2, done.stderr
+    document = json.loads(done.stdout)
+    assert [one["name"] for one in document["audits"]] == ["a", "c"]
+    assert [one["name"] for one in document["failed"]] == ["b", "d d"]
+
+    done = several.run("outdated", "--json")
+    assert done.returncode == 2, done.stderr
+    assert [one["name"] for one in json.loads(done.stdout)["failed"]] == ["b", "d d"]
+
+
 def test_all_and_names(several: Machine) -> None:
     for command in ("solve", "build"):
         done = several.run(command, "a", "--all")
@@ -71,8 +106,9 @@ def test_all_and_names(several: Machine) -> None:
     ],
 )
 def test_the_gravest_code_wins(errors: list[EnvlockError], code: int) -> None:
-    outcome = Outcome(errors={str(number): error for number, error in enumerate(errors)})
+    numbered = {str(number): error for number, error in enumerate(errors)}
+    outcome: Outcome[None] = Outcome(errors=numbered)
     with pytest.raises(typer.Exit) as raised:
         outcome.leave()
     assert raised.value.exit_code == code
-    Outcome().leave()
+    Outcome[None]().leave()

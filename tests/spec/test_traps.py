@@ -55,7 +55,7 @@ def test_anchors_may_be_used() -> None:
         (b"just text", "the spec must be a mapping, not 'just text'"),
         (b"- a\n", "the spec must be a mapping, not a list"),
         (b"version: 1\nname: \xff\n", "this is not UTF-8"),
-        (HEAD.encode("utf-16"), "this is not UTF-8"),
+        (HEAD.encode("utf-16"), "this is UTF-16"),
         (b"x" * (MAX_BYTES + 1), "is larger than 1024 KiB"),
     ],
 )

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
-from envlock.cli import app, main
+from envlock.cli import ending, main
 from envlock.lock.plain import seal
 
 from ..makers.machine import NOWHERE
@@ -131,9 +131,9 @@ class Bench:
     def run(self, *words: str) -> tuple[int, str]:
         """Run a command; returns its exit code and what it said."""
         said = io.StringIO()
-        before, leave = sys.argv, app._leave
+        before, leave = sys.argv, ending._leave
         sys.argv = ["envlock", "--project", str(self._root), *words]
-        app._leave = _leave  # it may end the process at once, for rattler's threads
+        ending._leave = _leave  # it may end the process at once, for rattler's threads
         try:
             with (
                 contextlib.redirect_stdout(said),
@@ -141,11 +141,11 @@ class Bench:
                 contextlib.chdir(self._root),
             ):
                 main()
-        except SystemExit as ending:
-            code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+        except SystemExit as left:
+            code = left.code if isinstance(left.code, int) else int(left.code is not None)
             return code, said.getvalue()
         finally:
-            sys.argv, app._leave = before, leave
+            sys.argv, ending._leave = before, leave
         return 0, said.getvalue()
 
     def sweep(self, changes: Iterable[Change], most: int) -> Iterator[Tried]:
@@ -170,6 +170,8 @@ class Bench:
             return traceback.format_exc()
         if code not in {0, 1, 2, 3}:
             return f"exit code {code}: {said[-300:]}"
+        if "the system refused" in said:  # nobody has thought of it
+            return said[-300:]
         if _STEERING.search(said):
             return f"a control character: {said!r}"
         return "a password" if "me:word@" in said else ""

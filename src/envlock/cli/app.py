@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import functools
-import os
-import sys
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from envlock.cli.context import Context
+from envlock.cli.ending import Interrupted, run
 from envlock.cli.examples import COMMANDS
 from envlock.cli.options import Json, Project, Quiet, Verbose, with_shared_options
 from envlock.cli.output import Output
-from envlock.errors import EnvlockError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,17 +83,13 @@ def command(
     return register
 
 
-class _Interrupted(BaseException):
-    """Ctrl-C, under a name that the command line's library does not take for its own."""
-
-
 def _interruptible(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def wrapper(*arguments: Any, **options: Any) -> None:
         try:
             function(*arguments, **options)
         except KeyboardInterrupt:
-            raise _Interrupted from None
+            raise Interrupted from None
 
     return wrapper
 
@@ -104,46 +98,5 @@ def main() -> None:
     """Run the command line; errors end with their exit code, never with a traceback."""
     from envlock.cli import commands  # noqa: F401
 
-    output = Output()
-    state = Context(output=output)
-    try:
-        app(prog_name="envlock", obj=state)
-    except EnvlockError as error:
-        output.close()
-        output.error(error)
-        _leave(state, error.exit_code)
-    except (_Interrupted, KeyboardInterrupt):
-        output.close()
-        output.message("stopped; what was fetched so far is kept for the next run")
-        sys.stdout.flush()
-        state.close()
-        os._exit(130)  # a thread may still wait for a server
-    except BrokenPipeError:
-        state.close()
-        os._exit(141)  # whoever read our results has gone; there is nobody to tell
-    except SystemExit as ending:
-        _flush(state)
-        _leave(state, ending.code)
-
-
-def _leave(state: Context, code: str | int | None) -> NoReturn:
-    """End with an exit code, at once where rattler was at work.
-
-    Its threads outlive its answers for a moment, and abort a process whose interpreter is being
-    taken down meanwhile: exit code 134 in place of ours.
-    """
-    if "rattler" in sys.modules and isinstance(code, int | None):
-        _flush(state)
-        sys.stderr.flush()
-        state.close()
-        os._exit(code or 0)
-    sys.exit(code)
-
-
-def _flush(state: Context) -> None:
-    """Write out what is printed while an error can still be told."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        state.close()
-        os._exit(141)
+    state = Context(output=Output())
+    run(lambda: app(prog_name="envlock", obj=state, standalone_mode=False), state)

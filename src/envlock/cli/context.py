@@ -235,8 +235,18 @@ class Context:
         """Return the spec if there is one: a lock alone is enough to build."""
         return self.spec(name) if name in self.project.names() else None
 
+    def lock(self, name: str, platform: str) -> Lock:
+        """Return an environment's lock; raises LockError, StaleLockError with the path as shown."""
+        from envlock.lock.codec import load_lock
+
+        path = self.project.lock(name, platform)
+        return load_lock(path, self.project.shown(path))
+
     def names(self, asked: Sequence[str] | None) -> list[str]:
-        """Return the asked environments, or all; raises UsageError for an unknown one."""
+        """Return the asked environments, or all; raises UsageError for an unknown one.
+
+        Of all, a file that cannot be one's is told by what reads it: the others may go on.
+        """
         from envlock.errors import UsageError
 
         names = list(dict.fromkeys(asked or self.project.names()))
@@ -244,7 +254,7 @@ class Context:
             raise UsageError(
                 "there is no spec in envs/", hint="envlock init NAME begins envs/NAME.yaml"
             )
-        for name in names:
+        for name in asked or ():
             self.project.spec(name)
         return names
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from envlock.cli.many import each
 from envlock.cli.output import error_document
 from envlock.cli.yanked import tell_yanked
-from envlock.errors import EnvlockError, LockError, StaleLockError, UnsatisfiableError
+from envlock.errors import LockError, StaleLockError, UnsatisfiableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,34 +17,42 @@ if TYPE_CHECKING:
     from envlock.spec.model import Spec, Target
 
 
-def check_fresh(state: Context, targets: Sequence[tuple[Spec, Target]], *, strict: bool) -> None:
-    """Tell of every lock whether it is fresh; exit with 1 if one is not."""
-    documents = []
-    for spec, target in targets:
-        document: dict[str, Any] = {"name": spec.name, "platform": target.name, "fresh": True}
-        try:
-            lock = _check(state, spec, target)
-            tell_yanked(state, lock, strict=strict)
-            proof = _check_proof(state, lock, strict=strict)
-            document |= {"proof": proof} if proof else {}
-        except (LockError, StaleLockError) as error:
-            state.output.problem(error)
-            document |= {"fresh": False, "error": error_document(error)}
-        documents.append(document)
-    state.output.document({"environments": documents})
-    if not all(document["fresh"] for document in documents):
-        raise typer.Exit(StaleLockError.exit_code)
+def check_fresh(state: Context, names: Sequence[str], *, strict: bool) -> None:
+    """Tell of every lock whether it is fresh; exit with 1 if one is not.
+
+    Of several environments, one whose spec cannot be read does not stop the others; the exit
+    code is the gravest then.  Of a single one that error goes up.
+    """
+
+    def one(name: str) -> list[dict[str, Any]]:
+        spec = state.spec(name)
+        return [_checked(state, spec, target, strict=strict) for target in spec.targets]
+
+    outcome = each(state.output, names, one)
+    state.output.document({"environments": outcome.documents, "failed": outcome.failed})
+    stale = not all(document["fresh"] for document in outcome.documents)
+    outcome.leave(*([StaleLockError.exit_code] if stale else []))
+
+
+def _checked(state: Context, spec: Spec, target: Target, *, strict: bool) -> dict[str, Any]:
+    """Tell whether a lock is fresh, to people now, and to machines by what is returned."""
+    document: dict[str, Any] = {"name": spec.name, "platform": target.name, "fresh": True}
+    try:
+        lock = _check(state, spec, target)
+        tell_yanked(state, lock, strict=strict)
+        proof = _check_proof(state, lock, strict=strict)
+    except (LockError, StaleLockError) as error:
+        state.output.problem(error)
+        return document | {"fresh": False, "error": error_document(error)}
+    return document | ({"proof": proof} if proof else {})
 
 
 def _check(state: Context, spec: Spec, target: Target) -> Lock:
-    from envlock.lock.codec import load_lock
-
-    path = state.project.lock(spec.name, target.name)
-    lock: Lock = _shown(state, lambda: load_lock(path))
+    lock = state.lock(spec.name, target.name)
     for message, lines in _objections(spec, target, lock):
         raise StaleLockError(
             message,
-            where=state.project.shown(path),
+            where=state.project.shown(state.project.lock(spec.name, target.name)),
             details=[f"  {line}" for line in lines],
             hint=f"run envlock solve {spec.name} and check the lock in",
         )
@@ -96,7 +103,7 @@ def _check_proof(state: Context, lock: Lock, *, strict: bool) -> str | None:
     path = proof_path(state.project.root / "locks", lock.name, lock.platform)
     if not path.exists():
         return None
-    proof = _shown(state, lambda: load_proof(path))
+    proof = load_proof(path, state.project.shown(path))
     found = next(staleness(proof, lock), None)
     if found is None:
         return "fresh"
@@ -137,13 +144,3 @@ def _unmet_conda(lock: Lock) -> list[str]:
         return unmet_entries(lock)
     except UnsatisfiableError as error:  # an entry or a version that nothing can be made of
         return [error.message]
-
-
-def _shown(state: Context, load: Any) -> Any:
-    """Name the lock in errors as the project sees it."""
-    try:
-        return load()
-    except EnvlockError as error:
-        if error.where:
-            error.where = error.where.replace(f"{state.project.root}/", "")
-        raise

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 def load_named(state: Context, name: str, platform: str | None, *, verb: str = "builds") -> Lock:
     """Return the lock of an environment; warns where its spec has moved on."""
     from envlock.lock.check import differences
-    from envlock.lock.codec import load_lock
     from envlock.spec.projection import project
 
     platforms = state.project.locked_platforms(name)
@@ -30,7 +29,7 @@ def load_named(state: Context, name: str, platform: str | None, *, verb: str = "
             f"{name} is locked for {' and '.join(platforms)}; this takes {chosen}, --platform "
             "chooses another"
         )
-    lock = load_lock(state.project.lock(name, chosen))
+    lock = state.lock(name, chosen)
     spec = state.optional_spec(name)
     if spec is not None and chosen in {target.name for target in spec.targets}:
         found = differences(project(spec, chosen), lock)
@@ -52,6 +51,14 @@ def load_all(state: Context, name: str, platform: str | None, *, every: bool) ->
     if platform is None and every:
         return [load_named(state, name, one) for one in state.project.locked_platforms(name)]
     return [load_named(state, name, platform)]
+
+
+def check_platform(name: str) -> None:
+    """Refuse what is no platform at all; raises UsageError."""
+    from envlock.platforms import PLATFORMS
+
+    if name not in PLATFORMS:
+        raise UsageError(f"there is no platform {name!r}", hint=f"one of {', '.join(PLATFORMS)}")
 
 
 def check_one_platform(state: Context, names: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import typer
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from envlock.cli.output import Output
 
+_T = TypeVar("_T")
+
 ALL_HELP = "All of envs/, which is the default: to be plain in scripts."
 
 _GRAVEST = (2, 1, 3)
@@ -22,10 +24,10 @@ _GRAVEST = (2, 1, 3)
 
 
 @dataclass(slots=True, kw_only=True)
-class Outcome:
+class Outcome(Generic[_T]):
     """What became of the environments; an error by the name of each that failed."""
 
-    documents: list[dict[str, Any]] = field(default_factory=list)
+    documents: list[_T] = field(default_factory=list)
     errors: dict[str, EnvlockError] = field(default_factory=dict)
 
     @property
@@ -33,9 +35,9 @@ class Outcome:
         """What is told to machines of those that failed."""
         return [{"name": n, "error": error_document(e)} for n, e in self.errors.items()]
 
-    def leave(self) -> None:
-        """End with the gravest exit code if anything failed."""
-        codes = {error.exit_code for error in self.errors.values()}
+    def leave(self, *more: int) -> None:
+        """End with the gravest exit code if anything failed; more: codes of other failures."""
+        codes = {*more, *(error.exit_code for error in self.errors.values())}
         if codes:
             raise typer.Exit(next((code for code in _GRAVEST if code in codes), max(codes)))
 
@@ -46,15 +48,13 @@ def check_all(names: Sequence[str] | None, everything: bool) -> None:
         raise UsageError("--all means all environments, and some are named", hint="leave one out")
 
 
-def each(
-    output: Output, names: Sequence[str], one: Callable[[str], list[dict[str, Any]]]
-) -> Outcome:
-    """Do ``one`` for each environment and return its documents.
+def each(output: Output, names: Sequence[str], one: Callable[[str], list[_T]]) -> Outcome[_T]:
+    """Do ``one`` for each environment and return what there is to tell of all.
 
     Of several, one that fails is told and the others are gone on with; of a single one the error
     goes up.
     """
-    outcome = Outcome()
+    outcome: Outcome[_T] = Outcome()
     for name in names:
         try:
             outcome.documents += one(name)
@@ -68,7 +68,7 @@ def each(
     return outcome
 
 
-def tell(output: Output, outcome: Outcome, rows: Sequence[Sequence[str]], head: str) -> None:
+def tell(output: Output, outcome: Outcome[Any], rows: Sequence[Sequence[str]], head: str) -> None:
     """Tell people in a table what became of several environments."""
     failed = [(name, "", f"failed: {error.message}") for name, error in outcome.errors.items()]
     if len(rows) + len(failed) < 2:
@@ -82,7 +82,7 @@ def tell(output: Output, outcome: Outcome, rows: Sequence[Sequence[str]], head: 
         output.message("  " + "  ".join(cells).rstrip())
 
 
-def tell_built(output: Output, outcome: Outcome) -> None:
+def tell_built(output: Output, outcome: Outcome[dict[str, Any]]) -> None:
     """Tell what images were built, what each added, and what they share."""
     rows: list[tuple[str, ...]] = []
     seen: set[str] = set()
@@ -101,7 +101,7 @@ def tell_built(output: Output, outcome: Outcome) -> None:
     tell(output, outcome, rows, f"{_count(len(rows), 'image')}{shared}{failed}")
 
 
-def tell_solved(output: Output, outcome: Outcome) -> None:
+def tell_solved(output: Output, outcome: Outcome[dict[str, Any]]) -> None:
     """Tell what locks were written, and how much of them is the same."""
     rows = [
         (

@@ -74,9 +74,12 @@ class Output:
 
     def error(self, error: EnvlockError) -> None:
         """Print an error: what, where, what was seen, what to do."""
-        if self.json:
-            print(json.dumps({"error": error_document(error)}, indent=2, sort_keys=True))
+        self.failure(error)
         self.problem(error)
+
+    def failure(self, error: EnvlockError) -> None:
+        """Print an error for machines, where they were asked for."""
+        self.document({"error": error_document(error)})
 
     def problem(self, error: EnvlockError) -> None:
         """Print an error for people, also one of several."""

@@ -49,12 +49,10 @@ def check_vulnerabilities(
 
 
 def _locks(state: Context, names: list[str] | None) -> Iterator[tuple[Spec | None, Lock]]:
-    from envlock.lock.codec import load_lock
-
     for name in names or state.names(None):
         spec = state.optional_spec(name)
         for one in state.project.locked_platforms(name):
-            yield spec, load_lock(state.project.lock(name, one))
+            yield spec, state.lock(name, one)
 
 
 def _show(state: Context, lock: Lock, advisories: Advisories, verdict: Verdict) -> None:

@@ -49,19 +49,24 @@ def lock_digest(lock: Lock) -> str:
     return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-def load_lock(path: Path) -> Lock:
-    """Read a lock file; raises LockError, or StaleLockError if its seals are broken."""
+def load_lock(path: Path, shown: str | None = None) -> Lock:
+    """Read a lock file; ``shown`` is its name in errors, the path without one.
+
+    Raises LockError, or StaleLockError if its seals are broken.
+    """
+    shown = shown or str(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for ever
-            raise LockError("the lock cannot be read: it is no regular file", where=str(path))
+            raise LockError("the lock cannot be read: it is no regular file", where=shown)
         text = path.read_text("utf-8")
     except FileNotFoundError:
         raise LockError(
-            "there is no lock", where=str(path), hint="run envlock solve to make it"
+            "there is no lock", where=shown, hint="run envlock solve to make it"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise LockError(f"the lock cannot be read: {error}", where=str(path)) from None
-    return parse_lock(text, str(path))
+        why = error.strerror if isinstance(error, OSError) else error
+        raise LockError(f"the lock cannot be read: {why}", where=shown) from None
+    return parse_lock(text, shown)
 
 
 def parse_lock(text: str, shown: str) -> Lock:

@@ -83,20 +83,25 @@ def dump_proof(proof: Proof) -> str:
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def load_proof(path: Path) -> Proof:
-    """Read a proof; raises LockError for one that envlock did not write so."""
+def load_proof(path: Path, shown: str | None = None) -> Proof:
+    """Read a proof; ``shown`` is its name in errors, the path without one.
+
+    Raises LockError for one that envlock did not write so.
+    """
+    shown = shown or str(path)
     try:
         state = path.stat()
         if not stat.S_ISREG(state.st_mode) or state.st_size > _MAX_BYTES:
-            raise LockError("the proof is no regular file, or too large", where=str(path))
+            raise LockError("the proof is no regular file, or too large", where=shown)
         value = json.loads(path.read_text("utf-8"), object_pairs_hook=_no_duplicates)
         return _proof(value)
     except (OSError, RecursionError) as error:
-        raise LockError(f"the proof cannot be read: {error}", where=str(path)) from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise LockError(f"the proof cannot be read: {why}", where=shown) from None
     except (KeyError, TypeError, ValueError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise LockError(
-            f"the proof is not as envlock writes it: {reason}", where=str(path), hint=_AGAIN
+            f"the proof is not as envlock writes it: {reason}", where=shown, hint=_AGAIN
         ) from None
 
 

@@ -7,6 +7,7 @@ aliases make billions of values.
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,12 @@ def read_document(path: Path, shown: str, limits: Limits = SPEC) -> Document:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         where = Location(file=shown, line=line, column=1)
-        raise SpecError("this is not UTF-8", location=where) from error
+        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        raise SpecError(
+            f"this is {'UTF-16' if utf16 else 'not UTF-8'}",
+            location=where,
+            hint="save it as UTF-8",
+        ) from error
     return parse_document(text, shown, limits)
 
 

@@ -53,7 +53,7 @@ def load_spec(path: Path, shown: str | None = None) -> Spec:
         raise SpecError(
             f"the name {spec.name!r} is not the file's",
             location=document.mark(("name",)).value,
-            hint=f"write name: {path.stem}, or rename the file to {spec.name}.yaml",
+            hint=f"rename the file to {spec.name}.yaml, or write its present name: {path.stem}",
         )
     return spec
 

@@ -12,6 +12,8 @@ import typer
 from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
+from envlock.cli.locks import check_platform
+from envlock.cli.many import Outcome, each
 from envlock.cli.output import error_document
 from envlock.errors import EnvlockError, UsageError
 
@@ -29,6 +31,9 @@ _HEADINGS = {
     "falls-back": "something else is used instead",
     "undeclared": "used but not declared",
 }
+
+
+_PACKAGES = (".whl", ".conda", ".tar.bz2")
 
 
 class AuditFailedError(EnvlockError):
@@ -59,8 +64,17 @@ def audit_command(
             dir_okay=False,
         ),
     ] = None,
-    python: Annotated[str, typer.Option(help="The Python that runs them: 3.11.")] = "3.11",
-    platform: Annotated[str, typer.Option(help="The platform that runs them.")] = "linux-64",
+    python: Annotated[
+        str | None,
+        typer.Option(help="With --artifacts: the Python that runs them. [default: 3.11]"),
+    ] = None,
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            help="One of the locked platforms; with --artifacts the one that runs them. "
+            "[default: all; linux-64]"
+        ),
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use caches only.")] = False,
     advise: Annotated[
         bool, typer.Option("--advise", help="Search for versions that need less of an override.")
@@ -82,6 +96,12 @@ def audit_command(
     """
     state: Context = context.obj
     state.offline = offline
+    if platform is not None:
+        check_platform(platform)
+    if python is not None and artifacts is None:
+        raise UsageError("--python is for --artifacts: an environment's lock has its own")
+    if platform is not None and (advise or vulnerabilities is not None):
+        raise UsageError("--platform is for plain audits: these look at all that are locked")
     if vulnerabilities is not None:
         if advise or artifacts is not None:
             raise UsageError("--vulnerabilities looks at locks, and at nothing else besides")
@@ -91,10 +111,14 @@ def audit_command(
         _advise(state, names, artifacts, advise_limit)
         return
     if artifacts is not None:
-        documents = [_files(state, [*artifacts, *map(Path, names or ())], python, platform)]
+        paths = [*artifacts, *map(Path, names or ())]
+        _settle(
+            state,
+            Outcome(documents=[_files(state, paths, python or "3.11", platform or "linux-64")]),
+        )
     else:
-        documents = [document for name in state.names(names) for document in _locks(state, name)]
-    _settle(state, documents)
+        outcome = each(state.output, state.names(names), lambda n: _locks(state, n, platform))
+        _settle(state, outcome)
 
 
 def _vulnerabilities(state: Context, names: list[str] | None, path: Path) -> None:
@@ -128,33 +152,37 @@ def _advise(
     state.output.document({"environments": found})
 
 
-def _settle(state: Context, documents: list[_Audited]) -> None:
-    """Print what is wrong, and the whole for machines; exit with 1 where anything is."""
-    errors = [audited.problem for audited in documents if audited.problem is not None]
+def _settle(state: Context, outcome: Outcome[_Audited]) -> None:
+    """Print what is wrong, and the whole for machines; exit with its code where anything is."""
+    errors = [one.problem for one in outcome.documents if one.problem is not None]
     for error in errors:
         state.output.problem(error)
-    document: dict[str, Any] = {"audits": [audited.document for audited in documents]}
+    document: dict[str, Any] = {
+        "audits": [audited.document for audited in outcome.documents],
+        "failed": outcome.failed,
+    }
     if errors:
         document["error"] = error_document(errors[0])
     state.output.document(document)
-    if errors:
-        raise typer.Exit(errors[0].exit_code)
+    outcome.leave(*(error.exit_code for error in errors))
 
 
 def _files(state: Context, paths: list[Path], python: str, platform: str) -> _Audited:
     from envlock.audit import audit_wheels, target_of
-    from envlock.platforms import PLATFORMS
 
-    if platform not in PLATFORMS:
-        raise UsageError(
-            f"there is no platform {platform!r}", hint=f"one of {', '.join(PLATFORMS)}"
-        )
     parts = python.split(".")
     if len(parts) != 2 or not all(part.isdigit() for part in parts):
         raise UsageError(f"{python!r} is no Python version", hint="write --python 3.11")
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
         raise UsageError(f"there is no file {missing[0]}")
+    other = [str(path) for path in paths if not path.name.endswith(_PACKAGES)]
+    if other:
+        raise UsageError(
+            "this is neither a wheel nor a conda package, by its name",
+            where=other[0],
+            hint=f"--artifacts takes files that end in {', '.join(_PACKAGES)}",
+        )
     audit = audit_wheels(
         paths,
         target_of(python, platform),
@@ -171,20 +199,22 @@ def _files(state: Context, paths: list[Path], python: str, platform: str) -> _Au
     return _Audited(document=_document(audit), problem=problem if broken else None)
 
 
-def _locks(state: Context, name: str) -> list[_Audited]:
+def _locks(state: Context, name: str, platform: str | None) -> list[_Audited]:
     spec = state.spec(name)
-    return [_lock(state, spec, target) for target in spec.targets]
+    targets = [target for target in spec.targets if platform in (None, target.name)]
+    if not targets:
+        raise UsageError(f"{name} is not for {platform}", where=spec.file)
+    return [_lock(state, spec, target) for target in targets]
 
 
 def _lock(state: Context, spec: Spec, target: Target) -> _Audited:
     from envlock.audit import Audit
     from envlock.cli.reviewing import lines_of, review_lock
     from envlock.lock.check import differences
-    from envlock.lock.codec import load_lock
     from envlock.review import problem_of, review_to_data
     from envlock.spec.projection import project
 
-    lock = load_lock(state.project.lock(spec.name, target.name))
+    lock = state.lock(spec.name, target.name)
     head = {"name": spec.name, "platform": target.name}
     if differences(project(spec, target.name), lock):
         state.output.warn(

@@ -13,6 +13,7 @@ from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.difference import as_data, as_markdown, as_text
+from envlock.cli.locks import check_platform
 from envlock.errors import LockError, UsageError
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ def _since(
     """Compare the locks of the working tree with those of a revision."""
     from envlock.platforms import PLATFORMS
 
+    if platform is not None:
+        check_platform(platform)
     found = []
     platforms = [platform] if platform else sorted(PLATFORMS)
     for name in state.names(names):
@@ -128,10 +131,8 @@ def _since(
 
 
 def _now(state: Context, name: str, platform: str) -> Lock | None:
-    from envlock.lock.codec import load_lock
-
-    path = state.project.lock(name, platform)
-    return load_lock(path) if path.exists() else None
+    there = state.project.lock(name, platform).exists()
+    return state.lock(name, platform) if there else None
 
 
 def _then(state: Context, name: str, platform: str, revision: str) -> Lock | None:

@@ -10,7 +10,9 @@ import typer
 
 from envlock.cli.app import command
 from envlock.cli.context import Context
+from envlock.cli.locks import check_platform
 from envlock.errors import UsageError
+from envlock.project import NAME_RULE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,13 +154,8 @@ def _is_source(path: Path) -> bool:
 
 
 def _platforms(asked: Sequence[str]) -> tuple[str, ...]:
-    from envlock.platforms import PLATFORMS
-
     for name in asked:
-        if name not in PLATFORMS:
-            raise UsageError(
-                f"there is no platform {name!r}", hint=f"one of {', '.join(PLATFORMS)}"
-            )
+        check_platform(name)
     return tuple(dict.fromkeys(asked))
 
 
@@ -191,7 +188,6 @@ def _name(text: str, *, given: bool) -> str:
     if not plain or (given and plain != text):
         raise UsageError(
             f"{text!r} cannot be the name of an environment",
-            hint="a name has lower case letters, digits, '.', '_' and '-'"
-            + (f": {plain}" if plain else ""),
+            hint=NAME_RULE + (f": {plain}" if plain else ""),
         )
     return plain

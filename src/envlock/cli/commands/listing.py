@@ -10,6 +10,7 @@ from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
+from envlock.cli.many import each
 from envlock.cli.output import megabytes
 from envlock.cli.tables import table
 
@@ -34,29 +35,30 @@ def list_command(
     if name is not None:
         _packages(state, load_named(state, name, platform))
         return
-    rows = [
-        _environment(state, spec, t.name)
-        for spec in map(state.spec, state.names(None))
-        for t in spec.targets
-    ]
+
+    def one(name: str) -> list[dict[str, Any]]:
+        spec = state.spec(name)
+        return [_environment(state, spec, target.name) for target in spec.targets]
+
+    outcome = each(state.output, state.names(None), one)
+    rows = outcome.documents
     table(
         state.output,
         [[str(row[key]) for key in ("name", "platform", "state", "shown")] for row in rows],
     )
-    state.output.document(
-        {"environments": [{k: v for k, v in row.items() if k != "shown"} for row in rows]}
-    )
+    documents = [{k: v for k, v in row.items() if k != "shown"} for row in rows]
+    state.output.document({"environments": documents, "failed": outcome.failed})
+    outcome.leave()
 
 
 def _environment(state: Context, spec: Spec, platform: str) -> dict[str, Any]:
     from envlock.errors import LockError, StaleLockError
     from envlock.lock.check import differences
-    from envlock.lock.codec import load_lock
     from envlock.spec.projection import project
 
     row: dict[str, Any] = {"name": spec.name, "platform": platform, "shown": spec.description}
     try:
-        lock = load_lock(state.project.lock(spec.name, platform))
+        lock = state.lock(spec.name, platform)
     except (LockError, StaleLockError) as error:
         there = state.project.lock(spec.name, platform).exists()
         return {**row, "state": "damaged" if there else "not locked", "problem": error.message}

@@ -10,9 +10,11 @@ import typer
 from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
+from envlock.cli.locks import check_platform
+from envlock.cli.many import each
 from envlock.cli.stale import deletion
 from envlock.cli.tables import table
-from envlock.errors import LockError
+from envlock.errors import LockError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,17 +56,24 @@ def outdated_command(
 
     state: Context = context.obj
     state.offline = offline
-    outlooks = [
-        _look(state, spec, target)
-        for spec in map(state.spec, state.names(names))
-        for target in spec.targets
-        if platform in (None, target.name)
-    ]
+
+    def one(name: str) -> list[Outlook]:
+        spec = state.spec(name)
+        targets = [target for target in spec.targets if platform in (None, target.name)]
+        return [_look(state, spec, target) for target in targets]
+
+    if platform is not None:
+        check_platform(platform)
+    outcome = each(state.output, state.names(names), one)
+    outlooks = outcome.documents
+    if not outlooks and not outcome.errors:
+        raise UsageError(f"no environment that is asked for is for {platform}")
     for outlook in outlooks:
         _show(state, outlook, every=every)
-    state.output.document({"environments": [outlook_to_data(outlook) for outlook in outlooks]})
-    if strict and any(outlook.stale or outlook.yanked for outlook in outlooks):
-        raise typer.Exit(1)
+    environments = [outlook_to_data(outlook) for outlook in outlooks]
+    state.output.document({"environments": environments, "failed": outcome.failed})
+    wrong = strict and any(outlook.stale or outlook.yanked for outlook in outlooks)
+    outcome.leave(*([1] if wrong else []))
 
 
 def _look(state: Context, spec: Spec, target: Target) -> Outlook:
@@ -92,15 +101,13 @@ def _base(state: Context, lock: Lock) -> BaseState | None:
 
 def _locked(state: Context, spec: Spec, target: Target) -> Lock:
     from envlock.lock.check import differences
-    from envlock.lock.codec import load_lock
     from envlock.spec.projection import project
 
-    path = state.project.lock(spec.name, target.name)
-    if not path.exists():
+    if not state.project.lock(spec.name, target.name).exists():
         raise LockError(
             f"{spec.name} is not locked for {target.name}", hint=f"run envlock solve {spec.name}"
         )
-    lock = load_lock(path)
+    lock = state.lock(spec.name, target.name)
     if differences(project(spec, target.name), lock):
         state.output.warn(
             f"{spec.file} has changed since it was locked: allowed is what the spec says now"

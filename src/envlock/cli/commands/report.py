@@ -87,15 +87,12 @@ def report_command(
 
 def _others(state: Context, lock: Lock) -> Iterator[Lock]:
     """Yield the project's other locks for this platform; one that is damaged is left out."""
-    from envlock.lock.codec import load_lock
-
     for name in state.project.names():
-        path = state.project.lock(name, lock.platform)
-        if name != lock.name and path.exists():
+        if name != lock.name and state.project.lock(name, lock.platform).exists():
             try:
-                yield load_lock(path)
+                yield state.lock(name, lock.platform)
             except (LockError, StaleLockError) as error:
-                state.output.warn(f"{state.project.shown(path)}: {error.message}; left out")
+                state.output.warn(f"{error.where}: {error.message}; left out")
 
 
 def _proof(state: Context, lock: Lock) -> Proof | None:
@@ -105,7 +102,7 @@ def _proof(state: Context, lock: Lock) -> Proof | None:
 
     path = proof_path(state.project.root / "locks", lock.name, lock.platform)
     if path.exists():
-        return load_proof(path)
+        return load_proof(path, state.project.shown(path))
     return recalled(state.cache, lock)
 
 

@@ -57,9 +57,7 @@ def solve_command(
     state.offline = offline
     check_all(names, everything)
     if check:
-        specs = [state.spec(name) for name in state.names(names)]
-        targets = [(spec, target) for spec in specs for target in spec.targets]
-        check_fresh(state, targets, strict=strict)
+        check_fresh(state, state.names(names), strict=strict)
         return
     wish = Wish(
         upgrade=upgrade,
