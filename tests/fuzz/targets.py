@@ -352,7 +352,7 @@ def solved_conda(data: bytes) -> None:
             path.write_bytes(data)
             artifact = replace(_conda_artifact(file, None), size=len(data))
             with contextlib.suppress(EnvlockError):
-                read_conda_members(artifact, path, read_info(artifact, path, None)[:10])
+                read_conda_members(artifact, path, list(read_info(artifact, path, None).marks)[:10])
 
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {

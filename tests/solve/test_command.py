@@ -156,6 +156,7 @@ def test_without_packages_from_pypi(machine: Machine) -> None:
         "review": None,
         "base": None,
         "voided": [],
+        "clobbered": [],
         "yanked": [],
     }
 

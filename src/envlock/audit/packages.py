@@ -34,7 +34,10 @@ def key_of(artifact: Artifact, key: str) -> str:
     """Return what names an artifact's index in caches; ``key`` names that of its file alone."""
     if artifact.conda is None:
         return key
-    said = [artifact.name, artifact.version, _depends(artifact), artifact.distributions]
+    said: list[object] = [artifact.name, artifact.version]
+    said += [_depends(artifact), artifact.distributions]
+    if artifact.conda.clobbered:
+        said.append(artifact.conda.clobbered)
     digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()
     return f"{key}-{digest}" if has_code(artifact) else f"conda-{digest}"
 
@@ -49,7 +52,26 @@ def fitted(index: WheelIndex, artifact: Artifact) -> WheelIndex:
         for name, version in artifact.distributions
         if name not in known
     ]
-    return replace(index, depends=_depends(artifact), distributions=(*index.distributions, *silent))
+    found = replace(
+        index, depends=_depends(artifact), distributions=(*index.distributions, *silent)
+    )
+    return _without(found, {path for path, _ in artifact.conda.clobbered})
+
+
+def _without(index: WheelIndex, clobbered: set[str]) -> WheelIndex:
+    """Return an index without the modules and programs whose files give way to another's."""
+    if not clobbered:
+        return index
+    gone = {path.partition("site-packages/")[2] for path in clobbered}
+    return replace(
+        index,
+        modules={name: one for name, one in index.modules.items() if one["file"] not in gone},
+        entry_points=tuple(
+            point
+            for point in index.entry_points
+            if f"bin/{point.partition(': ')[2].partition('=')[0].strip()}" not in clobbered
+        ),
+    )
 
 
 def bare(artifact: Artifact) -> WheelIndex:

@@ -36,6 +36,8 @@ def tell_lock(
     say = state.output.message
     for line in _changes(previous, lock):
         say(f"  {line}")
+    for line in _clobbers(lock):
+        say(f"  {line}")
     tell(state, lock, found)
     tell_waiting(state, spec, lock)
     if found is not None:
@@ -65,6 +67,19 @@ def tell_lock(
     )
     if previous is None:
         say(f"check it in; next: envlock build {lock.name}")
+
+
+def _clobbers(lock: Lock) -> list[str]:
+    """Return one line for each two conda packages of which one's files give way."""
+    paths: dict[tuple[str, str], list[str]] = {}
+    for one in lock.of_kind("conda"):
+        for path, keeper in one.conda.clobbered if one.conda else ():
+            paths.setdefault((keeper, one.name), []).append(path)
+    return [
+        f"clobber: {keeper}'s {found[0]} is kept, {loser}'s left out"
+        + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
+        for (keeper, loser), found in sorted(paths.items())
+    ]
 
 
 def _changes(previous: Lock | None, lock: Lock) -> list[str]:

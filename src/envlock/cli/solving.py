@@ -81,6 +81,11 @@ def solve_one(state: Context, spec: Spec, target: Target, wish: Wish) -> dict[st
             {"dependent": void.dependent, "version": void.version, "requirement": void.requirement}
             for void in (*lock.voided, *lock.voided_conda)
         ],
+        "clobbered": [
+            {"path": path, "kept": keeper, "lost": one.name}
+            for one in lock.of_kind("conda")
+            for path, keeper in (one.conda.clobbered if one.conda else ())
+        ],
     }
 
 

@@ -17,7 +17,7 @@ from envlock.image.linked import known_linked, pack_linked
 from envlock.image.packing import SEGMENTS, Packing, conda_items
 from envlock.image.places import is_whole, place, remember_layout, take_over
 from envlock.image.pool import packing_pool, to_encode
-from envlock.layers.clashes import check_conda, check_wheels
+from envlock.layers.clashes import check_conda, check_wheels, check_written
 from envlock.layers.condapack import known_facts
 from envlock.layers.gzipstream import Known
 from envlock.layers.pack import pack_segment
@@ -111,14 +111,14 @@ def build_image(
         layers |= packing.run([plan for plan in missing if plan.kind != "linked"], known)
         facts |= packing.facts
     packages = [facts[name] for name in sorted(facts)]
-    check_conda(owners, packages)
+    check_conda(owners, lock, packages)
     for plan in (plan for plan in missing if plan.kind == "linked"):
         below = _below(workshop, staging, layers)
         layers[plan.key], written = pack_linked(
             plan, link, below, staging.blobs, workshop.cache / SEGMENTS
         )
         packages.append(written)
-        check_conda(owners, [written])
+        check_written(owners, written)
     check_recorded(lock, paths, plans, layers)
     for plan in plans:
         before = known.get(plan.key)

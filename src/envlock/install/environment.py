@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from envlock.errors import UsageError
 from envlock.install.files import Installed, install_conda, install_wheel, write_entry
 from envlock.install.prefix import Marker, check_prefix, publish, staging, write_marker
-from envlock.layers.clashes import Owners, check_parents, claim
+from envlock.layers.clashes import ITSELF, Owner, Owners, check_parents, claim, claim_conda
+from envlock.layers.clobbers import check_kept
 from envlock.layers.entry import regular, symlink
 from envlock.layers.plan import replaced_copies, scheme_of
 from envlock.lock.linking import scripts_to_run, undone
@@ -78,11 +79,8 @@ def install(
         if lock.of_kind("conda"):
             own.append(regular(f"{scheme.prefix}/conda-meta/history", b""))
         for entry in own:
-            claim(owners, entry.path, (0, -1), "the environment itself")
-        for one in done:
-            for path, mark in one.marks:
-                claim(owners, path, mark, one.name)
-        check_parents(owners)
+            claim(owners, entry.path, (0, -1), ITSELF)
+        _claim_all(owners, lock, done, scheme.prefix)
         for entry in own:
             write_entry(entry, scheme, root)
         packages = [one.facts for one in done if one.facts is not None]
@@ -106,6 +104,17 @@ def install(
             *((script.package, script.path) for script in scripts_to_run(lock)),
         ),
     )
+
+
+def _claim_all(owners: Owners, lock: Lock, done: Sequence[Installed], prefix: str) -> None:
+    """Raise ArtifactError where two artifacts put different files at one path."""
+    conda = [one for one in done if one.facts is not None]
+    claim_conda(owners, ((one.name, one.marks) for one in conda), prefix)
+    for one in done:
+        for path, mark in one.marks if one.facts is None else ():
+            claim(owners, path, mark, Owner(one.name))
+    check_parents(owners)
+    check_kept(lock, {one.name: one.facts.nodes for one in conda if one.facts}, prefix)
 
 
 def _variables(packages: Sequence[CondaFacts]) -> dict[str, str]:

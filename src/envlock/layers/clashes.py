@@ -7,22 +7,36 @@ environment's own files.
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envlock.errors import ArtifactError
 from envlock.files import disk_errors, verify_file
+from envlock.layers.clobbers import Clash, check_kept, described, remedy, told
 from envlock.layers.pack import environment_entries, fingerprint, installed_entries
-from envlock.layers.plan import plan_layers, scheme_of
+from envlock.layers.plan import PREFIX, plan_layers, scheme_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from envlock.layers.condafacts import CondaFacts
     from envlock.layers.scheme import Scheme
     from envlock.lock.model import Artifact, Lock
 
-Owners = dict[str, tuple[tuple[int, int], str]]
+Mark = tuple[int, int]
+"""What tells equal files: CRC-32 and size; of a link -2 for the size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who installs a file; kind: ``conda`` for a package, whose files can give way to another's."""
+
+    name: str
+    kind: str = ""
+
+
+Owners = dict[str, tuple[Mark, Owner]]
 """By path: what tells equal files, and who installs it."""
 
 
@@ -30,26 +44,57 @@ def check_wheels(lock: Lock, paths: Mapping[str, Path]) -> Owners:
     """Return the files of wheels; raises ArtifactError if two differ at one path."""
     scheme = scheme_of(lock)
     owners: Owners = {
-        entry.path: (fingerprint(entry), _ITSELF)
+        entry.path: (fingerprint(entry), ITSELF)
         for entry in environment_entries(plan_layers(lock)[-1])
         if entry.kind != "dir"
     }
     for wheel in lock.of_kind("pypi"):
         for file, mark in _marks(wheel, paths[wheel.sha256], scheme):
-            claim(owners, file, mark, wheel.name)
+            claim(owners, file, mark, Owner(wheel.name))
     check_parents(owners)
     return owners
 
 
-def check_conda(owners: Owners, packages: Sequence[CondaFacts]) -> None:
+def check_conda(owners: Owners, lock: Lock, packages: Sequence[CondaFacts]) -> None:
     """Raise ArtifactError if a conda package differs from another artifact at one path."""
-    for facts in packages:
-        for path, mark in conda_marks(facts):
-            claim(owners, path, mark, facts.name)
+    claim_conda(owners, ((facts.name, conda_marks(facts)) for facts in packages), PREFIX)
+    check_parents(owners)
+    check_kept(lock, {facts.name: facts.nodes for facts in packages}, PREFIX)
+
+
+def check_written(owners: Owners, written: CondaFacts) -> None:
+    """Raise ArtifactError if what link scripts wrote differs from an artifact at one path."""
+    for path, mark in conda_marks(written):
+        claim(owners, path, mark, Owner(written.name))
     check_parents(owners)
 
 
-def conda_marks(facts: CondaFacts) -> Iterator[tuple[str, tuple[int, int]]]:
+def claim_conda(
+    owners: Owners, packages: Iterable[tuple[str, Iterable[tuple[str, Mark]]]], prefix: str
+) -> None:
+    """Note the files of conda packages by name; raises one ArtifactError for all that differ.
+
+    prefix: of the environment, as the paths have it.
+    """
+    found: dict[str, list[str]] = {}
+    for name, marks in packages:
+        me = Owner(name, "conda")
+        for path, mark in marks:
+            known, owner = owners.setdefault(path, (mark, me))
+            if known == mark:
+                continue
+            if owner.kind != "conda":
+                raise _same_path(owner, me, path)
+            found.setdefault(path, [owner.name]).append(name)
+    if found:
+        clashes = [
+            Clash(path=path.removeprefix(f"{prefix}/"), packages=tuple(names))
+            for path, names in found.items()
+        ]
+        raise ArtifactError(told(clashes), details=described(clashes), hint=remedy(clashes))
+
+
+def conda_marks(facts: CondaFacts) -> Iterator[tuple[str, Mark]]:
     """Yield path and mark of each file and link of a conda package."""
     for path, node in facts.nodes.items():
         if node.kind == "symlink":
@@ -59,32 +104,34 @@ def conda_marks(facts: CondaFacts) -> Iterator[tuple[str, tuple[int, int]]]:
             yield path, (file.crc, file.size)
 
 
-def claim(owners: Owners, path: str, mark: tuple[int, int], name: str) -> None:
-    """Note that ``name`` installs ``path``; raises ArtifactError where another differs there."""
-    known, owner = owners.setdefault(path, (mark, name))
+def claim(owners: Owners, path: str, mark: Mark, me: Owner) -> None:
+    """Note that ``me`` installs ``path``; raises ArtifactError where another differs there."""
+    known, owner = owners.setdefault(path, (mark, me))
     if known != mark:
-        raise _same_path(owner, name, path)
+        raise _same_path(owner, me, path)
 
 
 def check_parents(owners: Owners) -> None:
     """Raise ArtifactError where one artifact's file is a folder of another."""
-    for path, (_, name) in owners.items():
+    for path, (_, owner) in owners.items():
         for parent in _parents(path):
             if parent in owners:
-                raise _below(owners[parent][1], parent, name, path)
+                raise _below(owners[parent][1].name, parent, owner.name, path)
 
 
-_ITSELF = "the environment itself"
+ITSELF = Owner("the environment itself")
 _GO = (
     "one of the two must go: a wheel by pypi.exclude, a conda package by asking for nothing that "
     "needs it; or choose other versions"
 )
 
 
-def _same_path(owner: str, other: str, file: str) -> ArtifactError:
-    if owner == _ITSELF:
-        return ArtifactError(f"{other} installs /{file}, a file of {_ITSELF}", hint=_leave(other))
-    return ArtifactError(f"{owner} and {other} both install /{file}, and differently", hint=_GO)
+def _same_path(owner: Owner, other: Owner, file: str) -> ArtifactError:
+    if owner == ITSELF:
+        message = f"{other.name} installs /{file}, a file of {ITSELF.name}"
+        return ArtifactError(message, hint=_leave(other.name))
+    message = f"{owner.name} and {other.name} both install /{file}, and differently"
+    return ArtifactError(message, hint=_GO)
 
 
 def _below(owner: str, parent: str, other: str, path: str) -> ArtifactError:
@@ -95,11 +142,11 @@ def _below(owner: str, parent: str, other: str, path: str) -> ArtifactError:
             "below it",
             hint=_leave(owner),
         )
-    if owner == _ITSELF:
-        message = f"{other} installs /{path}, but /{parent} is no folder in {_ITSELF}"
+    if owner == ITSELF.name:
+        message = f"{other} installs /{path}, but /{parent} is no folder in {owner}"
         return ArtifactError(message, hint=_leave(other))
-    if other == _ITSELF:
-        message = f"{owner} installs the file /{parent}, which is a folder of {_ITSELF} (/{path})"
+    if other == ITSELF.name:
+        message = f"{owner} installs the file /{parent}, which is a folder of {other} (/{path})"
         return ArtifactError(message, hint=_leave(owner))
     return ArtifactError(
         f"{owner} installs the file /{parent}, and {other} the file /{path} below it", hint=_GO
@@ -110,7 +157,7 @@ def _leave(name: str) -> str:
     return f"choose another version of {name}, or name it in pypi.exclude"
 
 
-def _marks(wheel: Artifact, path: Path, scheme: Scheme) -> list[tuple[str, tuple[int, int]]]:
+def _marks(wheel: Artifact, path: Path, scheme: Scheme) -> list[tuple[str, Mark]]:
     """Return the path and the fingerprint of each file that a wheel installs."""
     with disk_errors(path), path.open("rb") as archive:
         try:

@@ -12,14 +12,19 @@ import hashlib
 import io
 import json
 import posixpath
-import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import ArtifactError
 from envlock.layers.coded import Coded, Pieced, Pieces
 from envlock.layers.condacheck import check_contents, check_identity
-from envlock.layers.condapaths import PackagePath, read_linking, read_paths
+from envlock.layers.condapaths import (
+    PackagePath,
+    entry_point,
+    installed_path,
+    read_linking,
+    read_paths,
+)
 from envlock.layers.condaprefix import replaced
 from envlock.layers.entry import Entry, directory, symlink
 from envlock.layers.scheme import Scheme, normalized, shebang
@@ -34,9 +39,6 @@ if TYPE_CHECKING:
 CHANNELS = "https://conda.invalid"
 """Where ``conda-meta`` says that packages are from: a host that cannot exist (RFC 2606)."""
 
-_ENTRY_POINT = re.compile(
-    r"(?P<name>[A-Za-z0-9_.][A-Za-z0-9_.+-]*)\s*=\s*(?P<module>[\w.]+)\s*:\s*(?P<object>[\w.]+)"
-)
 _AT_HAND = 16 << 20
 """Files of more bytes than this are read piece by piece, unless the prefix is in them."""
 
@@ -75,6 +77,7 @@ class _Package:
         self._paths = read_paths(archive)
         check_contents(artifact, [item.path for item in self._paths])
         self._without = without
+        self._clobbered = {path for path, _ in self._record.clobbered}
         self._written: dict[str, str] = {}
         self._kinds: dict[str, str] = {}
         self._described: list[dict[str, Any]] = []
@@ -82,12 +85,27 @@ class _Package:
     def entries(self) -> Iterator[Entry]:
         dropped = self._copy_of(self._without) if self._without else frozenset[str]()
         for item in self._paths:
-            if item.path not in dropped:
+            if item.path not in dropped and not self._gives_way(self._place(item.path)):
                 yield self._take(self._entry(item))
         if self._without is None:
             for point in self._linking.entry_points:
-                yield self._take(self._script(point))
+                if not self._gives_way(self._script_place(point)):
+                    yield self._take(self._script(point))
+        if self._clobbered:
+            raise ArtifactError(
+                f"it has no file {min(self._clobbered)}, of which the lock says that it gives way "
+                "to another package's",
+                hint="solve again",
+            )
         yield self._take(self._meta())
+
+    def _gives_way(self, place: str) -> bool:
+        """Tell whether another package's file of this path is kept; each is asked for once."""
+        below = place.removeprefix(f"{self._scheme.prefix}/")
+        if below not in self._clobbered:
+            return False
+        self._clobbered.discard(below)
+        return True
 
     def _take(self, entry: Entry) -> Entry:
         """Note an entry; raises ArtifactError where it meddles with an earlier one."""
@@ -107,14 +125,9 @@ class _Package:
 
     def _place(self, path: str) -> str:
         """Return where a path of the package goes, relative to the image's root."""
-        if self._linking.noarch:
-            for folder, place in (
-                ("site-packages", self._scheme.site_packages),
-                ("python-scripts", self._scheme.scripts),
-            ):
-                if path.startswith(f"{folder}/"):
-                    return f"{place}/{path.removeprefix(f'{folder}/')}"
-        return f"{self._scheme.prefix}/{path}"
+        site = self._scheme.site_packages.removeprefix(f"{self._scheme.prefix}/")
+        below = installed_path(path, noarch=self._linking.noarch, site=site)
+        return f"{self._scheme.prefix}/{below}"
 
     def _entry(self, item: PackagePath) -> Entry:
         place = self._place(item.path)
@@ -199,11 +212,12 @@ class _Package:
             member = target
         return member
 
+    def _script_place(self, point: str) -> str:
+        return f"{self._scheme.scripts}/{entry_point(point)['name']}"
+
     def _script(self, point: str) -> Entry:
         """Return the script of an entry point of a noarch Python package."""
-        match = _ENTRY_POINT.fullmatch(point.strip())
-        if match is None:
-            raise ArtifactError(f"info/link.json: the entry point {point!r} is malformed")
+        match = entry_point(point)
         function = match["object"]
         text = (
             f"{shebang(f'/{self._scheme.scripts}/python{self._scheme.python}')}"
@@ -212,7 +226,7 @@ class _Package:
             'if __name__ == "__main__":\n'
             f"    sys.exit({function}())\n"
         ).encode()
-        place = f"{self._scheme.scripts}/{match['name']}"
+        place = self._script_place(point)
         digest = hashlib.sha256(text).hexdigest()
         self._describe(
             place,

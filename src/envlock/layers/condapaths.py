@@ -32,6 +32,9 @@ _DISTRIBUTION = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)-(?P<version>[0-9][^-/]*)"
     r"(?:\.dist-info/METADATA|(?:-py3[0-9.]*)?\.egg-info(?:/PKG-INFO)?)"
 )
+_ENTRY_POINT = re.compile(
+    r"(?P<name>[A-Za-z0-9_.][A-Za-z0-9_.+-]*)\s*=\s*(?P<module>[\w.]+)\s*:\s*(?P<object>[\w.]+)"
+)
 _KEYS = ("_path", "path_type")
 
 
@@ -89,6 +92,25 @@ def provided(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
     for name, version, _ in sorted(distributions(paths)):
         names.setdefault(name, version)
     return tuple(sorted(names.items()))
+
+
+def entry_point(text: str) -> re.Match[str]:
+    """Return name, module and object of an entry point (CEP 34); raises ArtifactError."""
+    match = _ENTRY_POINT.fullmatch(text.strip())
+    if match is None:
+        raise ArtifactError(f"info/link.json: the entry point {text!r} is malformed")
+    return match
+
+
+def installed_path(path: str, *, noarch: bool, site: str) -> str:
+    """Return where a path of a package goes, below the prefix; site: of its Python, below it.
+
+    noarch: whether it is a noarch Python package, some of whose folders stand for others.
+    """
+    for folder, place in (("site-packages", site), ("python-scripts", "bin")) if noarch else ():
+        if path.startswith(f"{folder}/"):
+            return f"{place}/{path.removeprefix(f'{folder}/')}"
+    return path
 
 
 def read_paths(archive: CondaArchive) -> tuple[PackagePath, ...]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from envlock.errors import ArtifactError, UsageError
 from envlock.layers.parts import limit_of, parts_of, refuse_larger
-from envlock.layers.scheme import Scheme
+from envlock.layers.scheme import Scheme, usual_site
 from envlock.lock.linking import scripts_to_run
 from envlock.lock.model import PACKER, Artifact
 
@@ -91,8 +91,8 @@ def scheme_of(lock: Lock, prefix: str = PREFIX) -> Scheme:
             )
         assert python.conda is not None
         site = python.conda.python_site_packages_path or ""
-    usual = f"lib/python{lock.python}/site-packages"
-    return Scheme(prefix=prefix, python=lock.python, site=site if site != usual else "")
+    other = site if site != usual_site(lock.python) else ""
+    return Scheme(prefix=prefix, python=lock.python, site=other)
 
 
 def replaced_copies(lock: Lock) -> dict[str, str]:

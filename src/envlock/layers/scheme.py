@@ -23,7 +23,7 @@ class Scheme:
 
     @property
     def site_packages(self) -> str:
-        return f"{self.prefix}/{self.site or f'lib/python{self.python}/site-packages'}"
+        return f"{self.prefix}/{self.site or usual_site(self.python)}"
 
     @property
     def scripts(self) -> str:
@@ -43,6 +43,11 @@ class Scheme:
             "headers": f"{self.prefix}/include/site/python{self.python}/{name}",
             "data": self.prefix,
         }
+
+
+def usual_site(python: str) -> str:
+    """Return where a Python has its site-packages, relative to its prefix (sysconfig's posix)."""
+    return f"lib/python{python}/site-packages"
 
 
 def normalized(name: str) -> str:

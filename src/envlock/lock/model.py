@@ -33,7 +33,8 @@ class CondaRecord:
     link_handled and link_unhandled: effects of the post-link script that need nobody, and
     commands whose effects the image lacks; both empty where nobody read it;
     python_site_packages_path: where a Python says that its site-packages are, relative to
-    the prefix (CEP 17).
+    the prefix (CEP 17); clobbered: (path below the prefix, package) of its files that are not
+    installed, since that package's file of the same path is kept.
     """
 
     build: str
@@ -50,6 +51,7 @@ class CondaRecord:
     track_features: tuple[str, ...] = ()
     license: str | None = None
     python_site_packages_path: str | None = None
+    clobbered: tuple[tuple[str, str], ...] = ()
 
     @property
     def post_links(self) -> tuple[str, ...]:

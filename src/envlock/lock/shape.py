@@ -123,6 +123,7 @@ _SPEC = _with(
         dependencies=_TEXTS,
         constraints=_TEXTS,
         map=_TEXT_BY_NAME,
+        clobbers=_each_with("path", "keep", path=_text, keep=_text, because=_text),
         **{"channel-priority": _text, "link-scripts": _TEXT_BY_NAME},
     ),
     pypi=_by_name(_TEXTS),

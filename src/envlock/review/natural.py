@@ -35,7 +35,7 @@ _SOLVED_BY = ("projection", "python", "platform", "exclude-newer", "indexes", "i
               "pypi", "conda")  # fmt: skip
 
 _TEXTS = ("constrains", "link_handled", "link_scripts", "link_unhandled", "track_features")
-_PAIRS = ("provides", "stands_for")
+_PAIRS = ("provides", "stands_for", "clobbered")
 
 
 class NaturalSolver:

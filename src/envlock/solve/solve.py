@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from envlock.errors import SpecError, UnsatisfiableError
 from envlock.lock.model import Lock
 from envlock.platforms import PLATFORMS
+from envlock.solve.conda import settled
 from envlock.solve.debian import DebianRequest, solve_debian
 from envlock.solve.link_scripts import check_link_scripts, with_effects
 from envlock.solve.python import PythonSolvers, solve_python, wants_conda
@@ -81,6 +82,7 @@ def solve(
     if solvers.conda is not None:
         ours = with_effects(ours, solvers.conda, reporter)
         check_link_scripts(spec, ours, reporter)
+        ours = settled(spec, ours, solvers.conda, reporter)
     artifacts = sorted((*ours, *debs), key=lambda a: (a.kind, a.name, a.file))
     if base is None:
         _warn_of_missing(artifacts, reporter)

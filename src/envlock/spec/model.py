@@ -114,11 +114,25 @@ class CondaAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Clobber:
+    """Paths at which conda packages differ, and the package whose files are kept.
+
+    path: below the prefix, a pattern of :func:`envlock.layers.clobbers.matcher`.
+    """
+
+    path: str
+    keep: str
+    because: str
+    location: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conda:
     """What is wanted from conda channels, which come in order of priority.
 
     map: the PyPI distribution that a conda package provides without saying so, empty for none;
-    link_scripts: ``run`` or ``skip``, by the package whose post-link script it is about.
+    link_scripts: ``run`` or ``skip``, by the package whose post-link script it is about;
+    clobbers: whose files are kept where packages differ.
     """
 
     channels: tuple[CondaChannel, ...]
@@ -127,6 +141,7 @@ class Conda:
     constraints: tuple[CondaAsked, ...] = ()
     map: Mapping[str, str] = field(default_factory=dict)
     link_scripts: Mapping[str, str] = field(default_factory=dict)
+    clobbers: tuple[Clobber, ...] = ()
     location: Location
 
 

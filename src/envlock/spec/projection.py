@@ -68,8 +68,12 @@ def _conda(conda: Conda) -> dict[str, Any]:
         map=dict(conda.map),
     )
     scripts = {"link-scripts": dict(conda.link_scripts)} if conda.link_scripts else {}
+    clobbers = [
+        {"path": one.path, "keep": one.keep, "because": one.because} for one in conda.clobbers
+    ]
+    settled = {"clobbers": clobbers} if clobbers else {}
     priority = {} if conda.priority == "strict" else {"channel-priority": conda.priority}
-    return {**section, **scripts, **priority}
+    return {**section, **scripts, **settled, **priority}
 
 
 def _filled(**values: Any) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import bz2
 import functools
+import hashlib
 import json
 import zipfile
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +20,15 @@ from envlock.layers.unpacked import needed_zstd_module
 from envlock.layers.zipcontent import BROKEN_ZIP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import requests
 
     from envlock.layers.tarreader import Member, Reader
     from envlock.lock.model import Artifact
+
+DIRECTORY = "directory"
+"""The mark of what is no file."""
 
 _LIMIT = 64 * 1024 * 1024
 """Bytes of one member that is read; lists of paths and METADATA are far smaller."""
@@ -34,24 +39,75 @@ def has_ranges(artifact: Artifact, url: str) -> bool:
     return artifact.file.endswith(".conda") and not url.startswith("file:")
 
 
-def read_info(artifact: Artifact, place: Path | str, session: requests.Session | None) -> list[str]:
-    """Return the paths of a package's files, from a file, or from a URL by HTTP range.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """What a package says of its files.
+
+    marks: by path, what equal files have in common (:func:`differ` compares them), empty where
+    nothing tells; points: entry points of a noarch Python package, as its ``link.json`` has them.
+    """
+
+    marks: Mapping[str, str]
+    points: tuple[str, ...] = ()
+
+
+def read_info(artifact: Artifact, place: Path | str, session: requests.Session | None) -> Info:
+    """Return a package's list of its files, from a file, or from a URL by HTTP range.
 
     Raises ArtifactError, FetchError.
     """
     found: dict[str, bytes] = {}
+    assert artifact.conda is not None
+    wanted = {"info/paths.json"}
+    if artifact.conda.noarch == "python":
+        wanted.add("info/link.json")
     with _readable(artifact), _tar(artifact, place, "info", session) as members:
         for name, content in members:
-            if name in {"info/paths.json", "info/files"}:
+            if name in wanted or name == "info/files":
                 found[name] = content()
-            if "info/paths.json" in found:
+            if wanted <= found.keys():
                 break
+        points = _points(found.get("info/link.json"))
         if "info/paths.json" in found:
             listed = json.loads(found["info/paths.json"])["paths"]
-            return [str(entry["_path"]) for entry in listed]
+            marks = {str(entry["_path"]): _mark(entry) for entry in listed}
+            return Info(marks=marks, points=points)
         if "info/files" in found:
-            return found["info/files"].decode().splitlines()
+            files = found["info/files"].decode().splitlines()
+            return Info(marks=dict.fromkeys(files, ""), points=points)
     raise ArtifactError(f"{artifact.file} has no list of its files")
+
+
+def _points(link: bytes | None) -> tuple[str, ...]:
+    said = json.loads(link).get("noarch") or {} if link is not None else {}
+    return tuple(str(point) for point in said.get("entry_points") or ())
+
+
+def _mark(entry: Mapping[str, object]) -> str:
+    """Return what two files with the same bytes have in common; empty where that is not told.
+
+    A file's own sha256, and what stands in it for the prefix; of a link nothing tells where it
+    leads.
+    """
+    kind, sha256 = entry.get("path_type", "hardlink"), entry.get("sha256")
+    if kind == "directory":
+        return DIRECTORY
+    if kind != "hardlink" or not isinstance(sha256, str):
+        return ""
+    placeholder = f"{entry.get('prefix_placeholder') or ''}"
+    if not placeholder:
+        return sha256[:32]
+    text = f"{entry.get('file_mode')} {placeholder}"
+    return f"{sha256[:32]} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def differ(one: str, other: str) -> bool | None:
+    """Tell whether files with these marks differ once they are installed; None: nobody knows."""
+    if one and one == other:
+        return False
+    if not one or not other or one.partition(" ")[2] != other.partition(" ")[2]:
+        return None
+    return True
 
 
 def read_members(artifact: Artifact, place: Path, wanted: Iterable[str]) -> dict[str, bytes]:

@@ -19,7 +19,7 @@ from envlock.errors import FetchError
 from envlock.files import write_atomically
 from envlock.layers.condapaths import distributions, link_scripts, provided
 from envlock.leases import used
-from envlock.solve.conda.archive import has_ranges, read_info, read_members
+from envlock.solve.conda.archive import Info, has_ranges, read_info, read_members
 from envlock.solve.conda.records import entry_name
 from envlock.solve.provided import Provided
 
@@ -86,6 +86,11 @@ class PackageReader:
 
             return tuple(item for items in pool.map(one, bringing) for item in items)
 
+    def files(self, artifacts: Sequence[Artifact], reporter: Reporter) -> list[Info]:
+        """Return what packages say of their files; raises FetchError, ArtifactError."""
+        with reporter.task("comparing conda packages"), ThreadPoolExecutor(_WORKERS) as pool:
+            return list(pool.map(self._files, artifacts))
+
     def texts(self, artifact: Artifact, paths: Sequence[str]) -> dict[str, bytes]:
         """Return small files of a package, which is fetched whole for them.
 
@@ -106,12 +111,13 @@ class PackageReader:
         stored = self._fetcher.store.get(artifact.sha256, artifact.size)
         said = json.loads(known.read_bytes()) if used(known) else {}
         if not said or (stored is not None and not said.get("verified")):
-            paths, verified = self._paths(artifact, stored)
+            info, verified = self._info(artifact, stored)
             said = {
-                "provides": provided(paths),
-                "link_scripts": link_scripts(artifact.name, paths),
+                "provides": provided(info.marks),
+                "link_scripts": link_scripts(artifact.name, info.marks),
                 "verified": verified,
             }
+            self._keep_files(artifact, info)
             write_atomically(known, json.dumps(said).encode())
         assert artifact.conda is not None
         record = dataclasses.replace(
@@ -121,8 +127,23 @@ class PackageReader:
         )
         return dataclasses.replace(artifact, conda=record)
 
-    def _paths(self, artifact: Artifact, stored: Path | None) -> tuple[list[str], bool]:
-        """Return the paths of a package, and whether they are of bytes that were verified.
+    def _keep_files(self, artifact: Artifact, info: Info) -> None:
+        said = {"marks": info.marks, "points": info.points}
+        write_atomically(self._files_path(artifact), json.dumps(said).encode())
+
+    def _files_path(self, artifact: Artifact) -> Path:
+        return self._cache / f"{artifact.sha256}.files.json"
+
+    def _files(self, artifact: Artifact) -> Info:
+        known = self._files_path(artifact)
+        if not used(known):
+            stored = self._fetcher.store.get(artifact.sha256, artifact.size)
+            self._keep_files(artifact, self._info(artifact, stored)[0])
+        said = json.loads(known.read_bytes())
+        return Info(marks=said["marks"], points=tuple(said["points"]))
+
+    def _info(self, artifact: Artifact, stored: Path | None) -> tuple[Info, bool]:
+        """Return the files of a package, and whether they are of bytes that were verified.
 
         A part that is read by HTTP range has no checksum of its own: what is decided by it is
         looked at again when the package is packed.
@@ -166,7 +187,7 @@ class PackageReader:
     def _metadata(self, artifact: Artifact) -> dict[str, dict[str, Any]]:
         """Return what the METADATA of each distribution says, and whether a RECORD is beside."""
         stored = self._fetcher.store.get(artifact.sha256, artifact.size) or self._fetch(artifact)
-        paths = read_info(artifact, stored, None)
+        paths = read_info(artifact, stored, None).marks
         wanted = {path: name for name, _, path in distributions(paths)}
         records = {path.removesuffix("RECORD") for path in paths if path.endswith("/RECORD")}
         found = read_members(artifact, stored, wanted)
