@@ -43,6 +43,7 @@ CONDA = conda(
     track_features=("f",),
     license="BSD-3-Clause",
     python_site_packages_path="lib/python3.11/site-packages",
+    clobbered=(("bin/f2py", "old-numpy"),),
 )
 LAYER = BuiltLayer(diff_id=f"sha256:{'3' * 64}", digest=f"sha256:{'4' * 64}", size=1, plain_size=2)
 BASE = BaseImage(
