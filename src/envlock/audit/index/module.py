@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from typing import Any
 
 from envlock.audit.index.dynamic import (
@@ -37,11 +38,18 @@ class SkippedError(Exception):
 
 
 def index_source(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
-    """Return the index of one source; raises SkippedError and nothing else."""
+    """Return the index of one source; raises SkippedError and nothing else.
+
+    One that is no Python as envlock's own parses it has ``invalid``, the reason, and a body that
+    fails in targets that are not newer: since 3.7, which made ``async`` a keyword, no Python
+    gave up syntax that the one before it had.
+    """
     if len(source) > SOURCE_LIMIT:
         raise SkippedError(f"{len(source)} bytes are more than is read")
     if len(source) > TOKENS_LIMIT and (count := _tokens(source)) > TOKENS_LIMIT:
         raise SkippedError(f"{count} words and marks are more than is read")
+    if b"\0" in source:
+        raise SkippedError("no text, as it holds a null byte")
     try:
         return _index(source, module, package)
     except RecursionError:
@@ -50,7 +58,8 @@ def index_source(source: bytes, module: str, *, package: bool) -> dict[str, Any]
         raise SkippedError("too large to parse") from None
     except SyntaxError as error:
         why = f"not understood as Python {PYTHON}, on which envlock runs: {error.msg}"
-        raise SkippedError(why) from None
+        body = [["S", error.lineno or 1, [*sys.version_info[:2]]]]
+        return {"body": body, "functions": {}, "invalid": why}
     except (ValueError, LookupError, OverflowError) as error:
         raise SkippedError(f"not understood as Python: {error}") from None
 

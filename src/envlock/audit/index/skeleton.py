@@ -21,18 +21,29 @@ Each statement becomes a node, a list that JSON can hold; ``line`` counts from 1
     ["s", chain]                       an attribute set on an imported module
     ["a", operator, value]             __all__: "=" or "+" a list, "from" a chain, "?"
     ["L", line, [file]]                a loader that scans its own directory
+    ["S", line, [major, minor]]        nothing that this Python can parse; it stands alone
 """
 
 from __future__ import annotations
 
 import ast
+import sys
 from typing import TYPE_CHECKING, Any
 
 from envlock.audit.index.dynamic import SCANS, scans_and_loads
-from envlock.audit.index.expressions import UNKNOWN, dotted, reduce
+from envlock.audit.index.expressions import UNKNOWN, dotted
 from envlock.audit.index.handlers import exception_types, handler_types
 from envlock.audit.index.prune import prune
-from envlock.audit.index.targets import bind_targets, bound_names, stored_names, table_all
+from envlock.audit.index.targets import (
+    added_all,
+    bind_targets,
+    bound_names,
+    matched,
+    places,
+    stored_names,
+    table_all,
+)
+from envlock.audit.index.uses import defaults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,24 +118,34 @@ class Skeleton:
 
     def _assign(self, node: ast.Assign, out: list[Node]) -> None:
         out.extend(self.uses.of(node.value))
+        out.extend(self.uses.all_of(places(node.targets)))
         bind_targets(self, node.targets, node.value, out)
 
     def _annotated(self, node: ast.AnnAssign, out: list[Node]) -> None:
-        if not self._locals and not self._lazy_annotations:
-            out.extend(self.uses.of(node.annotation))
         if node.value is not None:
             out.extend(self.uses.of(node.value))
+        out.extend(self.uses.all_of(places([node.target])))
+        if not self._locals:
+            self._notes([node.annotation], out)
+        if node.value is not None:
             bind_targets(self, [node.target], node.value, out)
 
+    def _notes(self, annotations: Sequence[ast.expr | None], out: list[Node]) -> None:
+        """Record annotations: evaluated at once, before Python 3.14 and without the future."""
+        if not self._lazy_annotations:
+            used = self.uses.all_of(annotations)
+            out.extend(["x!", *use[1:]] for use in used if use[0] == "x")
+
     def _augmented(self, node: ast.AugAssign, out: list[Node]) -> None:
-        out.extend(self.uses.of(node.value))
+        out.extend(self.uses.all_of([*places([node.target]), node.value]))
         if type(node.target) is ast.Name:
             if node.target.id == "__all__" and not self._locals:
-                out.append(_added(node.value))
+                out.append(added_all(node.value))
             else:
                 self.bind([node.target.id], out)
 
     def _delete(self, node: ast.Delete, out: list[Node]) -> None:
+        out.extend(self.uses.all_of(places(node.targets)))
         names = [target.id for target in node.targets if type(target) is ast.Name]
         if names:
             out.append(["d", names])
@@ -193,6 +214,7 @@ class Skeleton:
         if node.exc is None:
             out.append(["r", node.lineno, "", True])
             return
+        out.extend(self.uses.all_of([node.exc, node.cause]))
         target = node.exc.func if type(node.exc) is ast.Call else node.exc
         chain = dotted(target) or "?"
         out.append(["r", node.lineno, chain.rpartition(".")[2], False])
@@ -201,10 +223,17 @@ class Skeleton:
         out.extend(self.uses.of(node.value))
         out.append(["v", node.value if node.value is not None else ["c", None]])
 
+    def _alias(self, node: Any, out: list[Node]) -> None:
+        """``type X = ...`` binds a name and evaluates nothing (PEP 695)."""
+        self.bind([node.name.id], out)
+
     def _match(self, node: ast.Match, out: list[Node]) -> None:
         out.extend(self.uses.of(node.subject))
-        for case in node.cases:
-            body = self.block(case.body)
+        for place, case in enumerate(node.cases):
+            first, rest = matched(case)
+            out.extend(self.uses.all_of(first if place == 0 else ()))
+            body = self.uses.all_of(rest if place == 0 else [*first, *rest])
+            body += self.block(case.body)
             if body:
                 out.append(["?", UNKNOWN, body, []])
 
@@ -230,9 +259,10 @@ class Skeleton:
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, out: list[Node]) -> None:
         arguments = node.args
         every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-        self._signature(node, every, out)
+        more = [one for one in (arguments.vararg, arguments.kwarg) if one is not None]
+        self._signature(node, [*every, *more], out)
         params = [one.arg for one in every]
-        extra = [one.arg for one in (arguments.vararg, arguments.kwarg) if one is not None]
+        extra = [one.arg for one in more]
         nested = bool(self._locals)
         self._qualified.append(node.name)
         self._locals.append({*params, *extra})
@@ -258,15 +288,12 @@ class Skeleton:
         self, node: ast.FunctionDef | ast.AsyncFunctionDef, every: list[ast.arg], out: list[Node]
     ) -> None:
         """Record what runs where a function is defined: decorators, defaults, annotations."""
-        decorators, arguments = node.decorator_list, node.args
+        decorators = node.decorator_list
         first = decorators[0].lineno if decorators else node.lineno
         if not self.uses.hot_lines(first, node.body[0].lineno):
             return
-        out.extend(self.uses.all_of(decorators))
-        out.extend(self.uses.all_of([*arguments.defaults, *arguments.kw_defaults]))
-        if not self._lazy_annotations:
-            notes = [*(one.annotation for one in every), node.returns]
-            out.extend(["x!", *use[1:]] for use in self.uses.all_of(notes) if use[0] == "x")
+        out.extend(self.uses.all_of([*decorators, *defaults(node.args)]))
+        self._notes([*(one.annotation for one in every), node.returns], out)
 
 
 def _as_name(node: Node, key: str) -> Node:
@@ -276,18 +303,6 @@ def _as_name(node: Node, key: str) -> Node:
 
 def _children(statement: ast.stmt) -> list[ast.expr]:
     return [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.expr)]
-
-
-def _added(value: ast.expr) -> Node:
-    """Return what ``__all__ += value`` means."""
-    reduced = reduce(value)
-    if reduced[0] == "tup" and all(part[0] == "c" for part in reduced[1]):
-        return ["a", "+", [part[1] for part in reduced[1]]]
-    if reduced[0] in {"keys", "set"}:
-        return ["a", "+", reduced[1]]
-    if reduced[0] == "n" and reduced[1].endswith(".__all__"):
-        return ["a", "from", reduced[1].removesuffix(".__all__")]
-    return ["a", "?", None]
 
 
 def _scanned(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str] | None:
@@ -333,3 +348,5 @@ _STATEMENTS: dict[type, Any] = {
     ast.Break: None,
     ast.Continue: None,
 }
+if sys.version_info >= (3, 12):
+    _STATEMENTS[ast.TypeAlias] = Skeleton._alias  # noqa: SLF001

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from envlock.audit.index.expressions import UNKNOWN, dotted, reduce
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from envlock.audit.index.uses import Uses
 
@@ -52,6 +52,43 @@ def bound_names(target: ast.expr) -> list[str]:
     if type(target) is ast.Starred:
         return bound_names(target.value)
     return []
+
+
+def places(targets: Iterable[ast.expr]) -> list[ast.expr]:
+    """Return what is evaluated for targets: of ``a.b.c`` it is ``a.b``, of ``a[i]`` both."""
+    found: list[ast.expr] = []
+    for target in targets:
+        if isinstance(target, ast.Tuple | ast.List):
+            found.extend(places(target.elts))
+        elif isinstance(target, ast.Attribute | ast.Starred):
+            found.append(target.value)
+        elif type(target) is ast.Subscript:
+            found += [target.value, target.slice]
+    return found
+
+
+def matched(case: ast.match_case) -> tuple[list[ast.expr], list[ast.expr]]:
+    """Return what a case evaluates: what surely, if it is the first, and what perhaps."""
+    outer = case.pattern
+    while isinstance(outer, ast.MatchOr | ast.MatchAs) and (
+        inner := outer.patterns[0] if isinstance(outer, ast.MatchOr) else outer.pattern
+    ):
+        outer = inner
+    found = [
+        asked
+        for pattern in ast.walk(case.pattern)
+        if isinstance(pattern, ast.MatchValue | ast.MatchClass | ast.MatchMapping)
+        for asked in _asked(pattern)
+    ]
+    first = _asked(outer) if isinstance(outer, ast.MatchValue | ast.MatchClass) else []
+    rest = [one for one in found if one not in first]
+    return first, [*rest, *([case.guard] if case.guard is not None else [])]
+
+
+def _asked(pattern: ast.MatchValue | ast.MatchClass | ast.MatchMapping) -> list[ast.expr]:
+    if isinstance(pattern, ast.MatchMapping):
+        return list(pattern.keys)
+    return [pattern.value if isinstance(pattern, ast.MatchValue) else pattern.cls]
 
 
 def bind_targets(
@@ -137,6 +174,18 @@ def table_all(call: ast.Call) -> Node | None:
             return ["a", "+", node[2]] if node[1] == "=" else node
         return ["a", "?", None]
     return None
+
+
+def added_all(value: ast.expr) -> Node:
+    """Return what ``__all__ += value`` means."""
+    reduced = reduce(value)
+    if reduced[0] == "tup" and all(part[0] == "c" for part in reduced[1]):
+        return ["a", "+", [part[1] for part in reduced[1]]]
+    if reduced[0] in {"keys", "set"}:
+        return ["a", "+", reduced[1]]
+    if reduced[0] == "n" and reduced[1].endswith(".__all__"):
+        return ["a", "from", reduced[1].removesuffix(".__all__")]
+    return ["a", "?", None]
 
 
 def stored_names(loop: ast.For | ast.AsyncFor) -> list[str]:

@@ -7,14 +7,17 @@ import re
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from envlock.audit.index.expressions import dotted
+from envlock.audit.index.expressions import UNKNOWN, dotted
+from envlock.audit.index.targets import bound_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 Node = list[Any]
 
-_LEAVES = frozenset({ast.Constant, ast.Name, ast.Lambda, type(None)})
+_LEAVES = frozenset({ast.Constant, ast.Name, type(None)})
+_ITERATED = frozenset({ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp})
+_LITERALS = (ast.List, ast.Tuple, ast.Set)
 _SCALARS = frozenset({"id", "attr", "arg", "ops", "op", "ctx", "conversion", "is_async", "kind",
                       "str"})  # fmt: skip
 _KINDS: tuple[type[ast.AST], ...] = (*ast.expr.__subclasses__(), ast.keyword, ast.comprehension)
@@ -69,6 +72,12 @@ class Uses:
                 self._attribute(current, out, stack)  # type: ignore[arg-type]
             elif kind is ast.IfExp or kind is ast.BoolOp:
                 self._choice(current, out)
+            elif kind is ast.Lambda:
+                stack.extend(defaults(current.args))  # type: ignore[attr-defined]
+            elif kind in _ITERATED:
+                self._iterated(current, out)
+            elif kind is ast.Compare and len(current.ops) > 1:  # type: ignore[attr-defined]
+                self._compared(current, out)  # type: ignore[arg-type]
             else:
                 if kind is ast.Call:
                     self._call(current, out)  # type: ignore[arg-type]
@@ -119,6 +128,29 @@ class Uses:
             out = [*own, *out]
         return out
 
+    def _compared(self, node: ast.Compare, out: list[Node]) -> None:
+        """Of ``a < b < c`` the third is evaluated only if the first two are as is said."""
+        out.extend(self.all_of([node.left, node.comparators[0]]))
+        rest = self.all_of(node.comparators[1:])
+        if rest:
+            out.append(["?", UNKNOWN, rest, []])
+
+    def _iterated(self, node: Any, out: list[Node]) -> None:
+        """Only the first iterable is surely evaluated; targets hide names of the module."""
+        first, *others = node.generators
+        out.extend(self.of(first.iter))
+        asked = [*first.ifs]
+        for one in others:
+            asked += [one.iter, *one.ifs]
+        asked += [node.key, node.value] if type(node) is ast.DictComp else [node.elt]
+        own = {name for one in node.generators for name in bound_names(one.target)}
+        inner = _without(self.all_of(asked), own)
+        if not inner:
+            return
+        sure = len(node.generators) == 1 and not first.ifs and type(node) is not ast.GeneratorExp
+        sure = sure and isinstance(first.iter, _LITERALS) and bool(first.iter.elts)
+        out.extend(inner if sure else [["l", inner]])
+
     def _call(self, node: ast.Call, out: list[Node]) -> None:
         target = dotted(node.func)
         if target is None:
@@ -127,6 +159,28 @@ class Uses:
         head = target.partition(".")[0]
         if last in _ALWAYS or target in self.defined or head in self.imported:
             out.append(["e", node.lineno, node, target])
+
+
+def defaults(arguments: ast.arguments) -> list[ast.expr]:
+    """Return the default values of parameters: they are evaluated where the function is made."""
+    return [one for one in (*arguments.defaults, *arguments.kw_defaults) if one is not None]
+
+
+def _without(nodes: Sequence[Node], names: set[str]) -> list[Node]:
+    """Leave out what begins with names that a comprehension binds."""
+    kept: list[Node] = []
+    for node in nodes:
+        if node[0] == "?":
+            then, other = _without(node[2], names), _without(node[3], names)
+            if then or other:
+                kept.append(["?", node[1], then, other])
+        elif node[0] == "l":
+            inner = _without(node[1], names)
+            if inner:
+                kept.append(["l", inner])
+        elif node[2 if node[0] == "x" else 3].partition(".")[0] not in names:
+            kept.append(node)
+    return kept
 
 
 def _imported(text: str) -> set[str]:

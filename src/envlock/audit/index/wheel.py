@@ -108,7 +108,10 @@ def index_members(archive: Archive, members: Iterable[Member]) -> tuple[list[Rec
                     source = archive.read(member.file, SOURCE_LIMIT)
                     package = member.kind == "pkg"
                     entry.update(index_source(source, member.module, package=package))
-                    digest = digest_of(source)
+                    if why := entry.pop("invalid", ""):
+                        notes.append(f"{member.file}: {why}")
+                    else:
+                        digest = digest_of(source)
                 except SkippedError as error:
                     entry["kind"] = "skip"
                     notes.append(f"{member.file}: {error}")

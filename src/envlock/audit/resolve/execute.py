@@ -283,6 +283,16 @@ class Executor:
     def _try(self, node: Node, frame: Frame) -> None:
         run_try(self, self._run, node, frame)
 
+    def _invalid(self, node: Node, frame: Frame) -> None:
+        """What one Python cannot parse an older one cannot either, and a newer one may."""
+        _, line, python = node
+        if not (3, 7) <= self._run.world.target.version <= tuple(python):
+            frame.module.open = True
+            return
+        name, error = frame.module.name, "SyntaxError"
+        self._run.fail(self._run.failure("raises", frame, line, name, error, error))
+        raise BranchEndError
+
     def _scan(self, node: Node, frame: Frame) -> None:
         """A loader that reads its own directory runs the files that it names."""
         package = frame.module.name
@@ -327,4 +337,5 @@ _HANDLERS: dict[str, Any] = {
     "?": Executor._if,  # noqa: SLF001
     "t": Executor._try,  # noqa: SLF001
     "L": Executor._scan,  # noqa: SLF001
+    "S": Executor._invalid,  # noqa: SLF001
 }
