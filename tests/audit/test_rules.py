@@ -752,3 +752,21 @@ def test_who_does_without_a_version_is_not_broken(audit: Auditor) -> None:
     found = audit({"app": {"app/__init__.py": guarded}})
     assert not found.findings
     assert found.roots == {"app": "ok"}
+
+
+@pytest.mark.parametrize(
+    "handed",
+    ["vendored.replace(__name__, {'path': 'lib._path:path'})", "replace(\n    __name__, {})"],
+)
+def test_a_module_that_hands_its_name_to_a_helper_may_be_replaced(
+    audit: Auditor, handed: str
+) -> None:
+    helper = "import sys\ndef replace(name, table):\n    sys.modules[name] = object()\n"
+    files = {
+        "lib/__init__.py": f"from . import vendored\nfrom .vendored import replace\n{handed}\n",
+        "lib/vendored.py": helper,
+    }
+    app = "import lib\nfrom lib.path import local\nx = lib.path\n"
+    assert not audit({"app": {"app.py": app}, "lib": files}).of("breaks-import")
+    files["lib/__init__.py"] = "import logging\nlog = logging.getLogger(__name__)\n"
+    assert audit({"app": {"app.py": app}, "lib": files}).of("breaks-import")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_HANDED = r"^(?!print\b)[\w.]+\(\s*__name__,"  # apipkg.initpkg(__name__, {...}): it is replaced
 _NAMES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (hint, re.compile(pattern, re.MULTILINE))
     for hint, pattern in (
@@ -26,6 +27,7 @@ _NAMES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("__import__(__name__)", r"__import__\(__name__\)"),
         ("attach", r"attach(?<!\wattach)(_stub)?\("),
         (" in dir(", r"for \w+ in dir\("),
+        ("__name__,", _HANDED),
     )
 )
 _CHILDREN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -41,6 +43,7 @@ _CHILDREN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("__path__", r"^[ \t]*__path__\b"),
         ("sys.path", r"sys\.path\b"),
         ("modules[", r"modules(?<!\wmodules)\[[^\]]*\]\s*=[^=]"),
+        ("__name__,", _HANDED),
     )
 )
 _OWN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -52,7 +55,7 @@ _OWN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )
 _ALIAS = re.compile(r"sys\.modules\[f[\"']([\w.]+)\.\{(\w+)\}[\"']\]\s*=\s*sys\.modules\[\2\]")
 _NAME_HINTS = tuple(dict.fromkeys(hint for hint, _ in _NAMES))
-_CHILD_HINTS = ("modules", "meta_path", "__path__", "sys.path")
+_CHILD_HINTS = ("modules", "meta_path", "__path__", "sys.path", "__name__,")
 _SCANS = ("listdir", "scandir", "iterdir", "glob", "iter_modules", "walk")
 _LOADS = ("import_module", "exec_module", "__import__", "load_module", "find_module")
 SCANS = re.compile(r"\b(listdir|scandir|iterdir|r?glob|iter_modules|walk_packages|walk)\b")
