@@ -92,10 +92,15 @@ def write_deb(folder: Path, items: Sequence[Item], name: str = "demo", **fields:
     return path
 
 
-def shared_object(soname: str, machine: int = 62, kind: int = 3) -> bytes:
+def shared_object(
+    soname: str, machine: int = 62, kind: int = 3, needed: tuple[str, ...] = ()
+) -> bytes:
     """Return a 64-bit little-endian ELF file with nothing but a dynamic section."""
     strings = b"\0" + soname.encode() + b"\0"
     tags = [(14, 1)] if soname else []
+    for name in needed:
+        tags.append((1, len(strings)))
+        strings += name.encode() + b"\0"
     header, program = 64, 56 * 2
     at = header + program
     dynamic_size = 16 * (len(tags) + 3)

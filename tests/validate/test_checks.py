@@ -18,6 +18,7 @@ from envlock.validate.record import recall, remember
 from envlock.validate.results import GpuFacts
 from envlock.validate.sandbox import Bind, Command, Completed
 
+from ..layers_deb.making import shared_object
 from .images import GROUP, PASSWD, PYTHON, SILENT, Layout, lock_of, member
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def test_failed_imports(tmp_path: Path, answer: dict[str, Any], told: str) -> No
     ("said", "package"),
     [
         ("ImportError: libGL.so.1: cannot open shared object file: No such file", "libgl1"),
-        ("OSError: libgthread-2.0.so.0: cannot open shared object file", "libgthread-2.0-0"),
+        ("OSError: libgthread-2.0.so.0: cannot open shared object file", "libglib2.0-0"),
         ("OSError: libgobject-2.0-0: cannot open shared object file: No such file", None),
     ],
 )
@@ -174,6 +175,22 @@ def test_libraries_that_are_not_in_the_image(
     assert "debian.packages" in advice
     assert ("most likely" in advice) == (package is not None)
     assert package is None or f"(most likely {package})" in advice
+
+
+def test_all_libraries_are_told_at_once(tmp_path: Path) -> None:
+    said = b"ImportError: libGL.so.1: cannot open shared object file: No such file"
+    needs = shared_object("", needed=("libGL.so.1", "libSM.so.6"))
+    layout = Layout(tmp_path / "layout").layer(member("usr/lib/view.so", needs))
+    report = validate_image(
+        layout.write(),
+        LOCK,
+        cache=tmp_path / "cache",
+        sandbox=FakeSandbox(*THERE, torch={"returncode": 1, "stderr": said}),
+        reporter=SILENT,
+    )
+    (told,) = [result for result in report.results if result.kind == "libraries"]
+    assert told.status == "noted"
+    assert told.detail[-1] == "for debian.packages: libgl1, libsm6"
 
 
 def test_the_drivers_libraries_are_not_debians(tmp_path: Path) -> None:

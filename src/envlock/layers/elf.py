@@ -1,4 +1,7 @@
-"""The few facts of an ELF shared object that ldconfig looks at (elf(5); glibc elf/readelflib.c)."""
+"""What ldconfig and the dynamic loader read of an ELF shared object.
+
+Follows elf(5) and glibc's elf/readelflib.c.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,34 @@ class _Segment:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Linking:
+    """What links an object to others; strings: where its names begin, None where nowhere."""
+
+    flags: int
+    program: bool
+    tags: list[tuple[int, int]]
+    strings: int | None
+
+    def names(self, data: bytes | mmap.mmap, wanted: int) -> list[str]:
+        """Return the names that the entries of one tag point to."""
+        if self.strings is None:
+            return []
+        return [_string(data, self.strings + value) for tag, value in self.tags if tag == wanted]
+
+
+def read_needed(data: bytes | mmap.mmap) -> tuple[str, ...]:
+    """Return the libraries that this file asks the loader for (DT_NEEDED), in its order.
+
+    Nothing where :func:`read_shared_object` knows nothing of it.  Never raises.
+    """
+    try:
+        linking = _linking(data)
+        return tuple(linking.names(data, _DT_NEEDED)) if linking is not None else ()
+    except (struct.error, IndexError, OverflowError, UnicodeDecodeError):
+        return ()
+
+
 def read_shared_object(data: bytes | mmap.mmap) -> SharedObject | None:
     """Return what ldconfig would know of this file; None where it would skip it.
 
@@ -52,6 +83,24 @@ def read_shared_object(data: bytes | mmap.mmap) -> SharedObject | None:
 
 
 def _read(data: bytes | mmap.mmap) -> SharedObject | None:
+    linking = _linking(data)
+    if linking is None:
+        return None
+    flags = linking.flags
+    if linking.strings is None:
+        named = any(tag == _DT_SONAME for tag, _ in linking.tags)
+        return None if named else SharedObject(soname="", flags=flags)
+    if flags == _ELF:
+        libc = {"libc.so.6", "libm.so.6"} & set(linking.names(data, _DT_NEEDED))
+        flags = _ELF_LIBC6 if linking.program or libc else _ELF
+    soname = next(iter(linking.names(data, _DT_SONAME)), "")
+    # A SONAME becomes the name of a link beside the file: a path would leave the directory.
+    if "/" in soname or soname in {".", ".."}:
+        return None
+    return SharedObject(soname=soname, flags=flags)
+
+
+def _linking(data: bytes | mmap.mmap) -> _Linking | None:
     if data[:4] != b"\x7fELF" or data[5] != 1:  # both targets are little-endian
         return None
     bits = data[4]
@@ -64,19 +113,12 @@ def _read(data: bytes | mmap.mmap) -> SharedObject | None:
     if dynamic is None:
         return None
     tags = _dynamic(data, bits, dynamic)
-    strings = _file_offset(segments, next((value for tag, value in tags if tag == _DT_STRTAB), -1))
-    names = [value for tag, value in tags if tag == _DT_SONAME]
-    if strings is None:
-        return None if names else SharedObject(soname="", flags=flags)
-    if flags == _ELF:
-        needed = {_string(data, strings + value) for tag, value in tags if tag == _DT_NEEDED}
-        program = any(segment.kind == _PT_INTERP for segment in segments)
-        flags = _ELF_LIBC6 if program or needed & {"libc.so.6", "libm.so.6"} else _ELF
-    soname = _string(data, strings + names[0]) if names else ""
-    # A SONAME becomes the name of a link beside the file: a path would leave the directory.
-    if "/" in soname or soname in {".", ".."}:
-        return None
-    return SharedObject(soname=soname, flags=flags)
+    return _Linking(
+        flags=flags,
+        program=any(segment.kind == _PT_INTERP for segment in segments),
+        tags=tags,
+        strings=_file_offset(segments, next((v for tag, v in tags if tag == _DT_STRTAB), -1)),
+    )
 
 
 def _string(data: bytes | mmap.mmap, start: int) -> str:

@@ -28,6 +28,7 @@ from envlock.validate.inside import enter
 from envlock.validate.inventory import Inventory, take_inventory
 from envlock.validate.layout import open_layout
 from envlock.validate.lookup import require_runnable
+from envlock.validate.missing import tell_missing
 from envlock.validate.outcome import explain
 from envlock.validate.results import GpuFacts, OverrideFacts, Report, Result
 from envlock.validate.rootfs import prepare_rootfs
@@ -104,7 +105,11 @@ def validate_rootfs(
     inside = enter(rootfs, config, sandbox, limits=limits)
     require_runnable(inside, config.architecture, f"python{lock.python}", hint=_FOREIGN)
     report = run_checks(inside, lock, reporter, gpu=gpu)
-    results = (*report.results, *_notes(config.workdir, inside.workdir))
+    results = (
+        *report.results,
+        *tell_missing(rootfs, report.results),
+        *_notes(config.workdir, inside.workdir),
+    )
     return replace(report, results=results, seconds=time.monotonic() - started)
 
 

@@ -11,7 +11,7 @@ that it fails."""
 
 CheckKind = Literal[
     "python", "distributions", "requirements", "void", "version", "import", "run", "gpu", "driver",
-    "check",
+    "check", "libraries",
 ]  # fmt: skip
 
 
