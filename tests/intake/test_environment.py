@@ -87,7 +87,8 @@ def test_what_is_not_is_told_with_its_place(tmp_path: Path) -> None:
         "17": "not for linux-64: [win]",
         "18": "-e .: it is no name of a package",
         "19": "git+https://****@git.example.com/a.git: it is no name of a package",
-        "20": "--extra-index-url https://****@index.example.com/simple: name it in indexes:",
+        "20": "--extra-index-url https://****@index.example.com/simple: an index stands under "
+        "indexes:, and its credential is the machine's: netrc, a keyring or config.toml",
         "21": "prefix: an environment's folder is /opt/env",
         "25": "the variable PLACE has a credential in it: give it to the container when it starts",
         "26": "the platform osx-arm64 is not one that envlock builds for",
@@ -126,6 +127,95 @@ dependencies:
     assert notes(found).count(
         "environment.yml:4:5: the channel pkgs/main comes last, since channels: lacks it"
     ) == 1  # fmt: skip
+
+
+def test_what_pip_is_told_besides(tmp_path: Path) -> None:
+    """As in a requirements.txt, which is what conda makes of the list."""
+    text = """\
+channels: [conda-forge]
+dependencies:
+  - python=3.11
+  - pip:
+    - --extra-index-url=https://wheels.example.com/cu118
+    - torch==2.1.0+cu118
+    - flash-attn>=2 --no-build-isolation
+    - tool==1 --hash=sha256:aa --hash=sha256:bb
+    - --find-links https://wheels.example.com/list.html
+    - --pre
+    - --no-deps
+"""
+    found = draft(tmp_path, FILE, text)
+    spec = spec_of(found)
+    assert asked(spec)[1] == ["torch==2.1.0+cu118", "flash-attn>=2", "tool==1"]
+    assert [index.url for index in spec.indexes] == ["https://wheels.example.com/cu118"]
+    assert [note.partition(": ")[2] for note in notes(found)][1:] == [
+        "--no-build-isolation: it is about builds, and only wheels are installed",
+        "hashes are left to the lock, which has its own",
+        (
+            "--find-links https://wheels.example.com/list.html: wheels come from indexes: name one "
+            "under indexes:"
+        ),
+        "--pre: a pre-release is asked for by its version: name==2.0rc1",
+        "--no-deps: an option of pip's for which a spec has no word",
+    ]
+
+
+def test_selectors(tmp_path: Path) -> None:
+    text = """\
+channels: [conda-forge]
+dependencies:
+  - python=3.11
+  - a   # [linux and not aarch64]
+  - b   # [osx or win]
+  - c   # [not (osx or win)]
+  - d   # [unix and x86_64]
+  - e   # [py==27]
+  - sel(linux): f
+  - sel(osx): g
+"""
+    found = draft(tmp_path, FILE, text)
+    assert asked(spec_of(found))[0] == ["python=3.11", "a", "c", "d", "e", "f"]
+    assert notes(found) == [
+        "environment.yml:5:5: not for linux-64: [osx or win]",
+        "environment.yml:8:5: the selector [py==27] is not understood; the line is taken",
+        "environment.yml:10:15: not for linux-64: [osx]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "cuda"),
+    [
+        (["cuda-version=12.4"], "12.4"),
+        (["cuda-version 12.4.*"], "12.4"),
+        (["cudatoolkit==11.8.0"], "11.8"),
+        (["pytorch-cuda=11.8", "__cuda>=12"], "12.0"),
+        (["cuda-version<12.4"], None),
+        (["cuda-version", "cuda-nvcc=12.4"], None),
+    ],
+)
+def test_the_cuda_of_what_is_asked_for(tmp_path: Path, lines: list[str], cuda: str | None) -> None:
+    text = "channels: [nvidia]\ndependencies:\n  - python=3.11\n"
+    text += "".join(f"  - {line}\n" for line in lines)
+    (target,) = spec_of(draft(tmp_path, FILE, text)).targets
+    assert target.cuda == cuda
+
+
+def test_variables(tmp_path: Path) -> None:
+    text = """\
+channels: [conda-forge]
+dependencies: [python=3.8]
+variables:
+  HF_TOKEN: hf_s3cret
+  DB_PASSWORD: s3cret
+  TOKENIZERS_PARALLELISM: false
+  PLACE: $HOME/x
+"""
+    found = draft(tmp_path, FILE, text)
+    spec = spec_of(found)
+    assert spec.python == "3.8"
+    assert spec.image.env == {"TOKENIZERS_PARALLELISM": "false", "PLACE": "$HOME/x"}
+    assert [note.split(": ")[0].split(":")[1] for note in notes(found)] == ["4", "5", "7"]
+    assert not [note for note in notes(found) if "s3cret" in note]
 
 
 def test_platforms_that_differ(tmp_path: Path) -> None:
@@ -197,7 +287,7 @@ def test_a_channel_with_variables_is_the_machines(tmp_path: Path) -> None:
             "dependencies: ['requests=2.32', {pip: ['Requests<2.30']}]\n",
             "requests is to come from conda (requests=2.32) and from PyPI (Requests<2.30)",
         ),
-        ("dependencies: ['python=2.7']\n", "no Python from 3.9 to 3.14 fits"),
+        ("dependencies: ['python=2.7']\n", "no Python from 3.6 to 3.14 fits"),
         ("dependencies: &a [*a]\n", "grows beyond any spec"),
     ],
 )

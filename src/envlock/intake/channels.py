@@ -31,8 +31,13 @@ def add_channel(draft: Draft, text: str, location: Location) -> str | None:
         draft.note(location, "defaults is conda's name for pkgs/main and pkgs/r: their terms apply")
         return _DEFAULTS[0]
     if "://" not in text:
-        if not _NAME.fullmatch(text):
-            raise SpecError(f"{text!r} cannot be the name of a channel", location=location)
+        if not _NAME.fullmatch(text) or text == "local":
+            raise SpecError(
+                f"{text!r} cannot be the name of a channel",
+                location=location,
+                hint="a folder is written as a URL, file:///path/to/channel; a channel whose place "
+                "only the machine knows by a name, for which it sets ENVLOCK_CHANNEL_<NAME>",
+            )
         draft.channels.setdefault(text, None)
         return text
     name, url = _of_url(text, location)

@@ -16,7 +16,7 @@ from envlock.errors import SpecError, UsageError
 from envlock.intake.docker_base import read_base
 from envlock.intake.docker_pip import PipSteps
 from envlock.intake.docker_syntax import instructions, substitute
-from envlock.intake.draft import Draft
+from envlock.intake.draft import SECRET_NAME, Draft
 from envlock.intake.shell_lines import apt_packages, commands, is_python, pip_call
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _QUIET = frozenset({"apt", "apt-get", "rm", "mkdir", "cd", "set", "true", ":", "export", "clean"})
 _MACHINES = re.compile(r"(PIP|UV|DEBIAN|CONDA)_|PATH$|PYTHONDONTWRITEBYTECODE$|NVIDIA_")
-_SECRET = re.compile(r"(?i)(?:^|_)(?:token|secret|passw(?:or)?d|api_?key|credentials?)(?:_|$)")
 _PYTHON_PACKAGE = re.compile(r"python(3(?:\.\d+)?)?(?:-(minimal|full|pip|venv|distutils|wheel))?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _SHELL = re.compile(r"[;&|<>$`*?(){}]")
@@ -177,7 +176,7 @@ class _Reader:
                 self.known[name] = text
             if not whole:
                 continue
-            if _SECRET.search(name):
+            if SECRET_NAME.search(name):
                 self.draft.note(one.at(name), f"{name}: give it to the container when it starts")
             elif _MACHINES.match(name):
                 self.draft.note(

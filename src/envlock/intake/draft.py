@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 _LAST = {"<": 1, "<=": 1, "!=": 2}
 """Where operators stand in a requirement that reads well: lower bounds come first."""
+
+SECRET_NAME = re.compile(r"(?i)(?:^|_)(?:token|secret|passw(?:or)?d|api_?key|credentials?)(?:_|$)")
+"""Names of variables whose values are nobody's business."""
 
 _Value = TypeVar("_Value", str, str | None)
 

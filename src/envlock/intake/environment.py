@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import Location, SpecError
 from envlock.intake.channels import add_channel
-from envlock.intake.draft import Draft, Item, requirement
-from envlock.intake.requirements import INCLUDE, read_into
+from envlock.intake.draft import SECRET_NAME, Draft, Item
+from envlock.intake.requirements import PipReader
+from envlock.intake.selectors import applies
 from envlock.platforms import PLATFORMS
 from envlock.spec.document import read_document
 from envlock.spec.matchspec import match_name, placed, refusal
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
     from envlock.intake.readers import Choices
     from envlock.spec.document import Document
 
-_SELECTOR = re.compile(r"\s#.*\[\s*(not\s+)?([a-z0-9_]+)\s*\]\s*$")
-_SELECTORS = {
-    "linux-64": {"linux", "linux64", "unix", "x86_64", "x86"},
-    "linux-aarch64": {"linux", "aarch64", "unix"},
-}
-_OTHERS = {"win", "win32", "win64", "osx", "osx64", "arm64", "ppc64le", "s390x"}
-_OPTION = re.compile(r"-{1,2}[A-Za-z]")
-_BY_PLACE = re.compile(r"(?:[a-z+]+://|git@|\.{0,2}/|\.$)")
+_SELECTOR = re.compile(r"\s#.*\[([^\[\]]+)\]\s*$")
+_SEL = re.compile(r"sel\((.+)\)")
+_CUDA = re.compile(
+    r"(?:__cuda|cuda-version|cuda-toolkit|cudatoolkit|pytorch-cuda)\s*(?:[=~>]=|[= ])\s*"
+    r"(\d+)(?:\.(\d+))?(?:[.=*, ].*)?"
+)
+"""What names a version of CUDA that the driver has to be as new as."""
 
 
 def read(path: Path, shown: str, choices: Choices) -> Draft:
     """Read an environment file; raises SpecError, UsageError."""
-    return _Reader(read_document(path, shown), path.parent, choices).draft()
+    return _Reader(read_document(path, shown), path, choices).draft()
 
 
 @dataclass(slots=True)
 class _Reader:
     document: Document
-    folder: Path
+    path: Path
     choices: Choices
+    pip: PipReader | None = None
 
     def draft(self) -> Draft:
         value = self.document.value
@@ -108,13 +108,15 @@ class _Reader:
             mark = self.document.mark(("variables", key))
             if isinstance(text, dict | list):
                 raise SpecError(f"the variable {key} must be a text", location=mark.value)
-            if carries_secret(mark.raw):
+            if carries_secret(mark.raw) or SECRET_NAME.search(str(key)):
                 draft.note(
                     mark.value,
                     f"the variable {key} has a credential in it: give it to the container when it "
                     "starts",
                 )
                 continue
+            if "$" in mark.raw:
+                draft.note(mark.value, f"the variable {key} is taken as it stands, with its $")
             draft.env[key] = mark.raw
 
     def _entry(self, draft: Draft, n: int, entry: object) -> None:
@@ -124,6 +126,11 @@ class _Reader:
                 self._conda(draft, self._text(place), self._at(place))
             return
         for key, value in entry.items():
+            if selector := _SEL.fullmatch(str(key)):
+                location = self._at((*place, key))
+                if self._selected(draft, selector[1].strip(), location):
+                    self._conda(draft, self._text((*place, key)), location)
+                continue
             if key != "pip":
                 draft.note(self._at((*place, key)), f"{key}: is not known here")
                 continue
@@ -137,14 +144,15 @@ class _Reader:
     def _applies(self, draft: Draft, location: Location) -> bool:
         """Tell whether a line's selector, if it has one, is for one of the platforms."""
         match = _SELECTOR.search(location.text)
-        if match is None:
-            return True
+        return match is None or self._selected(draft, match[1].strip(), location)
+
+    def _selected(self, draft: Draft, selector: str, location: Location) -> bool:
         platforms = draft.platforms or ["linux-64"]
-        written = f"[{match[1] or ''}{match[2]}]"
-        if match[2] not in _OTHERS.union(*_SELECTORS.values()):
+        written = f"[{selector}]"
+        answers = {applies(selector, name) for name in platforms}
+        if None in answers:
             draft.note(location, f"the selector {written} is not understood; the line is taken")
             return True
-        answers = {(match[2] in _SELECTORS[name]) != bool(match[1]) for name in platforms}
         if answers == {False}:
             draft.note(location, f"not for {', '.join(platforms)}: {written}")
         elif len(answers) == 2:
@@ -164,6 +172,7 @@ class _Reader:
             raise SpecError(
                 f"{written!r} is not a match spec: {why.reason}", location=location, hint=why.hint
             )
+        self._cuda(draft, bare, location)
         if name.startswith("__"):
             draft.note(location, f"{written}: virtual packages stand under platforms in a spec")
             return
@@ -186,19 +195,30 @@ class _Reader:
             draft.note(location, f"the channel {name} comes last, since channels: lacks it")
         return name
 
+    def _cuda(self, draft: Draft, bare: str, location: Location) -> None:
+        """Take the CUDA of a package that names one, the newest of several."""
+        match = _CUDA.fullmatch(bare)
+        if match is None:
+            return
+        found = f"{match[1]}.{match[2] or 0}"
+        if draft.cuda is None or _numbers(draft.cuda) < _numbers(found):
+            draft.cuda = found
+            draft.note(
+                location, f"cuda: {found} is taken from {bare}: the driver must be as new as that"
+            )
+
     def _pip(self, draft: Draft, text: str, location: Location) -> None:
+        if self.pip is None:
+            self.pip = PipReader(draft, draft.pypi)
         written = text.strip()
-        include = INCLUDE.fullmatch(written)
-        if include is not None:
-            file, constraints = include[2].strip(), include[1] in {"-c", "--constraint"}
-            shown = str(PurePosixPath(location.file).parent / file)
-            read_into(draft, self.folder / file, shown, draft.pypi, constraints=constraints)
+        if written.startswith("-") and carries_secret(written):
+            draft.note(
+                location,
+                f"{redact(written)}: an index stands under indexes:, and its credential is the "
+                "machine's: netrc, a keyring or config.toml",
+            )
             return
-        if _OPTION.match(written) or _BY_PLACE.match(written) or " @ " in written:
-            why = "name it in indexes:" if "index-url" in written else "it is no name of a package"
-            draft.note(location, f"{redact(written)}: {why}")
-            return
-        draft.pypi.append(requirement(written.partition(" --hash")[0], location))
+        self.pip.line(written, location, self.path)
 
     def _others(self, draft: Draft) -> None:
         known = {"name", "channels", "dependencies", "variables", "platforms"}
@@ -209,3 +229,7 @@ class _Reader:
                 key, "it is not known here"
             )
             draft.note(self.document.mark((key,)).key, f"{key}: {reason}")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SUITES = {"3.11": ("bookworm", "2.36"), "3.13": ("trixie", "2.41")}
 """Debian's suites by their Python, with their glibc."""
 
-_CONDA_FIRST = ("3.12", "3.13", "3.11", "3.10", "3.14", "3.9")
+_CONDA_FIRST = ("3.12", "3.13", "3.11", "3.10", "3.14", "3.9", "3.8", "3.7", "3.6")
 _DEBIAN_FIRST = ("3.11", "3.13", "3.12", "3.10", "3.14", "3.9")
 _MICROS = range(41)
 
