@@ -3,8 +3,7 @@
 A wheel is a zip, and each of its files is a raw DEFLATE stream: exactly what a gzip member
 holds between its header and its CRC.  :class:`GzipWriter` copies such streams between bytes
 of our own, so the layer's bytes come from the wheel, whose sha256 is in the lock, and from
-``deflate``; never from the zlib at hand.  zlib is asked only to *decompress*, which has one
-right answer.
+``deflate``; never from the zlib at hand, which is asked only to *decompress* (see ``inflating``).
 
 Copied streams are spliced into the running member where possible, because some readers pay
 for every member (unpigz starts a thread): a stream that is one block has its final-block
@@ -21,15 +20,16 @@ vouches for all of them.
 from __future__ import annotations
 
 import hashlib
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from envlock.errors import ArtifactError
 from envlock.layers import deflate
 from envlock.layers.crc import crc32_combine
+from envlock.layers.inflating import DAMAGED, GZIP, RAW, crc32, decompressor
 
 if TYPE_CHECKING:
+    import zlib
     from collections.abc import Iterable, Iterator
 
 HEADER = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255])
@@ -84,10 +84,10 @@ def opened(stream: bytes, size: int) -> tuple[bytes, bytes] | None:
     if not stream or not stream[0] & _FINAL_BLOCK:
         return None
     blocks = bytes([stream[0] & ~_FINAL_BLOCK]) + stream[1:]
-    decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+    decoder = decompressor(RAW)
     try:
         plain = decoder.decompress(blocks, size + 1)
-    except zlib.error:
+    except DAMAGED:
         return None
     if len(plain) != size or decoder.eof or decoder.unconsumed_tail:
         return None
@@ -95,7 +95,7 @@ def opened(stream: bytes, size: int) -> tuple[bytes, bytes] | None:
         end = decoder.copy()
         try:
             more = end.decompress(alignment + deflate.END)
-        except zlib.error:
+        except DAMAGED:
             continue
         if end.eof and not end.unused_data and not more:
             return blocks + alignment, plain
@@ -109,7 +109,7 @@ def inflate(decoder: zlib._Decompress, piece: bytes) -> Iterator[bytes]:
         while plain:
             yield plain
             plain = decoder.decompress(decoder.unconsumed_tail, SPLICE_LIMIT)
-    except zlib.error as error:
+    except DAMAGED as error:
         raise ArtifactError(f"a compressed stream is damaged ({error})") from error
 
 
@@ -169,14 +169,19 @@ class GzipWriter:
         Raises ArtifactError if it is not one complete stream of just that size.
         """
         self._flush()
-        if self._known is not None:
+        if self._known is None:
+            crc = self._copy_inflated(pieces, size)
+        else:
             for piece in pieces:
                 self._emit(piece)
-            self._crc = crc32_combine(self._crc, crc, size)
-            self._count(size)
-            self._end_member()
-            return crc
-        decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._crc = crc32_combine(self._crc, crc, size)
+        self._count(size)
+        self._end_member()
+        return crc
+
+    def _copy_inflated(self, pieces: Iterable[bytes], size: int) -> int:
+        """Copy a stream that is inflated beside it; return the CRC-32 of what it holds."""
+        decoder = decompressor(RAW)
         found, left = 0, size
         for piece in pieces:
             self._emit(piece)
@@ -184,17 +189,16 @@ class GzipWriter:
                 left -= len(plain)
                 if left < 0:
                     raise ArtifactError("a compressed stream is longer than its archive says")
-                self._account(plain)
-                found = zlib.crc32(plain, found)
+                self._plain_hash.update(plain)
+                found = crc32(plain, found)
         if not decoder.eof or decoder.unused_data or left:
             raise ArtifactError("a compressed stream is not as long as its archive says")
-        self._end_member()
         return found
 
     def copy_members(self, pieces: Iterable[bytes]) -> None:
         """Add complete gzip members that an earlier writer made."""
         self._close_member()
-        decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        decoder = decompressor(GZIP)
         for piece in pieces:
             self._put(piece)
             rest = b"" if self._known is not None else piece
@@ -204,7 +208,7 @@ class GzipWriter:
                 self._plain_size += len(plain)
                 rest = decoder.unused_data
                 if decoder.eof:
-                    decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
+                    decoder = decompressor(GZIP)
 
     def finish(self) -> StreamDigests:
         """End the last member and tell the digests; an empty stream is one empty member.
@@ -229,7 +233,7 @@ class GzipWriter:
     def _account(self, plain: bytes) -> None:
         if self._known is None:
             self._plain_hash.update(plain)
-        self._crc = zlib.crc32(plain, self._crc)
+        self._crc = crc32(plain, self._crc)
         self._count(len(plain))
 
     def _count(self, size: int) -> None:

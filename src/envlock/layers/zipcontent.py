@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from envlock.errors import ArtifactError
 from envlock.layers.gzipstream import SPLICE_LIMIT, inflate, opened
+from envlock.layers.inflating import DAMAGED, RAW, crc32, decompressor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,7 @@ class ZipMember:
             size += len(piece)
             if size > self.size:
                 break
-            crc = zlib.crc32(piece, crc)
+            crc = crc32(piece, crc)
             yield piece
         self._verify(crc, size)
 
@@ -67,7 +68,7 @@ class ZipMember:
         if not self.deflated:
             crc = 0
             for piece in self._pieces():
-                crc = zlib.crc32(piece, crc)
+                crc = crc32(piece, crc)
                 stream.copy_stored(piece)
             self._verify(crc, self.packed_size)
         elif self.size > SPLICE_LIMIT or self.packed_size > 2 * SPLICE_LIMIT:
@@ -78,7 +79,7 @@ class ZipMember:
     def _write_small(self, stream: GzipWriter, packed: bytes) -> None:
         found = opened(packed, self.size) if self.size else None
         if found is not None:
-            self._verify(zlib.crc32(found[1]), self.size)
+            self._verify(crc32(found[1]), self.size)
             stream.copy_blocks(*found)
             return
         plain = self._plain(packed)
@@ -96,21 +97,21 @@ class ZipMember:
             yield piece
 
     def _inflated(self) -> Iterator[bytes]:
-        decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+        decoder = decompressor(RAW)
         for piece in self._pieces():
             yield from inflate(decoder, piece)
         if not decoder.eof or decoder.unused_data:
             raise ArtifactError(f"{self.name!r} is not as long as its archive says")
 
     def _plain(self, packed: bytes) -> bytes:
-        decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+        decoder = decompressor(RAW)
         try:
             plain = decoder.decompress(packed, self.size + 1)
-        except zlib.error as error:
+        except DAMAGED as error:
             raise ArtifactError(f"{self.name!r} is damaged ({error})") from error
         if not decoder.eof or decoder.unused_data:
             raise ArtifactError(f"{self.name!r} is not as long as its archive says")
-        self._verify(zlib.crc32(plain), len(plain))
+        self._verify(crc32(plain), len(plain))
         return plain
 
     def _verify(self, crc: int, size: int) -> None:

@@ -8,10 +8,10 @@ hashlib and zlib release the GIL, so several layers are read in parallel by thre
 from __future__ import annotations
 
 import hashlib
-import zlib
 from typing import TYPE_CHECKING, BinaryIO
 
 from envlock.errors import ArtifactError, IntegrityError
+from envlock.layers.inflating import DAMAGED, GZIP, decompressor
 from envlock.layers.unpacked import needed_zstd_module
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class LayerStream:
         self._blob_hash = hashlib.sha256()
         self._tar_hash = hashlib.sha256()
         self._blob_size = 0
-        self._inflate = zlib.decompressobj(31) if layer.gzipped else None
+        self._inflate = decompressor(GZIP) if layer.gzipped else None
         self._zstd = needed_zstd_module("layer") if layer.zstd else None
         self._frame = self._zstd.ZstdDecompressor() if self._zstd else None
         self._pending = b""
@@ -138,12 +138,12 @@ class LayerStream:
             if self._inflate.eof:
                 if not data:
                     return b""
-                self._inflate = zlib.decompressobj(31)
+                self._inflate = decompressor(GZIP)
             if not data and not self._inflate.eof:
                 return self._end_of_input()
             try:
                 piece = self._inflate.decompress(data, _OUTPUT)
-            except zlib.error as error:
+            except DAMAGED as error:
                 raise ArtifactError(
                     f"the layer is not valid gzip: {error}", where=self._layer.blob.name
                 ) from error
