@@ -11,6 +11,12 @@
 #error "the decision to store a chunk needs plain double arithmetic"
 #endif
 
+#if defined __BYTE_ORDER__ && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define LITTLE 1
+#else
+#define LITTLE 0
+#endif
+
 enum {
     CHUNK = 256 * 1024,
     WINDOW = 32 * 1024,
@@ -26,7 +32,9 @@ enum {
     LITERALS = 288,
     DISTANCES = 32,
     LEVELS = 15,
-    STORED = 0xFFFF
+    STORED = 0xFFFF,
+    WIDEST = 16,
+    MATCH_BITS = 15 + 5 + 15 + 13
 };
 static const double WORTH = 0.9;
 static const uint8_t ALIGN[4] = {0, 0, 0xFF, 0xFF};
@@ -42,14 +50,30 @@ typedef struct {
     int width;
 } Bits;
 
-static void put(Bits *bits, uint32_t value, int width) {
-    bits->held |= (uint64_t)value << bits->width;
+/* Hold some more bits: at most MATCH_BITS where flush() was before, and 64 in all. */
+static void hold(Bits *bits, uint64_t value, int width) {
+    bits->held |= value << bits->width;
     bits->width += width;
-    while (bits->width >= 8) {
-        bits->out[bits->size++] = (uint8_t)bits->held;
-        bits->held >>= 8;
-        bits->width -= 8;
-    }
+}
+
+/* Write the whole bytes that are held; up to eight bytes behind them are written over. */
+static void flush(Bits *bits) {
+    uint8_t *out = bits->out + bits->size;
+    int whole = bits->width >> 3;
+#if LITTLE
+    memcpy(out, &bits->held, sizeof bits->held);
+#else
+    for (int byte = 0; byte < whole; byte++)
+        out[byte] = (uint8_t)(bits->held >> 8 * byte);
+#endif
+    bits->size += (size_t)whole;
+    bits->held = whole < 8 ? bits->held >> 8 * whole : 0;
+    bits->width &= 7;
+}
+
+static void put(Bits *bits, uint32_t value, int width) {
+    hold(bits, value, width);
+    flush(bits);
 }
 
 /* The header of an empty stored block, and what follows its padding. */
@@ -262,40 +286,80 @@ static uint32_t word(const uint8_t *data) {
     return value;
 }
 
-/* Where four bytes were last: open addressing, so that nothing is ever forgotten. */
+/* Where four bytes were: those of one hash in a chain, the last first.  Places come nearly in
+ * order (they go back within a match at most), so a chain need not be followed for longer than
+ * the window: what was further away would not be taken.
+ */
 typedef struct {
-    uint32_t *place; /* plus one; 0 is free */
-    int shift;
-} Last;
+    uint32_t place, before; /* before: the next of the chain, or 0 */
+} Seen;
 
-static uint32_t *slot(const Last *last, const uint8_t *data, uint32_t key) {
-    uint32_t mask = (1U << (32 - last->shift)) - 1;
-    uint32_t at = key * 2654435761U >> last->shift;
-    while (last->place[at] && word(data + last->place[at] - 1) != key)
-        at = (at + 1) & mask;
-    return &last->place[at];
+typedef struct {
+    uint32_t *last; /* by hash: the last of a chain, or 0 */
+    Seen *seen;
+    uint32_t count;
+    int shift;
+} Chains;
+
+static void start_chains(Chains *chains, size_t size) {
+    int wide = 4;
+    while (wide < WIDEST && (size_t)1 << wide < size)
+        wide++;
+    chains->shift = 32 - wide;
+    chains->count = 0;
+    memset(chains->last, 0, sizeof(uint32_t) << wide);
 }
 
-static size_t tokens(const uint8_t *data, size_t size, Last *last, uint32_t *out) {
+static void note(Chains *chains, uint32_t key, size_t place) {
+    uint32_t *last = &chains->last[key * 2654435761U >> chains->shift];
+    chains->seen[++chains->count] = (Seen){(uint32_t)place, *last};
+    *last = chains->count;
+}
+
+/* Where `key` was noted last, plus one; 0 where it was not, or out of reach. */
+static size_t find(const Chains *chains, const uint8_t *data, uint32_t key, size_t here) {
+    uint32_t at = chains->last[key * 2654435761U >> chains->shift];
+    for (; at; at = chains->seen[at].before) {
+        size_t place = chains->seen[at].place;
+        if (place + WINDOW + MAX_MATCH < here)
+            return 0;
+        if (word(data + place) == key)
+            return place + 1;
+    }
+    return 0;
+}
+
+static size_t match_length(const uint8_t *one, const uint8_t *other, size_t most) {
+    size_t length = MIN_MATCH;
+#if LITTLE
+    for (; length + 8 <= most; length += 8) {
+        uint64_t here, there;
+        memcpy(&here, one + length, sizeof here);
+        memcpy(&there, other + length, sizeof there);
+        if (here != there)
+            return length + (size_t)(__builtin_ctzll(here ^ there) >> 3);
+    }
+#endif
+    while (length < most && one[length] == other[length])
+        length++;
+    return length;
+}
+
+static size_t tokens(const uint8_t *data, size_t size, Chains *chains, uint32_t *out) {
     size_t count = 0, here = 0, anchor = 0;
     if (size >= 2 * MIN_MATCH) {
         size_t limit = size - 4;
-        int wide = 1;
-        while ((size_t)1 << wide < 2 * size)
-            wide++;
-        last->shift = 32 - wide;
-        memset(last->place, 0, sizeof(uint32_t) << wide);
+        start_chains(chains, size);
         while (here < limit) {
-            uint32_t *known = slot(last, data, word(data + here));
-            size_t there = *known, length = MIN_MATCH, most;
-            *known = (uint32_t)here + 1;
+            uint32_t key = word(data + here);
+            size_t there = find(chains, data, key, here), length, most;
+            note(chains, key, here);
             if (!there-- || here - there > WINDOW) {
                 here += 1 + ((here - anchor) >> 6);
                 continue;
             }
             most = size - here < MAX_MATCH ? size - here : MAX_MATCH;
-            while (length < most && data[here + length] == data[there + length])
-                length++;
+            length = match_length(data + here, data + there, most);
             while (here > anchor && there && length < MAX_MATCH
                    && data[here - 1] == data[there - 1]) {
                 here--;
@@ -308,7 +372,7 @@ static size_t tokens(const uint8_t *data, size_t size, Last *last, uint32_t *out
             anchor = here + length;
             if (anchor < limit)
                 for (size_t inside = here + 1; inside < anchor; inside += length < 32 ? 2 : 8)
-                    *slot(last, data, word(data + inside)) = (uint32_t)inside + 1;
+                    note(chains, word(data + inside), inside);
             here = anchor;
         }
     }
@@ -328,21 +392,19 @@ static Part length_part(uint32_t length) {
     if (length == MAX_MATCH)
         return (Part){LONGEST, 0, 0};
     uint32_t value = length - 3;
-    int width = 0;
+    int width;
     if (value < 8)
         return (Part){257 + (int)value, 0, 0};
-    while (value >> (width + 3))
-        width++;
+    width = 29 - __builtin_clz(value);
     return (Part){257 + 4 * width + (int)(value >> width), width, value & ((1U << width) - 1)};
 }
 
 static Part distance_part(uint32_t distance) {
     uint32_t value = distance - 1;
-    int width = 0;
+    int width;
     if (value < 4)
         return (Part){(int)value, 0, 0};
-    while (value >> (width + 2))
-        width++;
+    width = 30 - __builtin_clz(value);
     return (Part){2 * width + (int)(value >> width), width, value & ((1U << width) - 1)};
 }
 
@@ -350,15 +412,18 @@ static void put_body(
     Bits *bits, const uint32_t *token, size_t count, const Code *literals, const Code *distances) {
     for (size_t place = 0; place < count; place++) {
         if (token[place] < END_OF_BLOCK) {
-            put_symbol(bits, literals, (int)token[place]);
+            hold(bits, literals->code[token[place]], literals->length[token[place]]);
+            if (bits->width > 64 - MATCH_BITS)
+                flush(bits);
             continue;
         }
         Part length = length_part(token[place] >> 16);
         Part distance = distance_part(token[place] & 0xFFFF);
-        put_symbol(bits, literals, length.symbol);
-        put(bits, length.extra, length.width);
-        put_symbol(bits, distances, distance.symbol);
-        put(bits, distance.extra, distance.width);
+        hold(bits, literals->code[length.symbol], literals->length[length.symbol]);
+        hold(bits, length.extra, length.width);
+        hold(bits, distances->code[distance.symbol], distances->length[distance.symbol]);
+        hold(bits, distance.extra, distance.width);
+        flush(bits);
     }
     put_symbol(bits, literals, END_OF_BLOCK);
 }
@@ -407,11 +472,11 @@ size_t envlock_compress(const uint8_t *data, size_t size, uint8_t *out) {
     size_t most = size < CHUNK ? size : CHUNK, written = 0;
     uint32_t *token = malloc(sizeof(uint32_t) * (most + 1));
     uint8_t *packed = malloc(room(most));
-    Last last = {malloc(sizeof(uint32_t) * (4 * most + 2)), 0};
-    if (token && packed && last.place) {
+    Chains chains = {malloc(sizeof(uint32_t) << WIDEST), malloc(sizeof(Seen) * (2 * most + 2)), 0, 0};
+    if (token && packed && chains.last && chains.seen) {
         for (size_t start = 0; start < size; start += CHUNK) {
             size_t length = size - start < CHUNK ? size - start : CHUNK;
-            size_t count = tokens(data + start, length, &last, token);
+            size_t count = tokens(data + start, length, &chains, token);
             Bits bits = {packed, 0, 0, 0};
             for (size_t block = 0; block < count; block += BLOCK_TOKENS) {
                 size_t some = count - block < BLOCK_TOKENS ? count - block : BLOCK_TOKENS;
@@ -428,7 +493,8 @@ size_t envlock_compress(const uint8_t *data, size_t size, uint8_t *out) {
     }
     free(token);
     free(packed);
-    free(last.place);
+    free(chains.last);
+    free(chains.seen);
     return written;
 }
 

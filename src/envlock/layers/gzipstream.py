@@ -135,9 +135,13 @@ class GzipWriter:
         """Add bytes of our own; they are compressed in chunks of a fixed size."""
         self._account(data)
         self._pending += data
-        while len(self._pending) >= deflate.CHUNK:
-            self._emit(deflate.compress(bytes(self._pending[: deflate.CHUNK])))
-            del self._pending[: deflate.CHUNK]
+        whole = len(self._pending) - len(self._pending) % deflate.CHUNK
+        if not whole:
+            return
+        with memoryview(self._pending) as pending:
+            for start in range(0, whole, deflate.CHUNK):
+                self._emit(deflate.compress(bytes(pending[start : start + deflate.CHUNK])))
+        del self._pending[:whole]
 
     def copy_stored(self, data: bytes) -> None:
         """Add bytes that are not worth compressing."""
