@@ -12,14 +12,18 @@ import multiprocessing
 import os
 import signal
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from envlock.errors import DiskError, EnvlockError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 
 
 def usable_cpus() -> int:
@@ -27,6 +31,16 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def started(
+    work: Callable[_Given, _Result], *given: _Given.args, **more: _Given.kwargs
+) -> Future[_Result]:
+    """Run ``work`` in a thread beside this one; its result, or its error, can be waited for."""
+    thread = ThreadPoolExecutor(1)
+    future = thread.submit(work, *given, **more)
+    thread.shutdown(wait=False)
+    return future
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ def outcome(library: Any, stream: bytes, room: int) -> object:
 def test_damaged_streams(
     seed: int, level: int, strategy: int, damage: list[tuple[int, int]]
 ) -> None:
-    """Bits of the code tables are among those that change: sets that are incomplete, or too full."""
+    """Bits of the code tables change, too: sets of codes that are incomplete, or too full."""
     source = random.Random(seed)
     data = bytes(source.choices(b"abcdefgh \0\n", k=source.choice([20, 200, 3000])))
     stream = bytearray(raw(data, level, strategy))

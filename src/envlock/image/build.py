@@ -17,7 +17,7 @@ from envlock.image.linked import known_linked, pack_linked
 from envlock.image.packing import SEGMENTS, Packing, conda_items
 from envlock.image.places import is_whole, place, remember_layout, take_over
 from envlock.image.pool import packing_pool, to_encode
-from envlock.layers.clashes import check_conda, check_wheels, check_written
+from envlock.layers.clashes import Owners, check_conda, check_wheels, check_written
 from envlock.layers.condapack import known_facts
 from envlock.layers.gzipstream import Known
 from envlock.layers.pack import pack_segment
@@ -25,6 +25,7 @@ from envlock.layers.parts import check_sizes, limit_of
 from envlock.layers.plan import plan_layers
 from envlock.lock.linking import undone
 from envlock.lock.model import PACKER
+from envlock.workers import started
 
 if TYPE_CHECKING:
     import threading
@@ -86,7 +87,8 @@ def build_image(
     known = {} if workshop.fresh else known_layers(workshop.cache, lock, plans)
     for key, digests in workshop.told.items():
         known.setdefault(key, Known(digests=digests, seen_here=False))
-    owners = check_wheels(lock, paths) if needs_wheels(lock, paths, plans, known) else {}
+    needed = needs_wheels(lock, paths, plans, known)
+    owners = started(check_wheels, lock, paths) if needed else started(Owners)
     for plan in plans:
         told = _told(plan, workshop.cache / SEGMENTS)
         if plan.key not in known or None in told:
@@ -108,17 +110,19 @@ def build_image(
             workers=workshop.workers,
             fresh=workshop.fresh,
         )
-        layers |= packing.run([plan for plan in missing if plan.kind != "linked"], known)
+        layers |= packing.run(
+            [plan for plan in missing if plan.kind != "linked"], known, owners.result
+        )
         facts |= packing.facts
     packages = [facts[name] for name in sorted(facts)]
-    check_conda(owners, lock, packages)
+    check_conda(owners.result(), lock, packages)
     for plan in (plan for plan in missing if plan.kind == "linked"):
         below = _below(workshop, staging, layers)
         layers[plan.key], written = pack_linked(
             plan, link, below, staging.blobs, workshop.cache / SEGMENTS
         )
         packages.append(written)
-        check_written(owners, written)
+        check_written(owners.result(), written)
     check_recorded(lock, paths, plans, layers)
     for plan in plans:
         before = known.get(plan.key)

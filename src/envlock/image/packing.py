@@ -77,9 +77,15 @@ class Packing:
         self._segments = blobs.parent / SEGMENTS if fresh else cache / SEGMENTS
 
     def run(
-        self, plans: Sequence[LayerPlan], known: Mapping[str, Known]
+        self,
+        plans: Sequence[LayerPlan],
+        known: Mapping[str, Known],
+        checked: Callable[[], object],
     ) -> dict[str, StreamDigests]:
-        """Return the digests of each layer by its plan's key; known: what some will be."""
+        """Return the digests of each layer by its plan's key; known: what some will be.
+
+        checked: waits for what must be right before anything is packed.
+        """
         self._known = known
         artifacts = [artifact for plan in plans for artifact in plan.artifacts]
         total = sum(artifact.size for artifact in artifacts)
@@ -88,6 +94,7 @@ class Packing:
             packing_pool(self._workers, to_encode(artifacts, self._segments)) as pool,
         ):
             try:
+                checked()  # runs beside the compiler and the start of the processes
                 return self._packed(pool, plans, task)
             finally:
                 if self._fresh:
@@ -96,7 +103,11 @@ class Packing:
     def _packed(
         self, pool: ProcessPoolExecutor, plans: Sequence[LayerPlan], task: Task
     ) -> dict[str, StreamDigests]:
-        """Pack the packages that are many, slow and small first."""
+        """Pack the packages that are many, slow and small first.
+
+        Their layers are joined before the smaller wheels are begun: at the end there is
+        something small for every process.
+        """
         joinings: list[tuple[LayerPlan, Joining]]
         joinings = [(plan, self._os(pool, plan, task)) for plan in plans if plan.kind == "os"]
         largest_first = sorted(plans, key=lambda plan: -sum(a.size for a in plan.artifacts))
@@ -109,12 +120,13 @@ class Packing:
                 single[packing] = plan
             elif plan.kind == "conda":
                 joinings.append((plan, self._conda(pool, plan, task)))
+        wheels = [plan for plan in largest_first if plan.kind in {"distribution", "rest"}]
+        sizes = {plan.key: sum(a.size for a in plan.artifacts) for plan in wheels}
+        joined = sum(a.size for plan, _ in joinings for a in plan.artifacts)
         futures: dict[Future[StreamDigests], LayerPlan] = {}
-        for plan in largest_first:
-            if plan.kind in {"distribution", "rest"}:
-                futures[self._wheels(pool, plan)] = plan
-        sizes = {plan.key: sum(a.size for a in plan.artifacts) for plan in futures.values()}
+        futures |= {self._wheels(pool, p): p for p in wheels if sizes[p.key] >= joined}
         futures |= {join(): plan for plan, join in joinings}
+        futures |= {self._wheels(pool, p): p for p in wheels if sizes[p.key] < joined}
         digests = {}
         for finished in as_completed(futures):
             plan = futures[finished]
