@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from envlock.bytecode.layer import TITLE, add_bytecode
+from envlock.bytecode.layer import add_bytecode
 from envlock.errors import CheckFailedError
 from envlock.image.archive import write_archive
 from envlock.image.build import Workshop, build_image
@@ -16,7 +16,7 @@ from envlock.image.layout import staging
 from envlock.image.referrers import attach
 from envlock.imagediff import explain
 from envlock.layers.parts import check_sizes, limit_of
-from envlock.layers.plan import plan_layers
+from envlock.layers.plan import compiles, image_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -105,7 +105,7 @@ def build(
         if compiles(lock):
             assert sandbox is not None
             with _timed(seconds, "precompile"):
-                digests = add_bytecode(lock, place, digests, workshop, reporter, sandbox())
+                digests = add_bytecode(lock, place, digests, workshop, reporter, sandbox)
             check_layers(lock, digests)
         recorded = lock.built.manifest if expect is not None and lock.built is not None else None
         if expect is not None and recorded is not None and recorded != digests.manifest:
@@ -133,11 +133,6 @@ def build(
     return Built(digests=digests, report=report, seconds=seconds)
 
 
-def compiles(lock: Lock) -> bool:
-    """Tell whether the image gets a layer of compiled modules."""
-    return bool(lock.spec.get("image", {}).get("precompile"))
-
-
 def only_destination(
     lock: Lock, destinations: Sequence[Destination], *, keep: bool, compression: Compression
 ) -> Destination | None:
@@ -154,8 +149,8 @@ def check_layers(lock: Lock, digests: ImageDigests) -> None:
 
     These are compiled modules, and all layers in another compression.  Raises UsageError.
     """
-    titles = [*(plan.title for plan in plan_layers(lock)), TITLE]
-    sizes = [(title, made.size) for title, made in zip(titles, digests.layers, strict=False)]
+    titles = (plan.title for plan in image_layers(lock))
+    sizes = [(title, made.size) for title, made in zip(titles, digests.layers, strict=True)]
     check_sizes(sizes, limit_of(lock))
 
 

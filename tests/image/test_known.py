@@ -135,7 +135,7 @@ def test_the_lock_tells_another_machine(tmp_path: Path, monkeypatch: pytest.Monk
     assert check_layout(tmp_path / "there" / "b") == again.digests.manifest
     assert again.digests == first.digests
     monkeypatch.setattr("envlock.image.build.Packing", None)  # nothing is packed
-    monkeypatch.setattr("envlock.image.build.is_whole", None)  # and nothing is read
+    monkeypatch.setattr("envlock.image.places.is_whole", None)  # and nothing is read
     recorded.build(tmp_path / "there" / "c", tmp_path / "there" / "cache")
     assert check_layout(tmp_path / "there" / "c") == first.digests.manifest
 

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envlock.errors import UsageError
+from envlock.layers.changed import changed_layers
 from envlock.layers.parts import check_sizes
-from envlock.layers.plan import LARGE, LayerPlan, plan_layers
+from envlock.layers.plan import LARGE, LayerPlan, image_layers, plan_layers
+from envlock.lock.base import GZIP, BaseBlob, BaseImage, BaseLayer
 from envlock.lock.model import Artifact, Lock
 
 
@@ -240,6 +242,34 @@ def test_the_budget_has_room_for_compiled_modules() -> None:
     with pytest.raises(UsageError, match="budget: 2 is too small") as caught:
         plan_layers(replace(lock, spec={**lock.spec, "image": image}))
     assert "at least 3" in str(caught.value.hint)
+
+
+def test_compiled_modules_change_with_what_is_below_them() -> None:
+    lock = lock_of(*DEBS, *BIG, *SMALL)
+    compiled = replace(
+        lock, spec={**lock.spec, "image": {**lock.spec["image"], "precompile": True}}
+    )
+    plain, whole = image_layers(lock), image_layers(compiled)
+    assert plain == plan_layers(lock)
+    assert (whole[:-1], whole[-1].kind) == (plain, "compiled")
+    changes = changed_layers(lock, compiled)
+    assert (changes.new, changes.kept, changes.gone) == ((whole[-1],), plain, ())
+    assert changed_layers(compiled, lock).gone == (whole[-1],)
+    assert changed_layers(compiled, compiled).new == ()
+    less = replace(compiled, artifacts=compiled.artifacts[:-1])
+    assert "compiled" in {layer.kind for layer in changed_layers(compiled, less).new}
+    bases = [replace(compiled, base=base_of(number)) for number in range(2)]
+    assert [one.kind for one in changed_layers(*bases).new] == ["compiled"]
+
+
+def base_of(number: int) -> BaseImage:
+    digest = f"sha256:{number:064x}"
+    layer = BaseLayer(digest=digest, diff_id=digest, size=1, media_type=GZIP)
+    return BaseImage(
+        reference="r.example.com/base:v1", index=digest, manifest=digest,
+        config=BaseBlob(digest=digest, size=1), layers=(layer,), os="debian 12", glibc="2.36",
+        python="/usr/bin/python3.11",
+    )  # fmt: skip
 
 
 def test_more_parts_than_the_budget_allows() -> None:

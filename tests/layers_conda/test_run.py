@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,8 @@ import pytest
 from envlock.image.build import Workshop
 from envlock.install.environment import install
 from envlock.install.prefix import MARKER, read_marker
-from envlock.lock.model import LockedOverride
-from envlock.pipeline import build
+from envlock.lock.model import BuiltImage, BuiltLayer, Lock, LockedOverride
+from envlock.pipeline import Built, build
 from envlock.progress import SILENT
 from envlock.validate.checks import validate_image
 from envlock.validate.prefix import validate_prefix
@@ -85,9 +85,7 @@ def test_an_image(environment: Environment, place: Path) -> None:
     ]  # fmt: skip
 
 
-def test_an_image_with_compiled_modules(
-    environment: Environment, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_image_with_compiled_modules(environment: Environment, place: Path) -> None:
     """The same bytes each time; the modules are found without their sources being read."""
     environment.build(place / "plain", place / "cache", workers=2)
     wanted = environment.with_image(**environment.lock.spec["image"], precompile=True)
@@ -110,9 +108,44 @@ assert data[8:16] == importlib.util.source_hash(source)
     assert report.ok, report
     anew = wanted.build(place / "two", place / "cache", sandbox=bwrap, workers=2, fresh=True)
     assert anew.digests == first.digests
-    monkeypatch.setattr("envlock.bytecode.layer._made", None)  # nothing is compiled
-    known = wanted.build(place / "three", place / "cache", sandbox=bwrap, workers=2)
+    known = wanted.build(place / "three", place / "cache", sandbox=_no_sandbox, workers=2)
     assert known.digests == first.digests
+    check_compiled_elsewhere(wanted, first, place)
+
+
+def check_compiled_elsewhere(wanted: Environment, first: Built, place: Path) -> None:
+    """What the lock records is taken from where a layer is given, unless it is another."""
+    layers = tuple(BuiltLayer(**asdict(layer)) for layer in first.digests.layers)
+    digests = (first.digests.manifest, first.digests.config)
+    record = BuiltImage(manifest=digests[0], config=digests[1], layers=layers)
+    lock = replace(wanted.lock, built=record)
+    top = place / "one" / "blobs" / layers[-1].digest.replace(":", "/")
+    damaged = place / "damaged"
+    damaged.write_bytes(top.read_bytes()[:-1] + b"x")
+
+    def build_with(file: Path, lock: Lock) -> Built:
+        cache = place / "elsewhere"
+        workshop = Workshop(cache=cache, workers=2, layers={layers[-1].digest: file})
+        return build(
+            lock, wanted.paths, place / "given", workshop, SILENT, prove=None,
+            sandbox=_no_sandbox,
+        )  # fmt: skip
+
+    assert build_with(top, lock).digests == first.digests
+    shutil.rmtree(place / "given")
+    other = replace(layers[0], digest=layers[1].digest, diff_id=layers[1].diff_id)
+    below = replace(lock, built=replace(record, layers=(other, *layers[1:])))
+    for file, one in ((damaged, lock), (top, below), (top, wanted.lock)):
+        with pytest.raises(_CompiledError):
+            build_with(file, one)
+
+
+class _CompiledError(Exception):
+    """Somebody wants to compile."""
+
+
+def _no_sandbox() -> Bubblewrap:
+    raise _CompiledError
 
 
 def test_a_forced_wheel_replaces_condas_copy(

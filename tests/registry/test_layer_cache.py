@@ -5,19 +5,21 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from envlock.cli.context import Context
-from envlock.cli.layercache import take
+from envlock.cli.layercache import NOTHING, Taken, keeper, take
 from envlock.cli.output import Output
 from envlock.delivery.layercache import LayerCache
 from envlock.fetch.store import Store
+from envlock.image.layout import ImageDigests, Staging
 from envlock.layers.gzipstream import StreamDigests
-from envlock.layers.plan import plan_layers
+from envlock.layers.plan import image_layers, plan_layers
+from envlock.lock.model import BuiltImage, BuiltLayer
 from envlock.registry.open import Access
 from envlock.registry.reference import parse_reference
 
@@ -232,6 +234,34 @@ def test_nothing_is_run_upon_the_word_of_a_cache(
     assert take(state, cache, lock, trusting=True, elsewhere=None).told.keys() == {key}
     assert not take(state, cache, runs, trusting=True, elsewhere=None).told
     assert not take(state, cache, lock, trusting=False, elsewhere=None).told
+
+
+def test_compiled_modules_go_in_and_come_out_as_recorded(
+    cache: LayerCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVLOCK_CACHE_DIR", str(tmp_path / "cache"))
+    image = {**LOCK.spec.get("image", {}), "precompile": True}
+    lock = replace(LOCK, spec={**LOCK.spec, "image": image}, built=None)
+    plans = image_layers(lock)
+    layers = tuple(layer(tmp_path, bytes(5000 + 512 * n)) for n in range(len(plans)))
+    digests = ImageDigests(manifest="", config="", layers=layers, size=0)
+    place = Staging(tmp_path, tmp_path / "image")
+    place.blobs = tmp_path
+    state = Context(output=Output())
+    told = Taken(told={plans[0].key: layers[0]})
+    keeper(state, cache, lock, told)(place, digests)  # nothing that stands upon a cache's word
+    assert [cache.told(plan.key) is None for plan in plans] == [
+        n in {0, len(plans) - 1} for n in range(len(plans))
+    ]
+    keeper(state, cache, lock, NOTHING)(place, digests)
+    found = cache.told(plans[-1].key)
+    assert found is not None
+    assert found[0] == layers[-1]
+    assert layers[-1].digest not in take(state, cache, lock, trusting=True, elsewhere=None).layers
+    built = tuple(BuiltLayer(**asdict(one)) for one in layers)
+    recorded = replace(lock, built=BuiltImage(manifest=KEY, config=KEY, layers=built))
+    taken = take(state, cache, recorded, trusting=False, elsewhere=None)
+    assert digest_of(taken.layers[layers[-1].digest].read_bytes()) == layers[-1].digest
 
 
 @pytest.mark.container

@@ -18,12 +18,18 @@ from typing import TYPE_CHECKING, BinaryIO
 from envlock.errors import ArtifactError
 from envlock.files import disk_errors
 from envlock.image.append import append_layer
-from envlock.image.known import recall_digests, remember_digests
-from envlock.image.places import take_over
+from envlock.image.known import (
+    recall_digests,
+    recorded_layers,
+    recorded_on_top,
+    remember_digests,
+)
+from envlock.image.places import taken_over
 from envlock.image.pool import packing_pool
 from envlock.layers.blobs import layer_blob
 from envlock.layers.entry import regular
-from envlock.layers.plan import scheme_of
+from envlock.layers.gzipstream import Known
+from envlock.layers.plan import COMPILED, scheme_of
 from envlock.layers.writer import LayerWriter
 from envlock.limits import Limits
 from envlock.lock.model import PACKER
@@ -34,7 +40,7 @@ from envlock.validate.rootfs import prepare_rootfs
 from envlock.validate.sandbox import Bind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from envlock.image.build import Workshop
     from envlock.image.layout import ImageDigests, Staging
@@ -44,9 +50,10 @@ if TYPE_CHECKING:
     from envlock.validate.sandbox import Sandbox
 
 VERSION = 1
-"""What is compiled, and how; part of what names a layer that is known."""
+"""What is compiled, and how; part of what names a layer that is known.
 
-TITLE = "compiled modules (unchecked hash-based .pyc)"
+Locks record these layers: another version is another PACKER.
+"""
 
 _OUT = "/tmp/compiled"  # noqa: S108 - inside
 _PYC = re.compile(r"/(?:[^/\0]+/)+__pycache__/[^/\0]+\.pyc")
@@ -60,22 +67,33 @@ def add_bytecode(
     digests: ImageDigests,
     workshop: Workshop,
     reporter: Reporter,
-    sandbox: Sandbox,
+    sandbox: Callable[[], Sandbox],
 ) -> ImageDigests:
     """Add a layer of compiled modules to the image in ``place``.
 
-    A layer that an earlier build made on top of the same ones is taken over.  Raises SandboxError
+    A layer that an earlier build made on top of the same ones is taken over, and so is the one
+    that the lock records on top of these, out of a team's cache for instance.  Raises SandboxError
     where the image's Python cannot run here, ArtifactError, IntegrityError, DiskError.
     """
     key = _key(place)
-    known = None if workshop.fresh else recall_digests(workshop.cache, key)
-    if known is None or not (
-        place.reuse(known.digest, known.size)
-        or take_over(workshop.cache, known.digest, known.size, place.blobs)
-    ):
-        known = _made(lock, place, workshop, reporter, sandbox)
-        remember_digests(workshop.cache, key, known)
-    return append_layer(place, digests, known, TITLE)
+    known = None if workshop.fresh else _known(lock, digests, workshop, key)
+    if known is not None and taken_over(workshop, place, known):
+        return append_layer(place, digests, known.digests, COMPILED)
+    made = _made(lock, place, workshop, reporter, sandbox())
+    remember_digests(workshop.cache, key, made)
+    return append_layer(place, digests, made, COMPILED)
+
+
+def _known(lock: Lock, below: ImageDigests, workshop: Workshop, key: str) -> Known | None:
+    """Return what the layer will be: as it was made here, else as the lock records it."""
+    seen = recall_digests(workshop.cache, key)
+    if seen is not None:
+        return Known(digests=seen, seen_here=True)
+    recorded = recorded_on_top(lock)
+    under = [layer.diff_id for layer in recorded_layers(lock)]
+    if recorded is None or under != [layer.diff_id for layer in below.layers]:
+        return None
+    return Known(digests=recorded, seen_here=False)
 
 
 def _key(place: Staging) -> str:

@@ -109,7 +109,8 @@ def _layers(layers: LayerChanges) -> str:
 
 
 def _layer(layer: LayerPlan) -> str:
-    return f"{layer.title} ({megabytes(artifact_bytes(layer))})"
+    size = f" ({megabytes(artifact_bytes(layer))})" if layer.artifacts else ""
+    return f"{layer.title}{size}"
 
 
 def _largest(layers: Iterable[LayerPlan]) -> list[LayerPlan]:

@@ -73,7 +73,7 @@ def take(
     trusting: whether its word counts for the OS layer of a lock that records no layers;
     elsewhere: tells whether a layer is where the image goes already.
     """
-    from envlock.image.known import known_layers
+    from envlock.image.known import known_layers, recorded_on_top
     from envlock.image.places import held
     from envlock.layers.plan import plan_layers
 
@@ -97,6 +97,9 @@ def take(
         if plan.kind != "conda" and plan.key in known and plan.key not in there
         and (plan.kind == "os" or lacks_artifacts(plan))
     }  # fmt: skip
+    top = recorded_on_top(lock)
+    if top is not None and not is_at_hand(top):
+        wanted[top.digest] = top.size
     layers = cache.bring(wanted) if wanted else {}
     told = {}
     if any(plan.kind == "linked" for plan in plans):  # what ran upon a word would be taken as ours
@@ -135,17 +138,16 @@ def keeper(
 ) -> Callable[[Staging, ImageDigests], None]:
     """Return what puts the layers of a proven image into a cache.
 
-    What came by a cache's word alone is not passed on; a cache that cannot be written is a
-    warning, since the image is whole.
+    What came by a cache's word alone is not passed on, nor what was compiled upon it; a cache that
+    cannot be written is a warning, since the image is whole.
     """
-    from envlock.layers.plan import plan_layers
+    from envlock.layers.plan import image_layers
 
     def keep(place: Staging, digests: ImageDigests) -> None:
-        plans = plan_layers(lock)  # compiled modules come on top of them, and are no plan's
         layers = [
             (plan.key, layer)
-            for plan, layer in zip(plans, digests.layers[: len(plans)], strict=True)
-            if plan.key not in taken.told
+            for plan, layer in zip(image_layers(lock), digests.layers, strict=True)
+            if plan.key not in taken.told and not (plan.kind == "compiled" and taken.told)
         ]
         try:
             kept = cache.keep(layers, place.blobs)

@@ -15,7 +15,7 @@ from envlock.image.base import bring_layers, read_foundation
 from envlock.image.known import known_layers, remember_layer
 from envlock.image.linked import known_linked, pack_linked
 from envlock.image.packing import SEGMENTS, Packing, conda_items
-from envlock.image.places import is_whole, place, remember_layout, take_over
+from envlock.image.places import remember_layout, taken_over
 from envlock.image.pool import packing_pool, to_encode
 from envlock.layers.clashes import Owners, check_conda, check_wheels, check_written
 from envlock.layers.condapack import known_facts
@@ -93,7 +93,7 @@ def build_image(
         told = _told(plan, workshop.cache / SEGMENTS)
         if plan.key not in known or None in told:
             continue
-        if _taken_over(workshop, staging, known[plan.key]):
+        if taken_over(workshop, staging, known[plan.key]):
             layers[plan.key] = known[plan.key].digests
             facts |= {one.name: one for one in told if one is not None}
     bring_layers(lock.base, paths, staging, workshop.cache)
@@ -200,23 +200,3 @@ def pack_packages(
             for future in done:
                 future.result()
                 task.advance(futures[future].size)
-
-
-def _taken_over(workshop: Workshop, staging: Staging, known: Known) -> bool:
-    """Tell whether a layer need not be made: an image here has it, or its destination does.
-
-    What only the lock tells is not believed of a file that merely has the name.
-    """
-    digest, size = known.digests.digest, known.digests.size
-    blob = staging.blobs / digest.removeprefix("sha256:")
-    given = workshop.layers.get(digest)
-    if (
-        not staging.reuse(digest, size)
-        and not (given is not None and place(given, blob))
-        and not take_over(workshop.cache, digest, size, staging.blobs)
-    ):
-        return False
-    if known.seen_here or not blob.exists() or is_whole(blob, digest, size):
-        return True
-    blob.unlink()
-    return False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from envlock.files import write_atomically
 from envlock.layers.gzipstream import Known, StreamDigests
+from envlock.layers.plan import compiles
 from envlock.leases import used
 
 if TYPE_CHECKING:
@@ -29,7 +30,14 @@ def recorded_layers(lock: Lock) -> tuple[BuiltLayer, ...]:
     What the image's Python compiles comes on top of these.
     """
     recorded = lock.built.layers if lock.built is not None else ()
-    return recorded[:-1] if lock.spec.get("image", {}).get("precompile") else recorded
+    return recorded[:-1] if compiles(lock) else recorded
+
+
+def recorded_on_top(lock: Lock) -> StreamDigests | None:
+    """Return what the lock records of the compiled modules, if it has any."""
+    if not compiles(lock) or lock.built is None or not lock.built.layers:
+        return None
+    return StreamDigests(**dataclasses.asdict(lock.built.layers[-1]))
 
 
 def known_layers(cache: Path, lock: Lock, plans: Sequence[LayerPlan]) -> dict[str, Known]:

@@ -22,6 +22,10 @@ from envlock.files import verify_file, write_atomically, written_beside
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from envlock.image.build import Workshop
+    from envlock.image.layout import Staging
+    from envlock.layers.gzipstream import Known
+
 _FICLONE = 0x40049409  # linux/fs.h: the new file shares the other one's extents
 
 
@@ -69,6 +73,26 @@ def take_over(cache: Path, digest: str, size: int, blobs: Path) -> bool:
     """Put a blob of ``size`` bytes into ``blobs`` if an image here has it; tell whether it did."""
     target = blobs / digest.removeprefix("sha256:")
     return any(share(source, target) for source in held(cache, digest, size))
+
+
+def taken_over(workshop: Workshop, staging: Staging, known: Known) -> bool:
+    """Tell whether a layer need not be made: an image here has it, or its destination does.
+
+    What only the lock tells is not believed of a file that merely has the name.
+    """
+    digest, size = known.digests.digest, known.digests.size
+    blob = staging.blobs / digest.removeprefix("sha256:")
+    given = workshop.layers.get(digest)
+    if (
+        not staging.reuse(digest, size)
+        and not (given is not None and place(given, blob))
+        and not take_over(workshop.cache, digest, size, staging.blobs)
+    ):
+        return False
+    if known.seen_here or not blob.exists() or is_whole(blob, digest, size):
+        return True
+    blob.unlink()
+    return False
 
 
 def share(source: Path, target: Path) -> bool:

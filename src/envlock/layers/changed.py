@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envlock.layers.plan import plan_layers
+from envlock.layers.plan import image_layers
 
 if TYPE_CHECKING:
     from envlock.layers.plan import LayerPlan
@@ -37,8 +37,8 @@ def changed_layers(old: Lock | None, new: Lock | None) -> LayerChanges:
     Layers with equal keys are the same bytes.  Raises UsageError for a layer budget, and
     ArtifactError for an interpreter, that no image can be made with.
     """
-    before = plan_layers(old) if old else ()
-    after = plan_layers(new) if new else ()
+    before = image_layers(old) if old else ()
+    after = image_layers(new) if new else ()
     known, wanted = {layer.key for layer in before}, {layer.key for layer in after}
     return LayerChanges(
         kept=tuple(layer for layer in after if layer.key in known),

@@ -35,7 +35,10 @@ MOST_LAYERS = 120
 PREFIX = "opt/env"
 """Where the environment lies in the image, relative to its root."""
 
-LayerKind = Literal["os", "conda", "linked", "distribution", "rest"]
+COMPILED = "compiled modules (unchecked hash-based .pyc)"
+"""What the image's own Python makes of all layers below, where the spec asks for it."""
+
+LayerKind = Literal["os", "conda", "linked", "distribution", "rest", "compiled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,7 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     limit = limit_of(lock)
     refuse_larger(wheels, limit)
     linked = _linked_layers(lock)
-    above = bool(image.get("precompile"))  # what the image's Python compiles comes on top
+    above = compiles(lock)
     room = budget - bool(debs) - bool(packages) - len(linked) - above - 1
     if room < 0:
         raise UsageError(
@@ -141,6 +144,25 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
             "ones",
         )
     return tuple(layers)
+
+
+def compiles(lock: Lock) -> bool:
+    """Tell whether the image gets a layer of compiled modules, on top of those that are planned."""
+    return bool(lock.spec.get("image", {}).get("precompile"))
+
+
+def image_layers(lock: Lock) -> tuple[LayerPlan, ...]:
+    """Return all layers of a lock's image but its base's: the plan, and what is compiled of it.
+
+    Raises what :func:`plan_layers` does.
+    """
+    plans = plan_layers(lock)
+    if not compiles(lock):
+        return plans
+    below = [layer.diff_id for layer in lock.base.layers] if lock.base is not None else []
+    text = json.dumps([*below, *(plan.key for plan in plans)])
+    settings = (("below", hashlib.sha256(text.encode()).hexdigest()),)
+    return (*plans, LayerPlan(kind="compiled", artifacts=(), title=COMPILED, settings=settings))
 
 
 def _own(lock: Lock) -> tuple[tuple[str, str], ...]:

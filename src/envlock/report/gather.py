@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from envlock import __version__
 from envlock.graph import Graph
-from envlock.layers.plan import plan_layers
+from envlock.layers.plan import image_layers
 from envlock.lock.proof import staleness
 from envlock.report.changes import compared
 from envlock.report.drawing import drawing
@@ -93,12 +93,12 @@ def _layers(lock: Lock, others: Sequence[Lock], graph: Graph) -> tuple[Layer, ..
     for other in others:
         for artifact in other.artifacts:
             files.setdefault(artifact.sha256, set()).add(other.name)
-        for plan in plan_layers(other):
+        for plan in image_layers(other):
             keys.setdefault(plan.key, set()).add(other.name)
     total = sum(artifact.size for artifact in lock.artifacts) or 1
     return tuple(
         _layer(number, plan, graph, files, keys.get(plan.key, set()), total)
-        for number, plan in enumerate(plan_layers(lock), start=1)
+        for number, plan in enumerate(image_layers(lock), start=1)
     )
 
 
