@@ -22,6 +22,7 @@ WORLDS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     ),
     "docs/how-to/cache.md": (),
     "docs/how-to/from-conda-lock.md": (),
+    "docs/how-to/from-pixi.md": (),
     "docs/how-to/from-uv.md": SERVICE,
     "docs/how-to/from-requirements.md": (),
     "docs/how-to/report.md": (),

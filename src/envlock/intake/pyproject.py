@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
 from envlock.errors import SpecError, UsageError
 from envlock.intake.draft import Draft, requirement
+from envlock.intake.pixi import Lines, read_tables
 from envlock.intake.toml_text import at, read_toml
 from envlock.urls import redact
 
@@ -19,14 +20,21 @@ if TYPE_CHECKING:
     from envlock.errors import Location
     from envlock.intake.readers import Choices
 
-_TOOLS = ("conda-lock", "pdm", "pixi", "poetry", "hatch", "uv")
+_TOOLS = ("conda-lock", "pdm", "poetry", "hatch", "uv")
 """Tools that keep more about dependencies in tables of their own."""
 
 
 def read(path: Path, shown: str, choices: Choices) -> Draft:
     """Read a project file; raises SpecError, UsageError."""
     table, lines = read_toml(path, shown)
-    return _Reader(table, lines, shown, choices).draft()
+    pixi = (table.get("tool") or {}).get("pixi")
+    if not isinstance(pixi, dict) or not {"workspace", "project"} & pixi.keys():
+        return _Reader(table, lines, shown, choices).draft()
+    draft = read_tables(pixi, Lines(path, shown, lines, "tool.pixi."), choices)
+    if isinstance(table.get("project"), dict):
+        own = replace(choices, platforms=tuple(draft.platforms), groups=())
+        draft.add(_Reader(table, lines, shown, own).draft())
+    return draft
 
 
 @dataclass(slots=True)
@@ -39,13 +47,14 @@ class _Reader:
     def draft(self) -> Draft:
         project = self.table.get("project")
         if not isinstance(project, dict) and not self.choices.groups:
-            tool = next((t for t in ("poetry", "pixi") if t in self.table.get("tool", {})), None)
             raise UsageError(
                 "there is no [project] table",
                 where=self.shown,
-                hint=f"[tool.{tool}] is not read; have {tool} write what it knows as an "
-                "environment.yml or requirements.txt" if tool else None,
-            )  # fmt: skip
+                hint="[tool.poetry] is not read; have poetry write what it knows as a "
+                "requirements.txt"
+                if "poetry" in self.table.get("tool", {})
+                else None,
+            )
         project = project or {}
         draft = Draft(name=project.get("name"), platforms=list(self.choices.platforms))
         if "requires-python" in project:

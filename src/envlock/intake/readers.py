@@ -36,6 +36,7 @@ KNOWN = (
     "environment.yml",
     "conda-lock.yml",
     "pyproject.toml",
+    "pixi.toml",
     "requirements.txt",
     "Dockerfile",
     "uv.lock",
@@ -47,6 +48,7 @@ _DOCKERFILE = re.compile(
     r"(?:Docker|Container)file(?:\..+)?|.+\.(?:Docker|Container)file", re.IGNORECASE
 )
 _LOCK = re.compile(r"^(?:package|metadata):", re.MULTILINE)
+_WORKSPACE = re.compile(r"^\[workspace\]", re.MULTILINE)
 _HEAD = 1024 * 1024
 
 
@@ -83,7 +85,8 @@ def _format(path: Path, shown: str) -> str:
         raise UsageError(
             "pixi.lock is not read",
             where=shown,
-            hint="pixi workspace export conda-environment writes an environment.yml",
+            hint="the pixi.toml beside it is; or pixi workspace export conda-environment writes an "
+            "environment.yml",
         )
     if path.suffix in (".yml", ".yaml"):
         return "conda_lock" if len(_LOCK.findall(head)) == 2 else "environment"
@@ -93,6 +96,8 @@ def _format(path: Path, shown: str) -> str:
         return "pylock"
     if _DOCKERFILE.fullmatch(path.name):
         return "dockerfile"
+    if path.name == "pixi.toml" or (path.suffix == ".toml" and _WORKSPACE.search(head)):
+        return "pixi"
     if path.suffix == ".toml":
         return "pyproject"
     if path.suffix in (".txt", ".in"):

@@ -40,8 +40,8 @@ def init_command(
             "--from",
             metavar="FILE...",
             help="Dockerfile, requirements.txt, pyproject.toml, uv.lock, pylock.toml, "
-            "environment.yml, conda-lock.yml, or the folder of a virtual environment; several "
-            "are joined.",
+            "environment.yml, conda-lock.yml, pixi.toml, or the folder of a virtual environment; "
+            "several are joined.",
         ),
     ] = None,
     platform: Annotated[
@@ -53,7 +53,10 @@ def init_command(
     ] = None,
     group: Annotated[
         list[str] | None,
-        typer.Option(help="A group of pyproject.toml or conda-lock.yml, besides."),
+        typer.Option(
+            help="A group of pyproject.toml or conda-lock.yml, a feature or environment of "
+            "pixi.toml, besides."
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the spec if there is one.")
