@@ -8,6 +8,7 @@ name of the file that keeps it.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import json
@@ -98,13 +99,34 @@ def _names(module: str, version: Version, platform: str) -> frozenset[str] | Non
     import typeshed_client
 
     context = typeshed_client.get_search_context(search_path=[], version=version, platform=platform)
+    place = typeshed_client.ModulePath(tuple(module.split(".")))
     try:
-        names = typeshed_client.get_stub_names(module, search_context=context)
+        path = typeshed_client.get_stub_file(module, search_context=context)
+        if path is None:
+            return None
+        names = typeshed_client.parse_ast(
+            _outline(path), context, place, file_path=path, is_init=path.stem == "__init__"
+        )
     except Exception:  # noqa: BLE001  # a stub that this reader does not understand says nothing
         return None
-    if names is None:
-        return None
     return frozenset(n for n, info in names.items() if info.is_exported or not _imported(info))
+
+
+@functools.lru_cache(maxsize=256)
+def _outline(path: Path) -> ast.Module:
+    """Return a stub's tree without the bodies of its classes: one for all versions and platforms.
+
+    Parsing is what costs, and of a class the name is all that is asked for.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    stack: list[ast.stmt] = list(tree.body)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.ClassDef):
+            node.body = []
+        elif isinstance(node, ast.If):
+            stack += [*node.body, *node.orelse]
+    return tree
 
 
 def _imported(info: Any) -> bool:
