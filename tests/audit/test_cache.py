@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -70,6 +70,25 @@ def test_a_module_is_unpacked_when_somebody_looks() -> None:
     assert len(Entry({"kind": "so"}, "", b"")) == 1
     with pytest.raises(KeyError):
         Entry({"kind": "so"}, "", b"")["body"]
+
+
+def test_a_functions_body_is_read_when_it_is_asked_for() -> None:
+    functions: dict[str, Any] = {
+        "a": [1, ["x"], [["x", 2, "m.\udce4"], ["i", 3, "y\n", ""]], ["z"], ["m.n"]],
+        "A.b": [5, None, [], [], None],
+        "A.ü": [7, [], [["f", 8, "m", [["n", "n"]]]], [], None],
+    }
+    stream = record("a", {"kind": "py", "functions": functions, "strings": ["s"]}).stream
+    entry = Entry({"kind": "py"}, "", stream)
+    found = entry["functions"]
+    assert list(found.chains()) == [(name, one[4]) for name, one in functions.items()]
+    assert found["A.ü"] == functions["A.ü"] == found.get("A.ü")
+    assert found.get("b") is None
+    with pytest.raises(KeyError):
+        found["b"]
+    assert found == functions
+    assert len(found) == 3
+    assert entry["strings"] == ["s"]
 
 
 def test_functions_of_many_modules_are_not_unpacked_at_once(

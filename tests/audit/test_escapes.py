@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from envlock.audit import Target, audit_indexes, index_wheel
 from envlock.audit.model import Need, Place
 from envlock.audit.resolve.audit import trace
-from envlock.audit.resolve.escapes import Escape, Escapes, Numbers, Passed, Tally, bits
+from envlock.audit.resolve.escapes import Escape, Escapes, Numbers, Tally, bits
 from envlock.audit.resolve.keeping import Kept
 from envlock.audit.resolve.state import Failure
 from tests.audit.making import make_wheel
@@ -57,7 +57,7 @@ def test_it_is_as_if_each_failure_were_told_alone(
             elif done:
                 place = what % len(done)
                 source, told = done[place]
-                body.take(Passed(source, str(place), line, sure, env))
+                body.take(source, str(place), line, sure=sure, env=env)
                 for name, (certain, _, _, conditional) in told.items():
                     if certain or not (conditional or name < "c"):
                         surely = certain and sure
@@ -78,7 +78,7 @@ def test_a_handlers_failure_is_passed_on_as_the_handler_left_it() -> None:
     raised = Failure(cause.kind, cause.place, cause.need, "RuntimeError", True, root=cause)
     inner, outer = Escapes(numbers), Escapes(numbers)
     inner.add(Escape(raised, True, "", 3))
-    outer.take(Passed(inner, "inner", 7, True, False))
+    outer.take(inner, "inner", 7, sure=True, env=False)
     (only,) = outer
     assert only.failure is raised
     assert (only.via, only.line) == ("inner", 7)

@@ -2,7 +2,8 @@
 
 What is asked of every module (its kind, its file, its marks) is at hand.  The body, which is
 run once, and the functions, which are wanted later or by others, are two streams, each read
-when somebody asks for it and let go of some time after that.
+when somebody asks for it and let go of some time after that.  Of most functions it is enough to
+know the attribute chains that they use; so a function's own body is read when it is run.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import zlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,14 +53,66 @@ def record(module: str, entry: Mapping[str, Any], digest: str = "") -> Record:
     rest = {key: entry[key] for key in _REST if key in entry}
     if not body and not rest:
         return Record(module=module, head=head, digest=digest)
-    first = _pack(body)
-    stream = b"".join([_LENGTH.pack(len(first)), first, _pack(rest)])
+    first = zlib.compress(_text(body), 1)
+    stream = b"".join([_LENGTH.pack(len(first)), first, zlib.compress(_parts(rest), 1)])
     return Record(module=module, head=head, digest=digest, stream=stream)
 
 
-def _pack(facts: Mapping[str, Any]) -> bytes:
+def _parts(rest: dict[str, Any]) -> bytes:
+    """Return functions and texts: a line without the functions' bodies, and these behind it."""
+    bodies = {name: _text(entry[2]) for name, entry in rest.get("functions", {}).items()}
+    if "functions" in rest:
+        table = {
+            name: [line, params, len(bodies[name]), names, chains]
+            for name, (line, params, _, names, chains) in rest["functions"].items()
+        }
+        rest = {**rest, "functions": table}
+    return b"\n".join([_text(rest), b"".join(bodies.values())])
+
+
+def _text(facts: Any) -> bytes:
+    """Return facts as one line of JSON."""
     text = json.dumps(facts, separators=(",", ":"), ensure_ascii=False, check_circular=False)
-    return zlib.compress(text.encode("utf-8", "surrogatepass"), 1)
+    return text.encode("utf-8", "surrogatepass")
+
+
+class Functions(Mapping[str, list[Any]]):
+    """A module's functions by name: line, parameters, body, local names and chains of each.
+
+    The body stands as its text's length in ``table`` until the function is asked for.
+    """
+
+    __slots__ = ("_places", "_table", "_texts")
+
+    def __init__(self, table: dict[str, list[Any]], texts: bytes) -> None:
+        self._table = table
+        self._texts = texts
+        self._places: dict[str, int] | None = None
+
+    def chains(self) -> Iterator[tuple[str, list[str] | None]]:
+        """Yield each function's name and the chains that it uses; None where these are not all."""
+        for name, entry in self._table.items():
+            yield name, entry[4]
+
+    def __getitem__(self, name: str) -> list[Any]:
+        entry = self._table[name]
+        if self._places is None:
+            lengths = [one[2] for one in self._table.values()]
+            self._places = dict(zip(self._table, accumulate(lengths, initial=0), strict=False))
+        place = self._places.pop(name, None)
+        if place is not None:
+            entry[2] = _read(self._texts[place : place + entry[2]])
+        return entry
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a function or ``default``; without an exception, since most are absent."""
+        return self[name] if name in self._table else default
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
 
 
 class Entry(Mapping[str, Any]):
@@ -106,11 +160,15 @@ class Entry(Mapping[str, Any]):
         (length,) = _LENGTH.unpack_from(self._stream)
         start = _LENGTH.size
         if key in _BODY:
-            self._facts.update(_unpack(self._stream[start : start + length]))
+            self._facts.update(_read(zlib.decompress(self._stream[start : start + length])))
             return
         if "functions" in self._facts:
             return  # and there are no texts
-        self._facts.update(_unpack(self._stream[start + length :]))
+        line, _, texts = zlib.decompress(self._stream[start + length :]).partition(b"\n")
+        facts = _read(line)
+        if "functions" in facts:
+            facts["functions"] = Functions(facts["functions"], texts)
+        self._facts.update(facts)
         self._times += 1
         if self._times <= _WANTED:
             _unpacked.append(self)
@@ -118,7 +176,5 @@ class Entry(Mapping[str, Any]):
                 _unpacked.popleft().release(_REST)
 
 
-def _unpack(stream: bytes) -> dict[str, Any]:
-    text = zlib.decompress(stream).decode("utf-8", "surrogatepass")
-    facts: dict[str, Any] = json.loads(text)
-    return facts
+def _read(text: bytes) -> Any:
+    return json.loads(text.decode("utf-8", "surrogatepass"))

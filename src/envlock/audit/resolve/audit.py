@@ -106,25 +106,26 @@ def _functions(run: Run, name: str) -> Escapes:
 def _called(run: Run, module: Module) -> Escapes:
     """Run the functions of a module and return what leaves any of them."""
     known: dict[str, bool] = {}
-    found = Escapes(run.numbers)
+    found, frame = Escapes(run.numbers), Frame(module)
     with run.evaluator.apart():
-        for function, entry in module.entry.get("functions", {}).items():
+        functions = module.entry.get("functions")
+        for function, chains in functions.chains() if functions is not None else ():
             scope = function.rpartition(".")[0]
             if function not in module.live and scope not in module.live:
                 continue
-            if not _fine(run, module, entry[4], known):
+            if not _fine(run, frame, chains, known):
                 found.extend(run.run_function(module, function))
     return found
 
 
-def _fine(run: Run, module: Module, chains: list[str] | None, known: dict[str, bool]) -> bool:
+def _fine(run: Run, frame: Frame, chains: list[str] | None, known: dict[str, bool]) -> bool:
     """Tell whether a function that only uses chains finds them all."""
     if chains is None:
         return False
     for chain in chains:
         there = known.get(chain)
         if there is None:
-            there = known[chain] = run.attributes.missing(chain, Frame(module)) is None
+            there = known[chain] = run.attributes.missing(chain, frame) is None
         if not there:
             return False
     return True

@@ -35,7 +35,7 @@ class Escape:
     conditional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Passed:
     """An import statement that passes on what leaves another module.
 
@@ -110,26 +110,33 @@ class Escapes:
             self.conditional |= bit if escape.conditional else 0
             self.arrivals.append((bit, escape))
 
-    def take(self, passed: Passed) -> None:
-        """Take over what leaves another body, but for that from which nothing can follow."""
-        source = passed.source
+    def take(self, source: Escapes, via: str, line: int, *, sure: bool, env: bool) -> None:
+        """Take over what leaves another body, but for that from which nothing can follow.
+
+        via, line, sure, env: as :class:`Passed` has them.
+        """
+        if not source.all:
+            return
         doubtful = (source.conditional | self._numbers.optional) & ~source.certain
         told = source.all & ~doubtful if doubtful else source.all
-        certain = source.certain if passed.sure else 0
+        certain = source.certain if sure else 0
         brought = told & ~self.all | certain & ~self.certain
         if not brought:
             return
-        conditional = source.conditional | (told & ~certain if passed.env else 0)
+        conditional = source.conditional | (told & ~certain if env else 0)
         self.conditional = self.conditional & ~brought | conditional & brought
         self.all = _joined(self.all, told)
         self.certain = _joined(self.certain, certain)
+        passed = Passed(source, via, line, sure, env)
         self.arrivals.append((told if brought == told else brought, passed))
 
     def extend(self, other: Escapes) -> None:
         """Take over what came to another body, as if it had come here."""
         for _, arrival in other.arrivals:
             if isinstance(arrival, Passed):
-                self.take(arrival)
+                self.take(
+                    arrival.source, arrival.via, arrival.line, sure=arrival.sure, env=arrival.env
+                )
             else:
                 self.add(arrival)
 

@@ -203,6 +203,8 @@ class Evaluator:
 
     def chain(self, dotted: str, frame: Frame) -> Value:
         """Follow an attribute chain as far as modules go."""
+        if "." not in dotted:
+            return self.head(dotted, frame)
         head, *rest = dotted.split(".")
         value = self.head(head, frame)
         for place, name in enumerate(rest):

@@ -255,6 +255,9 @@ class Executor:
         counts = condition is ENV or frame.names is None or run.importing
         ends: list[dict[str, Any] | None] = []
         for body in bodies:
+            if not body:
+                ends.append({})
+                continue
             names.fork()
             frame.branches += 1
             run.unsure += counts

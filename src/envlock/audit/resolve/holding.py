@@ -119,7 +119,8 @@ def escapes_from_data(data: Any, run: Run) -> Escapes:
     found = Escapes(run.numbers)
     for first, *rest in data:
         if isinstance(first, str):
-            found.take(Passed(run.modules[first].escapes, first, *rest))
+            line, sure, env = rest
+            found.take(run.modules[first].escapes, first, line, sure=sure, env=env)
         else:
             found.add(Escape(failure_from_data(first, run), *rest))
     return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import functools
+from typing import TYPE_CHECKING, Literal
 
 from envlock.audit.resolve.escapes import Escapes
 from envlock.audit.resolve.state import Module, Names
@@ -10,13 +11,14 @@ from envlock.audit.resolve.stdlib import MODULE_NAMES
 from envlock.audit.resolve.values import ENV, NONE, PythonVersion, Value, constant
 
 if TYPE_CHECKING:
+    from envlock.audit.model import Target
     from envlock.audit.resolve.run import Run
     from envlock.audit.resolve.state import Frame
 
 Found = Literal["yes", "maybe", "no"]
 
 _DEPTH = 220
-_TARGETS = frozenset({"sys", "os", "typing"})
+_NOWHERE = frozenset({"missing", "stranger"})
 
 
 class Imports:
@@ -26,7 +28,9 @@ class Imports:
         self._run = run
         self._world = run.world
         self.depth = 0
-        self.settled: dict[str, list[str]] = {}
+        self.settled: dict[str, tuple[str, ...]] = {}
+        self._targets = _told(run.world.target)
+        self._standards: dict[str, tuple[Found, Value | None]] = {}
 
     def module(self, name: str) -> Module | None:
         """Return a module of the locked set as it is by now, without running it."""
@@ -96,12 +100,10 @@ class Imports:
             self._resettle(name)
             self._note(name, frame, line)
             return True
-        parts = name.split(".")
-        fine = True
-        for number in range(len(parts)):
-            prefix = ".".join(parts[: number + 1])
-            existence = self._world.find(prefix)
-            if existence in {"missing", "stranger"}:
+        prefixes, find, fine = _prefixes(name), self._world.find, True
+        for prefix in prefixes:
+            existence = find(prefix)
+            if existence in _NOWHERE:
                 self._missing(name if existence == "missing" else prefix, existence, frame, line)
                 return False
             if existence == "module" and not self._loaded(prefix, frame, line):
@@ -109,9 +111,10 @@ class Imports:
         if not fine:
             return False
         self._note(name, frame, line)
-        prefixes = [".".join(parts[: end + 1]) for end in range(len(parts))]
-        if all(self._is_settled(prefix) for prefix in prefixes):
-            self.settled[name] = prefixes
+        for prefix in prefixes:
+            if not self._is_settled(prefix):
+                return True
+        self.settled[name] = prefixes
         return True
 
     def _resettle(self, name: str) -> None:
@@ -134,14 +137,14 @@ class Imports:
         return module.status == "done" and not module.escapes
 
     def _loaded(self, name: str, frame: Frame, line: int) -> bool:
-        module = self.module(name)
-        if module is frame.module:
+        if name == frame.module.name:
             return True
         module = self.load(name)
         if module is None or module.status == "running":
             return True
-        self._run.pass_on(module, line)
-        return not module.broken
+        if module.escapes.all:
+            self._run.pass_on(module, line)
+        return not module.escapes.certain
 
     def _missing(self, name: str, existence: str, frame: Frame, line: int) -> None:
         if existence == "stranger" and self._beside(name, frame):
@@ -284,31 +287,22 @@ class Imports:
         return "no", None
 
     def _standard(self, module: str, name: str) -> tuple[Found, Value | None]:
-        if module in _TARGETS:
-            special = self._special(module, name)
-            if special is not None:
-                return "yes", special
         child = f"{module}.{name}"
+        special = self._targets.get(child)
+        if special is not None:
+            return "yes", special
         if self._world.find(child) == "stdlib" and self._world.stdlib.is_module(child):
             return "yes", ("m", child)
+        found = self._standards.get(child)
+        if found is None:
+            found = self._standards[child] = self._object(module, name)
+        return found
+
+    def _object(self, module: str, name: str) -> tuple[Found, Value | None]:
         if self._world.stdlib.lacks(module, name):
             return "no", None
         names = self._world.stdlib.names(module)
         return ("yes" if names is None or name in names else "maybe"), ("o", module, name)
-
-    def _special(self, module: str, name: str) -> Value | None:
-        target = self._world.target
-        known: dict[tuple[str, str], Any] = {
-            ("sys", "platform"): target.platform,
-            ("sys", "version_info"): PythonVersion((*target.version, 0, "final", 0)),
-            ("sys", "maxsize"): 2**63 - 1,
-            ("sys", "byteorder"): "little",
-            ("os", "name"): target.os_name,
-            ("typing", "TYPE_CHECKING"): False,
-        }
-        if (module, name) in known:
-            return constant(known[(module, name)])
-        return None
 
     def find_spec(self, name: str) -> Value:
         """Evaluate ``importlib.util.find_spec(name)``."""
@@ -316,3 +310,23 @@ class Imports:
         if existence in {"missing", "stranger"}:
             return NONE
         return ENV if existence == "unknown" else ("m", name)
+
+
+def _told(target: Target) -> dict[str, Value]:
+    """Return what a target tells of itself, by the names that have it."""
+    known = {
+        "sys.platform": target.platform,
+        "sys.version_info": PythonVersion((*target.version, 0, "final", 0)),
+        "sys.maxsize": 2**63 - 1,
+        "sys.byteorder": "little",
+        "os.name": target.os_name,
+        "typing.TYPE_CHECKING": False,
+    }
+    return {name: constant(value) for name, value in known.items()}
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _prefixes(name: str) -> tuple[str, ...]:
+    """Return a module's packages from the top on, and itself."""
+    parts = name.split(".")
+    return tuple(".".join(parts[:end]) for end in range(1, len(parts) + 1))

@@ -8,7 +8,7 @@ from envlock.audit.index.entries import Entry
 from envlock.audit.model import Need, Place
 from envlock.audit.resolve.again import Mark, hidden
 from envlock.audit.resolve.attributes import Attributes
-from envlock.audit.resolve.escapes import Escape, Escapes, Numbers, Passed
+from envlock.audit.resolve.escapes import Escape, Escapes, Numbers
 from envlock.audit.resolve.evaluate import Evaluator
 from envlock.audit.resolve.execute import Executor
 from envlock.audit.resolve.getters import Getters
@@ -175,8 +175,8 @@ class Run:
         """Send what leaves a module, which a statement imports, where :meth:`fail` would."""
         if not self.clauses:
             if self.sinks:
-                source, sure = module.escapes, self.unsure == 0
-                self.sinks[-1].take(Passed(source, module.name, line, sure, self.env > 0))
+                sink, sure = self.sinks[-1], self.unsure == 0
+                sink.take(module.escapes, module.name, line, sure=sure, env=self.env > 0)
             return
         for escape in module.escapes:
             if escape.certain or not (escape.conditional or escape.failure.optional):

@@ -114,16 +114,19 @@ def _names(module: str, version: Version, platform: str) -> frozenset[str] | Non
 
 @functools.lru_cache(maxsize=256)
 def _outline(path: Path) -> ast.Module:
-    """Return a stub's tree without the bodies of its classes: one for all versions and platforms.
+    """Return a stub's tree with the names of its classes and functions: one for all versions.
 
-    Parsing is what costs, and of a class the name is all that is asked for.
+    Parsing is what costs, and the names are all that is asked for.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    nothing = ast.arguments([], [], None, [], [], None, [])
     stack: list[ast.stmt] = list(tree.body)
     while stack:
         node = stack.pop()
         if isinstance(node, ast.ClassDef):
             node.body = []
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.args, node.body, node.decorator_list, node.returns = nothing, [], [], None
         elif isinstance(node, ast.If):
             stack += [*node.body, *node.orelse]
     return tree
