@@ -1,6 +1,7 @@
 # envlock's locks in Nix, from builtins only: no nixpkgs, no import from derivation.
 #
-#   fetchLock     a lock file -> the lock with one fixed-output derivation for each artifact
+#   fetchLock     a lock file -> the lock with one fixed-output derivation for each artifact, and
+#                 for each blob of its base image
 #   fetchLockDir  a folder of locks -> { <environment>.<platform> = fetchLock ...; }
 #   buildImage    a lock -> a derivation whose output is the OCI image layout
 #   assertDigest  an image and a digest -> a derivation that exists if they belong together
@@ -28,9 +29,10 @@ let
 
   # Where an artifact lies below the file base of its index, archive or channel.
   # Names are those of the lock; `indexes` gives a base URL, or a list of which the first counts.
-  baseOf = indexes: source:
-    let given = indexes.${source} or "https://${source}.invalid/";
-        url = if isString given then given else head given;
+  baseOf = indexes: source: folderOf (indexes.${source} or "https://${source}.invalid/");
+
+  folderOf = given:
+    let url = if isString given then given else head given;
         last = substring (stringLength url - 1) 1 url;
     in if last == "/" then url else "${url}/";
 
@@ -45,6 +47,25 @@ let
       url = baseOf indexes (sourceOf artifact) + quote artifact.path;
       inherit (artifact) sha256;
     };
+
+  # The configuration and the layers of a lock's base image, each once.  A registry serves them below
+  # https://<registry>/v2/<repository>/blobs/, which `indexes."<registry>/<repository>"` names where
+  # it asks for no token; else `envlock nix-seed` brings them.
+  fetchBase = indexes: base:
+    let
+      repository = head (match "([^/@]+/[^:@]+)(:[^@]+)?(@.*)?" base.reference);
+      fetchBlob = blob:
+        let sha256 = head (match "sha256:([0-9a-f]+)" blob.digest);
+        in {
+          name = "sha256-${sha256}";
+          value = import <nix/fetchurl.nix> {
+            name = storeName "${blob.digest} of the base image";
+            url = folderOf (indexes.${repository} or "https://base-image.invalid/") + blob.digest;
+            inherit sha256;
+          };
+        };
+    in
+    map fetchBlob ([ base.config ] ++ base.layers);
 
   readLock = file:
     let lock = fromJSON (readFile file);
@@ -63,9 +84,11 @@ let
       digest = if data ? built && data.built != null then data.built.manifest else null;
       packer = data.packer;
       # Attribute names may not start with a digit everywhere, hence the prefix.
-      artifacts = listToAttrs (map
-        (artifact: { name = "sha256-${artifact.sha256}"; value = fetchArtifact indexes artifact; })
-        data.artifacts);
+      artifacts = listToAttrs (
+        map
+          (artifact: { name = "sha256-${artifact.sha256}"; value = fetchArtifact indexes artifact; })
+          data.artifacts
+        ++ (if data ? base then fetchBase indexes data.base else [ ]));
     };
 
   lockName = file: match "(.+)\\.(linux-[a-z0-9_]+)\\.lock\\.json" file;

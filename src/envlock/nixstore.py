@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from envlock.errors import EnvlockError, IntegrityError
 from envlock.files import disk_errors
@@ -23,7 +23,6 @@ from envlock.files import disk_errors
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from envlock.lock.model import Artifact
     from envlock.progress import Reporter
 
 STORE = "/nix/store"
@@ -34,6 +33,17 @@ _ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
 _REFUSED = re.compile(r"[^A-Za-z0-9+._?=-]")
 _AT_ONCE = 256 * 1024 * 1024
 _MANY = 64
+
+
+class Seedable(Protocol):
+    """An artifact, or a blob of a base image; size in bytes."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def size(self) -> int: ...
 
 
 class NixError(EnvlockError):
@@ -69,7 +79,7 @@ def _base32(data: bytes) -> str:
 
 
 def seed(
-    artifacts: Sequence[Artifact],
+    artifacts: Sequence[Seedable],
     paths: Mapping[str, Path],
     reporter: Reporter,
     *,
@@ -112,7 +122,7 @@ def _invalid(paths: Sequence[str], store: str | None) -> list[str]:
     return found
 
 
-def _batches(paths: Sequence[str], wanted: Mapping[str, Artifact]) -> Iterator[list[str]]:
+def _batches(paths: Sequence[str], wanted: Mapping[str, Seedable]) -> Iterator[list[str]]:
     batch: list[str] = []
     size = 0
     for path in paths:
@@ -128,7 +138,7 @@ def _batches(paths: Sequence[str], wanted: Mapping[str, Artifact]) -> Iterator[l
 @contextlib.contextmanager
 def _named(
     batch: Sequence[str],
-    wanted: Mapping[str, Artifact],
+    wanted: Mapping[str, Seedable],
     paths: Mapping[str, Path],
     scratch: Path,
 ) -> Iterator[list[Path]]:

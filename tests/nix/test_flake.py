@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -23,14 +24,22 @@ from ..container.judges import need
 from ..image.making import environment_of
 from ..layers_conda.building import with_conda
 from ..layers_conda.making import make_zoo
+from ..makers.bases import Base, system
+from ..makers.fixtures import index, machine, mirror
+from ..makers.registry import Registry
 from ..makers.wheels import make_wheel
+from ..validate.images import member
 from .conftest import PROJECT, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from ..makers.index import Index
+    from ..makers.machine import Machine
     from .conftest import Nix
+
+__all__ = ["index", "machine", "mirror"]
 
 pytestmark = pytest.mark.container
 
@@ -193,6 +202,25 @@ def _differences(one: Path, other: Path) -> list[str]:
     plain = [file for file in files if not ((one / file).is_dir() and (other / file).is_dir())]
     _, unequal, missing = filecmp.cmpfiles(one, other, plain, shallow=False)
     return [*unequal, *missing]
+
+
+def test_a_base_image_is_below_as_in_the_plain_build(
+    nix: Nix, machine: Machine, index: Index
+) -> None:
+    """Its blobs are seeded like artifacts: Nix asks no registry, and none is there any more."""
+    index.wheel("app", "1.0", files={"app/__init__.py": "VALUE = 1\n"}, offer={"metadata": True})
+    with Registry() as registry:
+        Base(layers=[system(), [member("opt/note", "x")], system()]).push(registry, "base", "v1")
+        body = f"pypi:\n  dependencies: [app]\nimage:\n  base: {registry.address}/base:v1\n"
+        machine.write_spec("onbase", body, debian=False)
+        for words in (["solve"], ["build", "--no-validate"]):
+            done = machine.run(*words)
+            assert done.returncode == 0, done.stderr
+    shutil.copy(machine.lock("onbase"), nix.flake / "locks")
+    seeded = machine.run("nix-seed", "onbase", "--offline", "--store", str(nix.store))
+    assert "1 artifact and 3 blobs of the base image" in seeded.stderr, seeded.stderr
+    image = nix.build("images.onbase")
+    assert not _differences(image, machine.project / "build" / "onbase")
 
 
 def test_conda_packages_come_out_as_in_the_plain_build(nix: Nix, tmp_path: Path) -> None:

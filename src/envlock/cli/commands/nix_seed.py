@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,10 @@ from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
-from envlock.cli.output import megabytes
+from envlock.cli.output import counted, megabytes
+
+if TYPE_CHECKING:
+    from envlock.nixstore import Seedable
 
 
 @command("nix-seed")
@@ -27,6 +30,7 @@ def nix_seed_command(
     offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
 ) -> None:
     """Put artifacts into the Nix store, so that Nix builds the image without fetching."""
+    from envlock.cli.bases import pulled
     from envlock.nixstore import seed, store_name, store_path
 
     state: Context = context.obj
@@ -36,26 +40,25 @@ def nix_seed_command(
         lock = load_named(state, name, platform)
         locators = state.locators(lock, state.optional_spec(name))
         paths = state.fetcher.all(lock.artifacts, locators, state.output)
+        paths |= pulled(state, lock, {})
+        files: list[Seedable] = [*lock.artifacts, *(lock.base.blobs if lock.base else ())]
         added = seed(
-            lock.artifacts,
+            files,
             paths,
             state.output,
             store=store,
             scratch=state.cache / "partial",
         )
-        size = megabytes(sum(artifact.size for artifact in lock.artifacts))
-        state.output.message(
-            f"{name} {lock.platform}: {len(lock.artifacts)} artifacts, {size}, are in the Nix "
-            f"store ({added} new)"
-        )
+        size = megabytes(sum(file.size for file in files))
+        below = f" and {len(lock.base.blobs)} blobs of the base image" if lock.base else ""
+        there = f"{counted(len(lock.artifacts), 'artifact')}{below}, {size}, are in the Nix store"
+        state.output.message(f"{name} {lock.platform}: {there} ({added} new)")
         documents.append(
             {
                 "name": name,
                 "platform": lock.platform,
                 "added": added,
-                "paths": {
-                    a.sha256: store_path(store_name(a.file), a.sha256) for a in lock.artifacts
-                },
+                "paths": {f.sha256: store_path(store_name(f.file), f.sha256) for f in files},
             }
         )
     state.output.document({"environments": documents})
