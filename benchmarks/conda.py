@@ -218,8 +218,11 @@ def rattler(channel: Path, specs: list[str], cache: Path) -> list[str]:
 SIDES = {"rattler": rattler, "envlock": ours, "forced": forced}
 MODULES = {
     "rattler": ("rattler",),
-    "envlock": ("envlock.fetch.http", "envlock.solve.conda", "envlock.spec.parse", "jsonschema"),
-}
+    "envlock": (
+        "envlock.channels", "envlock.fetch.artifacts", "envlock.fetch.http", "envlock.fetch.store",
+        "envlock.progress", "envlock.solve.conda", "envlock.spec.parse", "jsonschema",
+    ),
+}  # fmt: skip
 
 
 def measure(side: str, channel: Path, specs: list[str]) -> None:

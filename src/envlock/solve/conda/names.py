@@ -19,7 +19,7 @@ from envlock.errors import SpecError
 from envlock.solve.conda.table import name_table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rattler import RepoDataRecord
@@ -32,14 +32,15 @@ _PURL = "pkg:pypi/"
 
 def purls_of(record: RepoDataRecord) -> tuple[str, ...]:
     """Return what a channel says a package is elsewhere; rattler shows it in JSON only."""
-    return tuple(json.loads(record.to_json()).get("purls") or ())
+    text = record.to_json()
+    return tuple(json.loads(text).get("purls") or ()) if '"purls"' in text else ()
 
 
 def with_names(
     artifacts: Sequence[Artifact],
     records: Mapping[str, RepoDataRecord],
     spec: Spec,
-    askable: Collection[str],
+    askable: frozenset[str],
     table: Path | None = None,
 ) -> tuple[Artifact, ...]:
     """Return the packages, each with the distributions that it stands for.
@@ -64,7 +65,10 @@ def with_names(
             if not stands and one.name in askable:
                 stands = _from_table(one, table)
             stands = {name: version for name, version in stands.items() if name not in taken}
-        taken |= stands.keys()
+        if not stands and not one.conda.stands_for:
+            found.append(one)
+            continue
+        taken.update(stands)
         brings = dict(one.conda.provides)
         new = tuple(sorted(item for item in stands.items() if item[0] not in brings))
         same = new == one.conda.stands_for

@@ -50,7 +50,7 @@ def artifact(record: RepoDataRecord, channel: str) -> Artifact:
             f"the channel {channel!r} does not tell the sha256 and the size of {name} {version}",
             hint="envlock locks nothing that it cannot verify; index the channel anew",
         )
-    file, subdir = record.file_name, record.subdir
+    file, subdir, noarch = record.file_name, record.subdir, record.noarch
     stem = f"{name}-{version}-{build}"
     named = file in (f"{stem}.conda", f"{stem}.tar.bz2")
     if not named or not _SUBDIR.fullmatch(subdir):
@@ -75,11 +75,7 @@ def artifact(record: RepoDataRecord, channel: str) -> Artifact:
             subdir=subdir,
             md5=record.md5.hex() if record.md5 else None,
             constrains=tuple(record.constrains),
-            noarch="python"
-            if record.noarch.python
-            else "generic"
-            if record.noarch.generic
-            else None,
+            noarch="python" if noarch.python else "generic" if noarch.generic else None,
             track_features=tuple(record.track_features),
             license=record.license or None,
             python_site_packages_path=record.python_site_packages_path or None,

@@ -113,7 +113,7 @@ def solve_conda(
         reader.with_contents(chosen, reporter),
         {record.name.normalized: record for record in records},
         spec,
-        [one.name for one in chosen if may_bring_distributions(one)],
+        frozenset(one.name for one in chosen if may_bring_distributions(one)),
         means.table,
     )
     _check_owners(artifacts, conda)
