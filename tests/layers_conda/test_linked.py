@@ -15,10 +15,11 @@ from backports import zstd  # noqa: F401 - packages are made with it
 from envlock.errors import ArtifactError, LockError, UsageError
 from envlock.image.build import Workshop
 from envlock.layers.plan import plan_layers
+from envlock.limits import Limits
 from envlock.lock.linking import scripts_to_run, undone
 from envlock.pipeline import build
 from envlock.progress import SilentReporter
-from envlock.validate.linking import linker
+from envlock.validate.linking import LIMITS, linker
 from envlock.validate.sandbox import Bubblewrap, find_bwrap
 
 from ..container.judges import need
@@ -97,7 +98,12 @@ def environment(base: Environment, folder: Path, script: str, action: str = "run
 
 
 def made(
-    one: Environment, place: Path, heard: Heard | None = None, *, fresh: bool = False
+    one: Environment,
+    place: Path,
+    heard: Heard | None = None,
+    *,
+    fresh: bool = False,
+    limits: Limits = LIMITS,
 ) -> Built:
     reporter = heard or Heard([], [])
     workshop = Workshop(cache=place / "cache", workers=1, fresh=fresh)
@@ -105,7 +111,7 @@ def made(
     def sandbox() -> Bubblewrap:
         return Bubblewrap(find_bwrap(os.environ["PATH"]))
 
-    link = linker(one.lock, one.paths, sandbox, reporter)
+    link = linker(one.lock, one.paths, sandbox, reporter, limits)
     return build(
         one.lock, one.paths, place / "image", workshop, reporter, prove=None, link=link
     )  # fmt: skip
@@ -164,6 +170,20 @@ def test_what_no_layer_can_hold(base: Environment, tmp_path: Path, script: str, 
     assert "skip" in (caught.value.hint or "")
     assert not (tmp_path / "image").exists()
     assert not list((tmp_path / "cache" / "linking").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("script", "limits", "said"),
+    [
+        ("while :; do :; done\n", Limits(seconds=1), "did not end within 1 s (checks.seconds)"),
+        ("x=$(printf %067108864d 0) && echo > $PREFIX/x\n", Limits(memory=2**24), "exit code"),
+    ],
+)
+def test_limits(base: Environment, tmp_path: Path, script: str, limits: Limits, said: str) -> None:
+    one = environment(base, tmp_path / "main", script)
+    with pytest.raises(ArtifactError) as caught:
+        made(one, tmp_path, limits=limits)
+    assert said in str(caught.value)
 
 
 def test_nothing_is_run_unless_the_spec_says_so(base: Environment, tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def _linker(state: Context, papers: Papers) -> Linker | None:
         return None
     from envlock.validate.linking import linker
 
-    return linker(papers.lock, papers.paths, sandbox, state.output)
+    return linker(papers.lock, papers.paths, sandbox, state.output, state.config.checks)
 
 
 def _expected(state: Context, lock: Lock, order: Order) -> Expected | None:

@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from envlock.lock.linking import LinkScript
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
-    from envlock.validate.sandbox import Sandbox
+    from envlock.validate.sandbox import Completed, Sandbox
 
 LIMITS = Limits()
-"""What one script may use up: as much as a check."""
+"""What one script may use up, unless the caller says otherwise: as much as a check."""
 
 _APART = 1.1
 """Seconds between the two runs: what writes the time writes another one."""
@@ -68,12 +68,13 @@ def linker(
     paths: Mapping[str, Path],
     sandbox: Callable[[], Sandbox],
     reporter: Reporter,
+    limits: Limits = LIMITS,
 ) -> Linker:
     """Return what runs the post-link scripts that a lock's spec wants run.
 
-    sandbox: asked for when there is a script to run.  What is returned raises UsageError on a
-    machine of another kind, ArtifactError for a script that fails or does what no layer can
-    hold, SandboxError, DiskError.
+    sandbox: asked for when there is a script to run; limits: of each script.  What is returned
+    raises UsageError on a machine of another kind, ArtifactError for a script that fails or does
+    what no layer can hold, SandboxError, DiskError.
     """
 
     def link(plan: LayerPlan, below: Workshop) -> Linked:
@@ -84,7 +85,7 @@ def linker(
             reporter.task(f"running {len(scripts)} post-link scripts"),
         ):
             root = _root(lock, paths, below, place / "image")
-            run = _Run(root, plan.scheme.prefix, scripts, inside)
+            run = _Run(root, plan.scheme.prefix, scripts, inside, limits)
             first = run.once(place / "first")
             time.sleep(_APART)
             second = run.once(place / "second")
@@ -145,6 +146,7 @@ class _Run:
     prefix: str
     scripts: tuple[LinkScript, ...]
     sandbox: Sandbox
+    limits: Limits
 
     def once(self, copy: Path) -> _Left:
         """Run all scripts in a copy of the prefix, which goes to ``copy``."""
@@ -172,39 +174,31 @@ class _Run:
             self.root,
             Command(
                 argv=(shell, f"{prefix}/{script.path}"),
-                env={
-                    "CONDA_PREFIX": prefix,
-                    "HOME": "/tmp",  # noqa: S108 - inside
-                    "LANG": "C.UTF-8",
-                    "PATH": f"{prefix}/bin:{DEFAULT_PATH}",
-                    "PKG_BUILDNUM": str(script.build_number),
-                    "PKG_NAME": script.package,
-                    "PKG_VERSION": script.version,
-                    "PREFIX": prefix,
-                    "PYTHONDONTWRITEBYTECODE": "1",
-                    "PYTHONHASHSEED": "0",
-                    "SOURCE_DATE_EPOCH": "0",
-                    "TZ": "UTC",
-                },
+                env=_variables(script, prefix),
                 workdir=prefix,
-                timeout=LIMITS.seconds,
-                processes=LIMITS.processes,
+                timeout=self.limits.seconds,
+                memory=self.limits.memory,
+                processes=self.limits.processes,
+                disk=self.limits.disk,
                 binds=(Bind(source=copy, target=prefix, writable=True),),
             ),
         )
         if done.timed_out or done.crowded or done.returncode:
             said = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
             raise ArtifactError(
-                f"it did not end within {LIMITS.seconds:.0f} s"
-                if done.timed_out
-                else f"it had more than {LIMITS.processes} processes"
-                if done.crowded
-                else f"it failed with exit code {done.returncode}",
+                self._ending(done),
                 where=where,
                 details=[f"  {line}" for line in said[-_LINES:]],
                 hint="in the sandbox there is no network; write skip for it in conda.link-scripts "
                 "if the image can do without",
             )
+
+    def _ending(self, done: Completed) -> str:
+        if done.timed_out:
+            return f"it did not end within {self.limits.seconds:.0f} s (checks.seconds)"
+        if done.crowded:
+            return f"it had more than {self.limits.processes} processes (checks.processes)"
+        return f"it failed with exit code {done.returncode}"
 
     def _shells(self) -> Iterator[str]:
         return (shell.format(prefix=f"/{self.prefix}") for shell in _SHELLS)
@@ -264,6 +258,24 @@ class _Run:
             return old.readlink() == new.readlink()
         same_mode = not (old.stat().st_mode ^ new.stat().st_mode) & 0o100
         return same_mode and old.read_bytes() == new.read_bytes()
+
+
+def _variables(script: LinkScript, prefix: str) -> dict[str, str]:
+    """Return what a script sees: conda's variables, and nothing that differs between machines."""
+    return {
+        "CONDA_PREFIX": prefix,
+        "HOME": "/tmp",  # noqa: S108 - inside
+        "LANG": "C.UTF-8",
+        "PATH": f"{prefix}/bin:{DEFAULT_PATH}",
+        "PKG_BUILDNUM": str(script.build_number),
+        "PKG_NAME": script.package,
+        "PKG_VERSION": script.version,
+        "PREFIX": prefix,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "SOURCE_DATE_EPOCH": "0",
+        "TZ": "UTC",
+    }
 
 
 _SKIP = "no layer can hold that: write skip for it in conda.link-scripts"
