@@ -92,6 +92,7 @@ def test_no_project(machine: Machine, tmp_path: Path) -> None:
     assert "there is no spec in envs/" in done.stderr
     assert done.returncode == 2
     assert machine.run("--project", "/nonexistent", "solve").returncode == 2
+    assert "there is no spec in envs/" in machine.run("build").stderr
 
 
 def test_broken_configuration(machine: Machine) -> None:

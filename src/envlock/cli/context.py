@@ -236,16 +236,29 @@ class Context:
         return self.spec(name) if name in self.project.names() else None
 
     def lock(self, name: str, platform: str) -> Lock:
-        """Return an environment's lock; raises LockError, StaleLockError with the path as shown."""
+        """Return an environment's lock; raises LockError, StaleLockError with the path as shown.
+
+        A lock of another environment or platform under this one's file name is refused.
+        """
+        from envlock.errors import LockError
         from envlock.lock.codec import load_lock
 
         path = self.project.lock(name, platform)
-        return load_lock(path, self.project.shown(path))
+        shown = self.project.shown(path)
+        lock = load_lock(path, shown)
+        if (lock.name, lock.platform) != (name, platform):
+            raise LockError(
+                f"this is the lock of {lock.name} for {lock.platform}, by what is in it",
+                where=shown,
+                hint=f"run envlock solve {name}, or remove the file",
+            )
+        return lock
 
-    def names(self, asked: Sequence[str] | None) -> list[str]:
+    def names(self, asked: Sequence[str] | None, *, specs: bool = True) -> list[str]:
         """Return the asked environments, or all; raises UsageError for an unknown one.
 
-        Of all, a file that cannot be one's is told by what reads it: the others may go on.
+        specs: an asked one must have one; for some commands a lock alone is enough.  Of all, a
+        file that cannot be one is told by what reads it: the others may go on.
         """
         from envlock.errors import UsageError
 
@@ -254,7 +267,7 @@ class Context:
             raise UsageError(
                 "there is no spec in envs/", hint="envlock init NAME begins envs/NAME.yaml"
             )
-        for name in asked or ():
+        for name in (asked or ()) if specs else ():
             self.project.spec(name)
         return names
 

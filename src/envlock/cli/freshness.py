@@ -26,12 +26,26 @@ def check_fresh(state: Context, names: Sequence[str], *, strict: bool) -> None:
 
     def one(name: str) -> list[dict[str, Any]]:
         spec = state.spec(name)
+        _tell_left_over(state, spec)
         return [_checked(state, spec, target, strict=strict) for target in spec.targets]
 
     outcome = each(state.output, names, one)
     state.output.document({"environments": outcome.documents, "failed": outcome.failed})
     stale = not all(document["fresh"] for document in outcome.documents)
     outcome.leave(*([StaleLockError.exit_code] if stale else []))
+
+
+def _tell_left_over(state: Context, spec: Spec) -> None:
+    """Warn of locks for platforms that a spec does not have: they would still be built."""
+    from envlock.platforms import PLATFORMS
+
+    for platform in sorted(PLATFORMS.keys() - {target.name for target in spec.targets}):
+        path = state.project.lock(spec.name, platform)
+        if path.exists():
+            state.output.warn(
+                f"{state.project.shown(path)}: {spec.file} is not for {platform}, and no solve "
+                "renews this lock: remove it"
+            )
 
 
 def _checked(state: Context, spec: Spec, target: Target, *, strict: bool) -> dict[str, Any]:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-ALL_HELP = "All of envs/, which is the default: to be plain in scripts."
-
 _GRAVEST = (2, 1, 3)
 """Exit codes: a retry may mend only what fails with 3."""
 

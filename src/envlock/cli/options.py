@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from envlock.cli.complete import environments
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -25,6 +27,15 @@ Project = Annotated[
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help=QUIET_HELP)]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help=VERBOSE_HELP)]
+
+NamesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(help="Environments; all of envs/ by default.", autocompletion=environments),
+]
+AllOption = Annotated[
+    bool,
+    typer.Option("--all", help="All of envs/, which is the default: to be plain in scripts."),
+]
 
 _SHARED = {
     "project": (Project, None),

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from envlock.cli.app import command
-from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.locks import check_platform
 from envlock.cli.many import Outcome, each
+from envlock.cli.options import NamesArgument
 from envlock.cli.output import error_document
 from envlock.errors import EnvlockError, UsageError
 
@@ -51,10 +51,7 @@ class _Audited:
 @command("audit")
 def audit_command(
     context: typer.Context,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(help="Environments; all of envs/ by default.", autocompletion=environments),
-    ] = None,
+    names: NamesArgument = None,
     artifacts: Annotated[
         list[Path] | None,
         typer.Option(

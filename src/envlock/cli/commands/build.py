@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,6 @@ import typer
 from envlock.cli.app import command
 from envlock.cli.building import Order, build_image
 from envlock.cli.bundles import open_bundle
-from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.delivering import (
     InsecureOption,
@@ -23,7 +23,8 @@ from envlock.cli.delivering import (
 )
 from envlock.cli.layercache import CacheFromOption, CacheToOption, open_cache
 from envlock.cli.locks import check_one_platform, load_all
-from envlock.cli.many import ALL_HELP, check_all, each, tell_built
+from envlock.cli.many import check_all, each, tell_built
+from envlock.cli.options import AllOption, NamesArgument
 from envlock.errors import UsageError
 
 
@@ -34,64 +35,70 @@ class _Compression(Enum):
     NONE = "none"
 
 
+_Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="An OCI layout, or FILE.tar. [default: build/NAME]"),
+]
+_Record = Annotated[bool, typer.Option("--record", help="Write the image's digest into the lock.")]
+_Check = Annotated[
+    bool, typer.Option("--check", help="Make every layer anew and compare with the record.")
+]
+_Against = Annotated[
+    Path | None,
+    typer.Option("--against", help="With --check: the image to compare with, where they differ."),
+]
+_NoValidate = Annotated[
+    bool, typer.Option("--no-validate", help="Publish without running the checks.")
+]
+_Gpu = Annotated[
+    bool, typer.Option("--gpu", help="Run the gpu checks, too, on this machine's GPU.")
+]
+_ArtifactMap = Annotated[
+    Path | None,
+    typer.Option("--artifact-map", help="JSON file: sha256 to local file.", dir_okay=False),
+]
+_FromBundle = Annotated[
+    Path | None,
+    typer.Option("--from-bundle", help="Take lock and artifacts from FILE.tar, offline."),
+]
+_Offline = Annotated[bool, typer.Option("--offline", help="Use local files only.")]
+_Platform = Annotated[str | None, typer.Option(help="One of the locked platforms.")]
+_Sbom = Annotated[bool, typer.Option("--sbom", help="Add bills of materials: CycloneDX and SPDX.")]
+_CompressionOption = Annotated[
+    _Compression,
+    typer.Option(
+        "--compression",
+        help="Of the layers: as the wheels have it; one gzip member; zstd (smaller); none.",
+    ),
+]
+_Provenance = Annotated[
+    bool, typer.Option("--provenance", help="Add a SLSA statement of lock and image.")
+]
+
+
 @command("build")
 def build_command(
     context: typer.Context,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(help="Environments; all of envs/ by default.", autocompletion=environments),
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help=ALL_HELP)] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="An OCI layout, or FILE.tar. [default: build/NAME]"),
-    ] = None,
+    names: NamesArgument = None,
+    everything: AllOption = False,
+    output: _Output = None,
     push: PushOption = None,
     load: LoadOption = None,
     insecure: InsecureOption = False,
     cache_from: CacheFromOption = None,
     cache_to: CacheToOption = None,
-    record: Annotated[
-        bool, typer.Option("--record", help="Write the image's digest into the lock.")
-    ] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Make every layer anew and compare with the record.")
-    ] = False,
-    against: Annotated[
-        Path | None,
-        typer.Option(
-            "--against", help="With --check: the image to compare with, where they differ."
-        ),
-    ] = None,
-    no_validate: Annotated[
-        bool, typer.Option("--no-validate", help="Publish without running the checks.")
-    ] = False,
-    gpu: Annotated[
-        bool, typer.Option("--gpu", help="Run the gpu checks, too, on this machine's GPU.")
-    ] = False,
-    artifact_map: Annotated[
-        Path | None,
-        typer.Option("--artifact-map", help="JSON file: sha256 to local file.", dir_okay=False),
-    ] = None,
-    from_bundle: Annotated[
-        Path | None,
-        typer.Option("--from-bundle", help="Take lock and artifacts from FILE.tar, offline."),
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
-    platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
-    sbom: Annotated[
-        bool, typer.Option("--sbom", help="Add bills of materials: CycloneDX and SPDX.")
-    ] = False,
-    compression: Annotated[
-        _Compression,
-        typer.Option(
-            "--compression",
-            help="Of the layers: as the wheels have it; one gzip member; zstd (smaller); none.",
-        ),
-    ] = _Compression.REUSE,
-    provenance: Annotated[
-        bool, typer.Option("--provenance", help="Add a SLSA statement of lock and image.")
-    ] = False,
+    record: _Record = False,
+    check: _Check = False,
+    against: _Against = None,
+    no_validate: _NoValidate = False,
+    gpu: _Gpu = False,
+    artifact_map: _ArtifactMap = None,
+    from_bundle: _FromBundle = None,
+    offline: _Offline = False,
+    platform: _Platform = None,
+    sbom: _Sbom = False,
+    compression: _CompressionOption = _Compression.REUSE,
+    provenance: _Provenance = False,
 ) -> None:
     """Build images from locks, prove them in a sandbox, publish them as OCI layouts.
 
@@ -100,26 +107,6 @@ def build_command(
     state: Context = context.obj
     state.offline, state.insecure = offline, insecure
     check_all(names, everything)
-    if record and from_bundle is not None:
-        raise UsageError("--record writes into a lock of the project, and the bundle has its own")
-    bundled = open_bundle(state, from_bundle, names) if from_bundle is not None else None
-    asked = [bundled.name] if bundled else list(names or state.project.names())
-    if output is not None:
-        _check_output(output, asked)
-    if against is not None and not check:
-        raise UsageError("--against names what --check compares with")
-    if bundled is None and platform is None and push is not None and (output or load):
-        check_one_platform(state, asked)
-    if gpu and no_validate:
-        raise UsageError("--gpu runs checks, and --no-validate leaves them out")
-    if check and cache_from is not None:
-        raise UsageError("--check makes every layer anew, and --cache-from has them made elsewhere")
-    if compression is not _Compression.REUSE and (record or check):
-        raise UsageError(
-            "--record and --check are about images as they are built, and --compression "
-            f"{compression.value} publishes another manifest",
-            hint="do it in two commands",
-        )
     order = Order(
         artifact_map=artifact_map,
         record=record,
@@ -130,6 +117,16 @@ def build_command(
         sbom=sbom,
         provenance=provenance,
         compression=compression.value,
+    )
+    _check_order(order, cached=cache_from is not None, bundled=from_bundle is not None)
+    bundled = open_bundle(state, from_bundle, names) if from_bundle is not None else None
+    asked = [bundled.name] if bundled else state.names(names, specs=False)
+    if output is not None:
+        _check_output(output, asked)
+    if bundled is None and platform is None and push is not None and (output or load):
+        check_one_platform(state, asked)
+    order = replace(
+        order,
         cache_from=open_cache(state, cache_from, "--cache-from") if cache_from else None,
         cache_to=open_cache(state, cache_to, "--cache-to") if cache_to else None,
     )
@@ -147,6 +144,24 @@ def build_command(
     tell_built(state.output, outcome)
     state.output.document({"images": outcome.documents, "failed": outcome.failed})
     outcome.leave()
+
+
+def _check_order(order: Order, *, cached: bool, bundled: bool) -> None:
+    """Refuse what cannot be asked for together; raises UsageError."""
+    if order.record and bundled:
+        raise UsageError("--record writes into a lock of the project, and the bundle has its own")
+    if order.against is not None and not order.check:
+        raise UsageError("--against names what --check compares with")
+    if order.gpu and not order.validate:
+        raise UsageError("--gpu runs checks, and --no-validate leaves them out")
+    if order.check and cached:
+        raise UsageError("--check makes every layer anew, and --cache-from has them made elsewhere")
+    if order.compression != "reuse" and (order.record or order.check):
+        raise UsageError(
+            "--record and --check are about images as they are built, and --compression "
+            f"{order.compression} publishes another manifest",
+            hint="do it in two commands",
+        )
 
 
 _PACKED = re.compile(r"(?i)\.(tar|tgz|tbz2?|txz|tzst|gz|bz2|xz|zst|lz4|zip|7z)$")

@@ -61,7 +61,8 @@ def _environment(state: Context, spec: Spec, platform: str) -> dict[str, Any]:
         lock = state.lock(spec.name, platform)
     except (LockError, StaleLockError) as error:
         there = state.project.lock(spec.name, platform).exists()
-        return {**row, "state": "damaged" if there else "not locked", "problem": error.message}
+        told = {"problem": error.message, **({"shown": error.message} if there else {})}
+        return {**row, "state": "damaged" if there else "not locked", **told}
     size = sum(artifact.size for artifact in lock.artifacts)
     fresh = not differences(project(spec, platform), lock)
     return {

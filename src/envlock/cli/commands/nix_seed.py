@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envlock.cli.app import command
-from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
+from envlock.cli.options import NamesArgument
 from envlock.cli.output import counted, megabytes
 
 if TYPE_CHECKING:
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 @command("nix-seed")
 def nix_seed_command(
     context: typer.Context,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(help="Environments; all of envs/ by default.", autocompletion=environments),
-    ] = None,
+    names: NamesArgument = None,
     store: Annotated[
         str | None, typer.Option(help="A Nix store, as nix --store takes it.", metavar="URL")
     ] = None,
@@ -36,7 +33,7 @@ def nix_seed_command(
     state: Context = context.obj
     state.offline = offline
     documents = []
-    for name in list(names or state.project.names()):
+    for name in state.names(names, specs=False):
         lock = load_named(state, name, platform)
         locators = state.locators(lock, state.optional_spec(name))
         paths = state.fetcher.all(lock.artifacts, locators, state.output)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envlock.cli.app import command
-from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.locks import check_platform
 from envlock.cli.many import each
+from envlock.cli.options import NamesArgument
 from envlock.cli.stale import deletion
 from envlock.cli.tables import table
 from envlock.errors import LockError, UsageError
@@ -30,10 +30,7 @@ _UNKNOWN = "-"
 @command("outdated")
 def outdated_command(
     context: typer.Context,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(help="Environments; all of envs/ by default.", autocompletion=environments),
-    ] = None,
+    names: NamesArgument = None,
     platform: Annotated[str | None, typer.Option(help="One platform only.")] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Show the packages that are up to date, too.")

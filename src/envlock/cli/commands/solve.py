@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from envlock.cli.app import command
-from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.freshness import check_fresh
-from envlock.cli.many import ALL_HELP, check_all, each, tell_solved
+from envlock.cli.many import check_all, each, tell_solved
+from envlock.cli.options import AllOption, NamesArgument
 from envlock.cli.solving import Wish, solve_one
 
 if TYPE_CHECKING:
@@ -20,11 +20,8 @@ if TYPE_CHECKING:
 @command("solve")
 def solve_command(
     context: typer.Context,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(help="Environments; all of envs/ by default.", autocompletion=environments),
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help=ALL_HELP)] = False,
+    names: NamesArgument = None,
+    everything: AllOption = False,
     check: Annotated[
         bool, typer.Option("--check", help="Only tell whether the locks are fresh; offline.")
     ] = False,
