@@ -110,11 +110,27 @@ def test_list_tells_fresh_locks_from_stale_missing_and_damaged_ones(solved: Mach
     shutil.copy(solved.lock("demo"), solved.lock("moved"))
     solved.lock("broken").write_text("{")
     states = {row["name"]: row["state"] for row in _json(solved, "list")["environments"]}
-    wanted = {"absent": "not locked", "broken": "damaged", "demo": "locked", "moved": "stale"}
+    wanted = {"absent": "not locked", "broken": "damaged", "demo": "locked", "moved": "damaged"}
     assert states == wanted
+    lines = solved.run("list").stdout.splitlines()
+    assert any(line.endswith("this is the lock of demo for linux-64") for line in lines)
     solved.write_spec("demo", SPEC.replace("[app, ", "[app>=1, "))
     lines = solved.run("list").stdout.splitlines()
     assert any(line.split()[:3] == ["demo", "linux-64", "stale"] for line in lines)
+
+
+def test_a_lock_under_another_ones_name(solved: Machine) -> None:
+    other = solved.project / "locks" / "demo.linux-aarch64.lock.json"
+    shutil.copy(solved.lock("demo"), other)
+    done = solved.run("solve", "--check")
+    assert done.returncode == 0
+    assert "envs/demo.yaml is not for linux-aarch64, and no solve renews this lock" in done.stderr
+    done = solved.run("build", "demo", "--platform", "linux-aarch64", "--no-validate")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "error: locks/demo.linux-aarch64.lock.json: this is the lock of demo for linux-64",
+        "hint: run envlock solve demo, or remove the file",
+    ]
 
 
 def test_list_of_packages_marks_the_forced_one(solved: Machine) -> None:

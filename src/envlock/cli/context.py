@@ -240,15 +240,15 @@ class Context:
 
         A lock of another environment or platform under this one's file name is refused.
         """
-        from envlock.errors import LockError
+        from envlock.errors import StaleLockError
         from envlock.lock.codec import load_lock
 
         path = self.project.lock(name, platform)
         shown = self.project.shown(path)
         lock = load_lock(path, shown)
         if (lock.name, lock.platform) != (name, platform):
-            raise LockError(
-                f"this is the lock of {lock.name} for {lock.platform}, by what is in it",
+            raise StaleLockError(
+                f"this is the lock of {lock.name} for {lock.platform}",
                 where=shown,
                 hint=f"run envlock solve {name}, or remove the file",
             )
