@@ -32,6 +32,7 @@ NamesArgument = Annotated[
     list[str] | None,
     typer.Argument(help="Environments; all of envs/ by default.", autocompletion=environments),
 ]
+PlatformOption = Annotated[str | None, typer.Option(help="One of the locked platforms.")]
 AllOption = Annotated[
     bool,
     typer.Option("--all", help="All of envs/, which is the default: to be plain in scripts."),

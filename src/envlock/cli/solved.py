@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from envlock.cli.output import counted, megabytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from envlock.cli.context import Context
     from envlock.lock.model import Kind, Lock
     from envlock.review import Review
@@ -29,44 +31,55 @@ def tell_lock(
     *,
     changed: bool,
 ) -> None:
+    """Tell people what a solve came to: what changed, what overrides do, what will be lacking."""
     from envlock.cli.reviewing import tell, tell_more
     from envlock.cli.stale import tell_waiting
-    from envlock.lock.linking import undone
 
     say = state.output.message
-    for line in _changes(previous, lock):
-        say(f"  {line}")
-    for line in _clobbers(lock):
+    for line in (*_changes(previous, lock), *_clobbers(lock)):
         say(f"  {line}")
     tell(state, lock, found)
     tell_waiting(state, spec, lock)
     if found is not None:
         tell_more(state, spec, lock, found)
-    unhandled = [s for s in (lock.debian.scripts if lock.debian else ()) if s.unhandled]
-    if unhandled and changed:
-        packages = sorted({script.package for script in unhandled})
-        state.output.warn(
+    for line in _lacking(lock) if changed else ():
+        state.output.warn(line)
+    path = state.project.shown(state.project.lock(lock.name, lock.platform))
+    done = "->" if changed else "unchanged in"
+    say(f"{lock.name} {lock.platform}: {_counts(lock)} {done} {path}")
+    if previous is None:
+        say(f"check it in; next: envlock build {lock.name}")
+
+
+def _lacking(lock: Lock) -> Iterator[str]:
+    """Yield what packages' scripts would do, and nothing does in the image."""
+    from envlock.lock.linking import undone
+
+    scripts = lock.debian.scripts if lock.debian else ()
+    packages = sorted({script.package for script in scripts if script.unhandled})
+    if packages:
+        yield (
             f"{len(packages)} Debian packages have maintainer scripts whose effects the image "
             f"will lack: {', '.join(packages)} (see debian.scripts in the lock)"
         )
-    for one in undone(lock) if changed else ():
-        state.output.warn(
+    for one in undone(lock):
+        yield (
             f"the image will lack what the post-link script of {one.package} does: "
             f"{'; '.join(one.commands)} (conda.link-scripts: {{{one.package}: run}}, or skip)"
         )
+
+
+def _counts(lock: Lock) -> str:
+    """Return how much of what a lock has, and upon what."""
+    shown = [
+        counted(len(lock.of_kind(kind)), thing)
+        for kind, thing in _THINGS
+        if kind != "conda" or lock.of_kind(kind)
+    ]
+    base = lock.base
+    upon = f" on {base.reference} ({base.os}, {megabytes(base.size)})" if base is not None else ""
     size = megabytes(sum(artifact.size for artifact in lock.artifacts))
-    path = state.project.shown(state.project.lock(lock.name, lock.platform))
-    counts = [counted(len(lock.of_kind(kind)), thing) for kind, thing in _THINGS]
-    if not lock.of_kind("conda"):
-        del counts[0]
-    count = ", ".join(counts)
-    if lock.base is not None:
-        count += f" on {lock.base.reference} ({lock.base.os}, {megabytes(lock.base.size)})"
-    say(
-        f"{lock.name} {lock.platform}: {count}, {size} {'->' if changed else 'unchanged in'} {path}"
-    )
-    if previous is None:
-        say(f"check it in; next: envlock build {lock.name}")
+    return f"{', '.join(shown)}{upon}, {size}"
 
 
 def _clobbers(lock: Lock) -> list[str]:

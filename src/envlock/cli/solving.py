@@ -28,11 +28,15 @@ class Wish:
 
 
 def solve_one(state: Context, spec: Spec, target: Target, wish: Wish) -> dict[str, Any]:
+    """Solve a spec for a platform, write the lock, and return what machines are told of it.
+
+    Nothing is written where the solve, the review of its overrides or a proof of who published
+    its wheels fails: raises EnvlockError.
+    """
     from envlock.cli.advising import with_advice
     from envlock.cli.bases import base_for, tell_base
     from envlock.cli.stale import with_lines
     from envlock.files import write_atomically
-    from envlock.lock.base import plain_base
     from envlock.lock.codec import dump_lock
     from envlock.review import ReviewError, review_to_data, section_of
     from envlock.solve import solve
@@ -68,15 +72,24 @@ def solve_one(state: Context, spec: Spec, target: Target, wish: Wish) -> dict[st
     tell_base(state, lock, seen)
     tell_lock(state, spec, lock, previous, found, changed=changed)
     return {
+        **_described(lock),
         "review": review_to_data(found) if found is not None else None,
-        "name": lock.name,
-        "platform": lock.platform,
         "lock": state.project.shown(path),
         "changed": changed,
+    }
+
+
+def _described(lock: Lock) -> dict[str, Any]:
+    """Return what machines are told of a lock."""
+    from envlock.lock.base import plain_base
+
+    return {
+        "name": lock.name,
+        "platform": lock.platform,
         "artifacts": len(lock.artifacts),
         "yanked": yanked_data(lock),
         "bytes": sum(artifact.size for artifact in lock.artifacts),
-        "base": plain_base(base) if base is not None else None,
+        "base": plain_base(lock.base) if lock.base is not None else None,
         "voided": [
             {"dependent": void.dependent, "version": void.version, "requirement": void.requirement}
             for void in (*lock.voided, *lock.voided_conda)

@@ -48,44 +48,53 @@ class _Audited:
     problem: EnvlockError | None = None
 
 
+_Artifacts = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--artifacts",
+        help="Audit these wheels and conda packages instead.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+_Python = Annotated[
+    str | None,
+    typer.Option(help="With --artifacts: the Python that runs them. [default: 3.11]"),
+]
+_Platform = Annotated[
+    str | None,
+    typer.Option(
+        help="One of the locked platforms; with --artifacts the one that runs them. "
+        "[default: all; linux-64]"
+    ),
+]
+_Offline = Annotated[bool, typer.Option("--offline", help="Use caches only.")]
+_Advise = Annotated[
+    bool, typer.Option("--advise", help="Search for versions that need less of an override.")
+]
+_AdviseLimit = Annotated[
+    int, typer.Option("--advise-limit", min=1, help="Versions of a package that are tried.")
+]
+_Vulnerabilities = Annotated[
+    Path | None,
+    typer.Option(
+        "--vulnerabilities",
+        help="Compare locks with these advisories instead (OSV: a JSON file, folder or zip).",
+    ),
+]
+
+
 @command("audit")
 def audit_command(
     context: typer.Context,
     names: NamesArgument = None,
-    artifacts: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--artifacts",
-            help="Audit these wheels and conda packages instead.",
-            exists=True,
-            dir_okay=False,
-        ),
-    ] = None,
-    python: Annotated[
-        str | None,
-        typer.Option(help="With --artifacts: the Python that runs them. [default: 3.11]"),
-    ] = None,
-    platform: Annotated[
-        str | None,
-        typer.Option(
-            help="One of the locked platforms; with --artifacts the one that runs them. "
-            "[default: all; linux-64]"
-        ),
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Use caches only.")] = False,
-    advise: Annotated[
-        bool, typer.Option("--advise", help="Search for versions that need less of an override.")
-    ] = False,
-    advise_limit: Annotated[
-        int, typer.Option("--advise-limit", min=1, help="Versions of a package that are tried.")
-    ] = 12,
-    vulnerabilities: Annotated[
-        Path | None,
-        typer.Option(
-            "--vulnerabilities",
-            help="Compare locks with these advisories instead (OSV: a JSON file, folder or zip).",
-        ),
-    ] = None,
+    artifacts: _Artifacts = None,
+    python: _Python = None,
+    platform: _Platform = None,
+    offline: _Offline = False,
+    advise: _Advise = False,
+    advise_limit: _AdviseLimit = 12,
+    vulnerabilities: _Vulnerabilities = None,
 ) -> None:
     """Tell which imports, modules and names will not be there, without installing anything.
 

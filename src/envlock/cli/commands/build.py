@@ -24,7 +24,7 @@ from envlock.cli.delivering import (
 from envlock.cli.layercache import CacheFromOption, CacheToOption, open_cache
 from envlock.cli.locks import check_one_platform, load_all
 from envlock.cli.many import check_all, each, tell_built
-from envlock.cli.options import AllOption, NamesArgument
+from envlock.cli.options import AllOption, NamesArgument, PlatformOption
 from envlock.errors import UsageError
 
 
@@ -62,7 +62,6 @@ _FromBundle = Annotated[
     typer.Option("--from-bundle", help="Take lock and artifacts from FILE.tar, offline."),
 ]
 _Offline = Annotated[bool, typer.Option("--offline", help="Use local files only.")]
-_Platform = Annotated[str | None, typer.Option(help="One of the locked platforms.")]
 _Sbom = Annotated[bool, typer.Option("--sbom", help="Add bills of materials: CycloneDX and SPDX.")]
 _CompressionOption = Annotated[
     _Compression,
@@ -95,7 +94,7 @@ def build_command(
     artifact_map: _ArtifactMap = None,
     from_bundle: _FromBundle = None,
     offline: _Offline = False,
-    platform: _Platform = None,
+    platform: PlatformOption = None,
     sbom: _Sbom = False,
     compression: _CompressionOption = _Compression.REUSE,
     provenance: _Provenance = False,

@@ -11,6 +11,7 @@ import typer
 from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
+from envlock.cli.options import PlatformOption
 from envlock.cli.output import megabytes
 from envlock.errors import UsageError
 
@@ -23,7 +24,7 @@ def bundle_command(
         Path | None,
         typer.Option("-o", "--output", help="FILE.tar. [default: NAME.PLATFORM.bundle.tar]"),
     ] = None,
-    platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
+    platform: PlatformOption = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
 ) -> None:
     """Write a lock and all its artifacts into one file, for envlock build --from-bundle."""

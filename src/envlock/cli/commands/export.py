@@ -22,39 +22,48 @@ if TYPE_CHECKING:
 _FORMATS = "; ".join(f"{one.name}: {one.help}" for one in FORMATS.values())
 
 
+_Name = Annotated[str, typer.Argument(help="An environment.", autocompletion=environments)]
+_Form = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        "-f",
+        help=f"{_FORMATS}.",
+        autocompletion=lambda incomplete: [f for f in FORMATS if f.startswith(incomplete)],
+    ),
+]
+_Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="A file. [default: standard output]", dir_okay=False),
+]
+_Platform = Annotated[
+    str | None, typer.Option(help="One of the locked platforms. [default: all, or linux-64]")
+]
+_Variables = Annotated[
+    bool,
+    typer.Option(
+        "--variables", help="Write channels as ${ENVLOCK_CHANNEL_NAME} (conda-lock only)."
+    ),
+]
+_Image = Annotated[
+    str | None,
+    typer.Option(
+        help="What the image was pushed as (devcontainer only). [default: as --load calls it]"
+    ),
+]
+_Offline = Annotated[bool, typer.Option("--offline", help="Use local files only.")]
+
+
 @command("export")
 def export_command(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="An environment.", autocompletion=environments)],
-    form: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            "-f",
-            help=f"{_FORMATS}.",
-            autocompletion=lambda incomplete: [f for f in FORMATS if f.startswith(incomplete)],
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="A file. [default: standard output]", dir_okay=False),
-    ] = None,
-    platform: Annotated[
-        str | None, typer.Option(help="One of the locked platforms. [default: all, or linux-64]")
-    ] = None,
-    variables: Annotated[
-        bool,
-        typer.Option(
-            "--variables", help="Write channels as ${ENVLOCK_CHANNEL_NAME} (conda-lock only)."
-        ),
-    ] = False,
-    image: Annotated[
-        str | None,
-        typer.Option(
-            help="What the image was pushed as (devcontainer only). [default: as --load calls it]"
-        ),
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
+    name: _Name,
+    form: _Form,
+    output: _Output = None,
+    platform: _Platform = None,
+    variables: _Variables = False,
+    image: _Image = None,
+    offline: _Offline = False,
 ) -> None:
     """Write locks for other tools; the URLs in the file are those of this machine."""
     from envlock.cli.documents import metadata_of

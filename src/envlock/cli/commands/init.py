@@ -27,43 +27,49 @@ _SCHEMA = "spec.schema.json"
 """Beside the specs, where envlock schema was written to it."""
 
 
+_Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[NAME]", help="The environment's name. [default: the file's]"),
+]
+_Sources = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--from",
+        metavar="FILE...",
+        help="Dockerfile, requirements.txt, pyproject.toml, uv.lock, pylock.toml, "
+        "environment.yml, conda-lock.yml, pixi.toml, or the folder of a virtual environment; "
+        "several are joined.",
+    ),
+]
+_Platform = Annotated[
+    list[str] | None, typer.Option(help="A platform. [default: the file's, or linux-64]")
+]
+_Python = Annotated[str | None, typer.Option(help="The Python: 3.12.")]
+_Extra = Annotated[list[str] | None, typer.Option(help="An extra of pyproject.toml, besides.")]
+_Group = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A group of pyproject.toml or conda-lock.yml, a feature or environment of "
+        "pixi.toml, besides."
+    ),
+]
+_Force = Annotated[bool, typer.Option("--force", help="Replace the spec if there is one.")]
+_Offline = Annotated[
+    bool, typer.Option("--offline", help="Do not ask an index whose pins are overridden.")
+]
+
+
 @command("init")
 def init_command(
     context: typer.Context,
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NAME]", help="The environment's name. [default: the file's]"),
-    ] = None,
-    sources: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--from",
-            metavar="FILE...",
-            help="Dockerfile, requirements.txt, pyproject.toml, uv.lock, pylock.toml, "
-            "environment.yml, conda-lock.yml, pixi.toml, or the folder of a virtual environment; "
-            "several are joined.",
-        ),
-    ] = None,
-    platform: Annotated[
-        list[str] | None, typer.Option(help="A platform. [default: the file's, or linux-64]")
-    ] = None,
-    python: Annotated[str | None, typer.Option(help="The Python: 3.12.")] = None,
-    extra: Annotated[
-        list[str] | None, typer.Option(help="An extra of pyproject.toml, besides.")
-    ] = None,
-    group: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A group of pyproject.toml or conda-lock.yml, a feature or environment of "
-            "pixi.toml, besides."
-        ),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the spec if there is one.")
-    ] = False,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Do not ask an index whose pins are overridden.")
-    ] = False,
+    words: _Words = None,
+    sources: _Sources = None,
+    platform: _Platform = None,
+    python: _Python = None,
+    extra: _Extra = None,
+    group: _Group = None,
+    force: _Force = False,
+    offline: _Offline = False,
 ) -> None:
     """Begin a spec (envs/NAME.yaml), and tell what of the files it does not say."""
     from envlock.files import write_atomically
@@ -95,17 +101,20 @@ def init_command(
     text = _schema_line(project) + render(name, draft, settled, shown_files)
     parse_spec(parse_document(text, project.shown(path)), project.shown(path))
     write_atomically(path, text.encode())
+    _tell(state, draft, name, project.shown(path))
+
+
+def _tell(state: Context, draft: Draft, name: str, shown: str) -> None:
+    """Tell what a spec does not say of the files, and what is next."""
     for note in draft.notes:
         state.output.message(f"  {note}")
     wanted = draft.pypi or draft.conda
     first = "" if wanted else "write what you need under dependencies, then "
-    state.output.message(
-        f"{name}: written to {project.shown(path)}; next: {first}envlock solve {name}"
-    )
+    state.output.message(f"{name}: written to {shown}; next: {first}envlock solve {name}")
     state.output.document(
         {
             "name": name,
-            "spec": project.shown(path),
+            "spec": shown,
             "notes": [{"where": note.where, "text": note.text} for note in draft.notes],
         }
     )

@@ -14,6 +14,7 @@ from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
+from envlock.cli.options import PlatformOption
 from envlock.cli.proof import prefix_prover, say_report
 from envlock.errors import CheckFailedError
 
@@ -27,28 +28,36 @@ if TYPE_CHECKING:
     from envlock.validate.results import Report
 
 
+_Name = Annotated[
+    str, typer.Argument(help="An environment that is locked.", autocompletion=environments)
+]
+_Prefix = Annotated[
+    Path, typer.Option("--prefix", help="A new folder, or one that this command made.")
+]
+_Python = Annotated[
+    str | None,
+    typer.Option("--python", help="The machine's Python to use where the lock has none."),
+]
+_NoValidate = Annotated[
+    bool, typer.Option("--no-validate", help="Install without running the checks.")
+]
+_ArtifactMap = Annotated[
+    Path | None,
+    typer.Option("--artifact-map", help="JSON file: sha256 to local file.", dir_okay=False),
+]
+_Offline = Annotated[bool, typer.Option("--offline", help="Use local files only.")]
+
+
 @command("install")
 def install_command(
     context: typer.Context,
-    name: Annotated[
-        str, typer.Argument(help="An environment that is locked.", autocompletion=environments)
-    ],
-    prefix: Annotated[
-        Path, typer.Option("--prefix", help="A new folder, or one that this command made.")
-    ],
-    python: Annotated[
-        str | None,
-        typer.Option("--python", help="The machine's Python to use where the lock has none."),
-    ] = None,
-    no_validate: Annotated[
-        bool, typer.Option("--no-validate", help="Install without running the checks.")
-    ] = False,
-    artifact_map: Annotated[
-        Path | None,
-        typer.Option("--artifact-map", help="JSON file: sha256 to local file.", dir_okay=False),
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
-    platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
+    name: _Name,
+    prefix: _Prefix,
+    python: _Python = None,
+    no_validate: _NoValidate = False,
+    artifact_map: _ArtifactMap = None,
+    offline: _Offline = False,
+    platform: PlatformOption = None,
 ) -> None:
     """Install a lock into a folder, to work with it without a container."""
     from envlock.install.environment import install, require_this_machine

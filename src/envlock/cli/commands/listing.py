@@ -11,6 +11,7 @@ from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
 from envlock.cli.many import each
+from envlock.cli.options import PlatformOption
 from envlock.cli.output import megabytes
 from envlock.cli.tables import table
 
@@ -28,7 +29,7 @@ def list_command(
             help="Its packages; the environments by default.", autocompletion=environments
         ),
     ] = None,
-    platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
+    platform: PlatformOption = None,
 ) -> None:
     """List the environments of the project, or the packages of one."""
     state: Context = context.obj

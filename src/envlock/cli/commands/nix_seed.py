@@ -9,7 +9,7 @@ import typer
 from envlock.cli.app import command
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
-from envlock.cli.options import NamesArgument
+from envlock.cli.options import NamesArgument, PlatformOption
 from envlock.cli.output import counted, megabytes
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def nix_seed_command(
     store: Annotated[
         str | None, typer.Option(help="A Nix store, as nix --store takes it.", metavar="URL")
     ] = None,
-    platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
+    platform: PlatformOption = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
 ) -> None:
     """Put artifacts into the Nix store, so that Nix builds the image without fetching."""

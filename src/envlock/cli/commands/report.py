@@ -11,6 +11,7 @@ from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
+from envlock.cli.options import PlatformOption
 from envlock.cli.output import megabytes
 from envlock.errors import LockError, StaleLockError, UsageError
 
@@ -35,7 +36,7 @@ def report_command(
             autocompletion=environments,
         ),
     ] = None,
-    platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
+    platform: PlatformOption = None,
 ) -> None:
     """Write one HTML page: what the image is made of, overrides, who requires whom.
 

@@ -17,33 +17,37 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_Check = Annotated[
+    bool, typer.Option("--check", help="Only tell whether the locks are fresh; offline.")
+]
+_Upgrade = Annotated[bool, typer.Option("--upgrade", "-U", help="Take the newest of everything.")]
+_UpgradePackage = Annotated[
+    list[str] | None,
+    typer.Option("--upgrade-package", "-P", help="Take the newest of one package."),
+]
+_Offline = Annotated[bool, typer.Option("--offline", help="Use caches only.")]
+_NoAudit = Annotated[bool, typer.Option("--no-audit", help="Do not look into the locked code.")]
+_Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Fail for every import that cannot work and for yanked files; with --check, "
+        "also for a proof of another image.",
+    ),
+]
+
+
 @command("solve")
 def solve_command(
     context: typer.Context,
     names: NamesArgument = None,
     everything: AllOption = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Only tell whether the locks are fresh; offline.")
-    ] = False,
-    upgrade: Annotated[
-        bool, typer.Option("--upgrade", "-U", help="Take the newest of everything.")
-    ] = False,
-    upgrade_package: Annotated[
-        list[str] | None,
-        typer.Option("--upgrade-package", "-P", help="Take the newest of one package."),
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Use caches only.")] = False,
-    no_audit: Annotated[
-        bool, typer.Option("--no-audit", help="Do not look into the locked code.")
-    ] = False,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict",
-            help="Fail for every import that cannot work and for yanked files; with --check, "
-            "also for a proof of another image.",
-        ),
-    ] = False,
+    check: _Check = False,
+    upgrade: _Upgrade = False,
+    upgrade_package: _UpgradePackage = None,
+    offline: _Offline = False,
+    no_audit: _NoAudit = False,
+    strict: _Strict = False,
 ) -> None:
     """Solve specs into locks (locks/NAME.PLATFORM.lock.json).
 

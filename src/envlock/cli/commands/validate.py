@@ -11,6 +11,7 @@ from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
+from envlock.cli.options import PlatformOption
 from envlock.cli.proof import prefix_prover, prover, sandbox, this_gpu, unprotected
 from envlock.errors import CheckFailedError, UsageError
 
@@ -20,41 +21,48 @@ if TYPE_CHECKING:
     from envlock.validate.sandbox import Sandbox
 
 
+_Image = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[IMAGE|PREFIX]",
+        help="An environment's name, an OCI layout, a tar of one, or an installed prefix.",
+        autocompletion=environments,
+    ),
+]
+_Lock = Annotated[
+    Path | None, typer.Option("--lock", help="The lock it was built from.", dir_okay=False)
+]
+_Gpu = Annotated[
+    bool, typer.Option("--gpu", help="Run the gpu checks, too, on this machine's GPU.")
+]
+_Rootfs = Annotated[
+    Path | None,
+    typer.Option("--rootfs", help="Check an unpacked image in this folder.", file_okay=False),
+]
+_NoSandbox = Annotated[
+    bool,
+    typer.Option("--no-sandbox", help="Do without bubblewrap; nothing but files is kept apart."),
+]
+_Record = Annotated[
+    bool,
+    typer.Option("--record", help="Write what was seen to locks/NAME.PLATFORM.proof.json."),
+]
+_Strict = Annotated[
+    bool, typer.Option("--strict", help="Fail where an accepted failure no longer happens.")
+]
+
+
 @command("validate")
 def validate_command(
     context: typer.Context,
-    image: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[IMAGE|PREFIX]",
-            help="An environment's name, an OCI layout, a tar of one, or an installed prefix.",
-            autocompletion=environments,
-        ),
-    ] = None,
-    lock: Annotated[
-        Path | None, typer.Option("--lock", help="The lock it was built from.", dir_okay=False)
-    ] = None,
-    platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
-    gpu: Annotated[
-        bool, typer.Option("--gpu", help="Run the gpu checks, too, on this machine's GPU.")
-    ] = False,
-    rootfs: Annotated[
-        Path | None,
-        typer.Option("--rootfs", help="Check an unpacked image in this folder.", file_okay=False),
-    ] = None,
-    no_sandbox: Annotated[
-        bool,
-        typer.Option(
-            "--no-sandbox", help="Do without bubblewrap; nothing but files is kept apart."
-        ),
-    ] = False,
-    record: Annotated[
-        bool,
-        typer.Option("--record", help="Write what was seen to locks/NAME.PLATFORM.proof.json."),
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail where an accepted failure no longer happens.")
-    ] = False,
+    image: _Image = None,
+    lock: _Lock = None,
+    platform: PlatformOption = None,
+    gpu: _Gpu = False,
+    rootfs: _Rootfs = None,
+    no_sandbox: _NoSandbox = False,
+    record: _Record = False,
+    strict: _Strict = False,
 ) -> None:
     """Run an image's checks in a sandbox and compare it with its lock."""
     state: Context = context.obj
@@ -66,9 +74,9 @@ def validate_command(
             hint="give the image itself: a name, an OCI layout, or a tar of it",
         )
     prefix = _given_prefix(image) if image is not None and rootfs is None else None
+    if prefix is not None and (record or no_sandbox):
+        raise UsageError("--record and --no-sandbox are for images", where=image)
     if prefix is not None:
-        if record or no_sandbox:
-            raise UsageError("--record and --no-sandbox are for images", where=image)
         _judge(_installed(state, prefix, lock, gpu=gpu), strict=strict)
         return
     chosen, layout = _chosen(state, image, lock, platform, unpacked=rootfs is not None)
@@ -80,14 +88,19 @@ def validate_command(
         layout = layout or built_image(state, chosen.name)
         report = prover(state, chosen, gpu=gpu, inside=inside)(layout)
     _tell(state, report)
-    if chosen.built is not None and report.image and chosen.built.manifest != report.image:
-        state.output.warn(
-            f"this is not the recorded image: {chosen.built.manifest} is recorded, "
-            f"this is {report.image}"
-        )
+    _tell_another(state, chosen, report)
     if proof is not None:
         _record(state, chosen, report, proof, lock)
     _judge(report, strict=strict)
+
+
+def _tell_another(state: Context, lock: Lock, report: Report) -> None:
+    """Warn where what was checked is not the image that the lock records."""
+    if lock.built is not None and report.image and lock.built.manifest != report.image:
+        state.output.warn(
+            f"this is not the recorded image: {lock.built.manifest} is recorded, "
+            f"this is {report.image}"
+        )
 
 
 def _tell(state: Context, report: Report) -> None:

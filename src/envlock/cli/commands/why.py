@@ -10,6 +10,7 @@ from envlock.cli.app import command
 from envlock.cli.complete import environments, packages
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
+from envlock.cli.options import PlatformOption
 from envlock.cli.output import megabytes
 from envlock.errors import UsageError
 
@@ -31,7 +32,7 @@ def why_command(
         str,
         typer.Argument(help="A package of its lock.", metavar="PKG", autocompletion=packages),
     ],
-    platform: Annotated[str | None, typer.Option(help="One of the locked platforms.")] = None,
+    platform: PlatformOption = None,
 ) -> None:
     """Show who asked for a package: a tree up to the spec, voided requirements marked."""
     from envlock.graph import Graph
