@@ -117,6 +117,17 @@ def test_old_traces_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not list((tmp_path / "cache" / "traces").iterdir())
 
 
+def test_states_are_packed_on_the_way() -> None:
+    shelf, texts = keeping.Shelf(), [f"state {number}" for number in range(2 * keeping._CHUNK + 5)]
+    places = [shelf.add(text) for text in texts]
+    assert len(shelf.fresh) == 5
+    assert [shelf.text(*place) for place in places] == texts
+    again = keeping._unpack(shelf.pack())
+    assert [again.text(*place) for place in places] == texts
+    assert again.add("one more") == [3, 0]
+    assert again.text(3, 0) == "one more"
+
+
 def test_few_variants_are_kept_of_a_module(tmp_path: Path) -> None:
     for number in range(keeping.VARIANTS + 3):
         _audit(tmp_path, {**LIBRARY, "lib/names.py": f"one = two = {number}\n"})

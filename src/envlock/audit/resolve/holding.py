@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import Version
 
 from envlock.audit.resolve.escapes import Escape, Escapes, Passed
-from envlock.audit.resolve.state import Failure, Names
+from envlock.audit.resolve.state import MAYBE, SURE, Failure, Names
 from envlock.audit.resolve.values import DATA, ENV, PythonVersion, Value
 
 if TYPE_CHECKING:
@@ -174,6 +174,6 @@ def restore(module: Module, text: str) -> None:
         if isinstance(entry, list):
             bound[name] = (entry[0], value_from_data(entry[1]))
         else:
-            bound[name] = (entry, None)
+            bound[name] = SURE if entry else MAYBE
     module.names = Names(bound)
     module.stored = None

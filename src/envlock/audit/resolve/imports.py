@@ -168,8 +168,7 @@ class Imports:
     def _note(self, name: str, frame: Frame, line: int) -> None:
         """Remember which distribution is used where, while nothing guards it."""
         if not self._run.clauses and not self._run.unsure and not frame.function:
-            top = name.partition(".")[0]
-            self._run.want(frame.module.name, top, name, line)
+            self._run.want(frame.module.name, name, line)
 
     def names(
         self, module: str, pairs: list[list[str]], frame: Frame, line: int

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from envlock.audit.index.model import WheelIndex
 
-LAYOUT = 3
+LAYOUT = 4
 """Version of what is kept; a change makes everything be run anew."""
 VARIANTS = 6
 """How many parts are kept for one module: one for each world that it was met in."""
@@ -47,13 +47,31 @@ _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error
 Part = dict[str, Any]
 
 
+class Answered:
+    """Questions, by number, whose answers are known to be the same as long as nothing changes."""
+
+    __slots__ = ("_numbers", "_time")
+
+    def __init__(self) -> None:
+        self._time = 0
+        self._numbers: set[int] = set()
+
+    def current(self, time: int) -> set[int]:
+        """Return those that were answered at this time; at another one nothing is known."""
+        if self._time != time:
+            self._time = time
+            self._numbers = set()
+        return self._numbers
+
+
 @dataclass(slots=True)
 class Shelf:
     """The parts of one distribution.
 
     questions: what parts ask, by number, each with its answer; modules, functions: parts by
     the module that they begin with, the latest first; chunks: texts of states, packed;
-    texts: those that were unpacked; fresh: texts that are not in a chunk yet.
+    texts: those that were unpacked; fresh: texts that are not in a chunk yet; found, asked:
+    questions that this run answered as the parts do.
     """
 
     questions: list[Sequence[str]] = field(default_factory=list)
@@ -63,6 +81,8 @@ class Shelf:
     numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
     texts: dict[int, list[str]] = field(default_factory=dict)
     fresh: list[str] = field(default_factory=list)
+    found: Answered = field(default_factory=Answered)
+    asked: Answered = field(default_factory=Answered)
     changed: bool = False
 
     def numbered(self, questions: Iterable[tuple[str, ...]]) -> list[int]:
@@ -82,13 +102,20 @@ class Shelf:
     def add(self, text: str) -> list[int]:
         """Take a state's text and return where it will stand."""
         self.fresh.append(text)
-        place = len(self.fresh) - 1
-        return [len(self.chunks) + place // _CHUNK, place % _CHUNK]
+        place = [len(self.chunks), len(self.fresh) - 1]
+        if len(self.fresh) == _CHUNK:
+            self._close()
+        return place
+
+    def _close(self) -> None:
+        """Pack the texts that are not in a chunk yet."""
+        self.chunks.append(_pack(self.fresh))
+        self.fresh = []
 
     def text(self, chunk: int, place: int) -> str:
         """Return a state's text; raises KeyError where it is not there."""
-        if chunk >= len(self.chunks):
-            return self.fresh[(chunk - len(self.chunks)) * _CHUNK + place]
+        if chunk == len(self.chunks):
+            return self.fresh[place]
         if chunk not in self.texts:
             self.texts[chunk] = json.loads(zlib.decompress(self.chunks[chunk]))
         return self.texts[chunk][place]
@@ -101,9 +128,8 @@ class Shelf:
 
     def pack(self) -> bytes:
         """Return the shelf as a file."""
-        for start in range(0, len(self.fresh), _CHUNK):
-            self.chunks.append(_pack(self.fresh[start : start + _CHUNK]))
-        self.fresh = []
+        if self.fresh:
+            self._close()
         directory = {
             "questions": self.questions,
             "modules": self.modules,
@@ -183,11 +209,17 @@ class Kept:
         return found
 
     def keep(self) -> None:
-        """Write what is new and remove what is old; a disk that refuses only costs time."""
-        changed = [name for name, shelf in sorted(self._shelves.items()) if shelf.changed]
-        for name in changed:
-            with contextlib.suppress(DiskError):
-                write_atomically(self._path(name), self._shelves[name].pack())
+        """Write what is new, let go of it, and remove what is old.
+
+        A disk that refuses only costs time.
+        """
+        changed = False
+        for name in sorted(self._shelves):
+            shelf = self._shelves.pop(name)
+            if shelf.changed:
+                changed = True
+                with contextlib.suppress(DiskError):
+                    write_atomically(self._path(name), shelf.pack())
         if changed:
             prune(self._folder)
 

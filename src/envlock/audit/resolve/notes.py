@@ -51,7 +51,7 @@ class Notes:
     events: dict[Event, None] = field(default_factory=dict)
     failures: dict[tuple[str, str, str, str], Failure] = field(default_factory=dict)
     handled: dict[tuple[str, str, str, str], tuple[str, bool]] = field(default_factory=dict)
-    wanted: dict[tuple[str, str, str, int], None] = field(default_factory=dict)
+    wanted: dict[tuple[str, str, int], None] = field(default_factory=dict)
     sets: dict[str, None] = field(default_factory=dict)
     binds: list[tuple[str, str, Any]] = field(default_factory=list)
     before: dict[str, str] = field(default_factory=dict)

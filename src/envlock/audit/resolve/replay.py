@@ -47,6 +47,7 @@ class Replay:
         self._tracer = tracer
         self._kept = kept
         self._blocked: set[str] = set()
+        self._turn = 0
         self._tripped = False
 
     def reuse(self, module: Module) -> bool:
@@ -91,11 +92,14 @@ class Replay:
         )
 
     def _finds(self, shelf: Shelf, part: Part) -> bool:
-        find, questions, found = self._run.world.find, shelf.questions, self._run.world.found
-        for number in part["finds"]:
+        world, questions, numbers = self._run.world, shelf.questions, part["finds"]
+        if shelf.found.current(world.era).issuperset(numbers):
+            return True
+        for number in numbers:
             name, answer = questions[number]
-            if (found.get(name) or find(name)) != answer:
+            if (world.found.get(name) or world.find(name)) != answer:
                 return False
+        shelf.found.current(world.era).update(numbers)
         return True
 
     def _checked(self, shelf: Shelf, entry: Module, part: Part) -> bool:
@@ -104,28 +108,31 @@ class Replay:
         members = [run.modules[name] for name, *_ in part["members"]]
         notes = self._tracer.begin(entry)
         watch = _watch(part)
-        run.world.watches.append(watch)
+        if watch.names:
+            run.world.watches.append(watch)
         loose = notes.checking = []
         run.noting(Notes(notes.index, checking=[]))  # the module itself does not ask this
         try:
             for module in members:
                 module.status, module.checked = "running", entry.name
-            same = self._hold_all(shelf, part) and not loose and not watch.tripped
+            same = self._hold_all(shelf, part, watch) and not loose and not watch.tripped
             self._tripped = watch.tripped
             if not same:
                 self._tracer.gone[entry.name] = notes.gone
             return same
         finally:
-            run.world.watches.pop()
+            if watch.names:
+                run.world.watches.pop()
             for module in members:
                 module.status, module.checked, module.unit = "new", "", None
             if self._tracer.under_way and self._tracer.under_way[-1] is notes:
                 self._tracer.under_way.pop()
             self._run.noting(before)
 
-    def _hold_all(self, shelf: Shelf, part: Part) -> bool:
+    def _hold_all(self, shelf: Shelf, part: Part, own: Watch | None = None) -> bool:
         """Ask everything again; brackets are around what was asked and then forgotten."""
         questions = shelf.questions
+        others = [watch for watch in self._run.world.watches if watch is not own]
         marks: list[Mark] = []
         for number in part["events"]:
             event = questions[number]
@@ -135,15 +142,15 @@ class Replay:
                 marks.pop().back(self._run)
                 if self._tracer.under_way and self._tracer.under_way[-1].checking:
                     self._tracer.under_way[-1].checking.clear()
-            elif not self._holds(event):
+            elif not self._holds(event, others):
                 return False
         return True
 
-    def _holds(self, event: Sequence[str]) -> bool:
+    def _holds(self, event: Sequence[str], others: Sequence[Watch]) -> bool:
         kind, name, answer = event[:3]
         run = self._run
-        if kind in "am" or (kind == "j" and answer == "no"):
-            run.world.seen(run.world.watches[:-1], name)
+        if others and (kind in "am" or (kind == "j" and answer == "no")):
+            run.world.seen(others, name)
         if kind == "l":
             module = run.imports.load(name)
             return module is not None and self._same(module, event[3], outcome=answer)
@@ -233,18 +240,35 @@ class Replay:
             run.failed(*made)
         for (kind, code, need, variable), how, force in part["handled"]:
             run.treat((kind, code, need, variable), how, force=force)
-        for module, top, name, line in part["wanted"]:
-            run.want(module, top, name, line)
+        for module, wanted in part["wanted"].items():
+            for name, line in zip(wanted[::2], wanted[1::2], strict=True):
+                run.want(module, name, line)
         for name in part["sets"]:
             run.world.give(name)
         for name, variable, value in part["binds"]:
             run.rebind(name, variable, value_from_data(value))
 
     def functions(self, module: Module) -> Escapes | None:
-        """Take over what a module's functions gave, or return None."""
+        """Take over what a module's functions gave, or return None.
+
+        All modules were run by now: what was answered stays so until functions bind something.
+        """
         shelf, key = self._kept.of(self._run.world.owner[module.name]), self._tracer.key(module)
         for part in shelf.functions.get(module.name, ()):
-            if part["key"] == key and self._finds(shelf, part) and self._hold_all(shelf, part):
+            if part["key"] == key and self._finds(shelf, part) and self._still(shelf, part):
                 self._effects(part)
+                if part["binds"] or part["sets"]:
+                    self._turn += 1
                 return escapes_from_data(part["calls"], self._run)
+        self._turn += 1
         return None
+
+    def _still(self, shelf: Shelf, part: Part) -> bool:
+        """Ask what functions asked again, unless that was done."""
+        asked, numbers = shelf.asked.current(self._turn), part["events"]
+        if asked.issuperset(numbers):
+            return True
+        same = self._hold_all(shelf, part)
+        if same:
+            asked.update(numbers)
+        return same

@@ -61,9 +61,9 @@ def _undeclared(trace: Trace, classifier: Classifier) -> list[Finding]:
     world = trace.run.world
     closure = _Closure(world.indexes, classifier)
     found: dict[str, Finding] = {}
-    for module, top, name, line in sorted(trace.run.wanted):
+    for module, name, line in sorted(trace.run.wanted):
         user = world.owner[module]
-        provider = world.owner.get(name) or world.owner.get(top)
+        provider = world.owner.get(name) or world.owner.get(name.partition(".")[0])
         if provider is None or provider is user or module not in trace.reached:
             continue
         if normalize(provider.name) in closure.of(user):

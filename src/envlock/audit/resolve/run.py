@@ -56,7 +56,7 @@ class Run:
         self.undo: list[tuple[Module, str, Any]] = []
         self.moved: list[tuple[Failure, Place]] = []
         self.pending: dict[str, set[str]] = {}
-        self.wanted: dict[tuple[str, str, str, int], None] = {}
+        self.wanted: dict[tuple[str, str, int], None] = {}
         self.unsure = 0
         self.env = 0
         self.importing = False
@@ -209,11 +209,13 @@ class Run:
         """Note what is asked from now on in ``notes``."""
         self.notes = self.world.notes = notes
 
-    def want(self, module: str, top: str, name: str, line: int) -> None:
-        """Note that a module imports another, unguarded."""
-        self.wanted[module, top, name, line] = None
+    def want(self, module: str, name: str, line: int) -> None:
+        """Note that a module imports another, unguarded; of what is its own only parts are told."""
+        key, owner = (module, name, line), self.world.owner
+        if (owner.get(name) or owner.get(name.partition(".")[0])) is not owner[module]:
+            self.wanted[key] = None
         if self.notes is not None:
-            self.notes.wanted[module, top, name, line] = None
+            self.notes.wanted[key] = None
 
     def loaded(self, name: str) -> bool:
         """Tell whether anybody imported a module by now."""

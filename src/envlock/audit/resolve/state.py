@@ -46,6 +46,11 @@ class Failure:
         return (self.kind, self.place.code, self.need.module, self.need.name)
 
 
+SURE = (True, None)
+MAYBE = (False, None)
+"""What most names are bound to: nothing that matters, surely or not."""
+
+
 @dataclass(slots=True)
 class Names:
     """A namespace: for each name whether it is surely bound, and to what."""
@@ -56,7 +61,10 @@ class Names:
     def bind(self, name: str, value: Value | None, *, certain: bool = True) -> None:
         if self.log and name not in self.log[-1]:
             self.log[-1][name] = self.bound.get(name)
-        self.bound[name] = (certain, value)
+        if value is None:
+            self.bound[name] = SURE if certain else MAYBE
+        else:
+            self.bound[name] = (certain, value)
 
     def unbind(self, name: str) -> None:
         if name in self.bound:

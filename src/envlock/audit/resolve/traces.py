@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from envlock.audit.resolve.holding import (
     code_of,
@@ -194,7 +194,7 @@ class Tracer:
             "careful": any(event[0] in "cn" for event in notes.events),
             "failures": [facts_of(failure) for failure in notes.failures.values()],
             "handled": [[list(key), how, force] for key, (how, force) in notes.handled.items()],
-            "wanted": [list(key) for key in notes.wanted],
+            "wanted": _grouped(notes.wanted),
             "sets": list(notes.sets),
             "binds": [list(one) for one in notes.binds],
             "deep": notes.deep,
@@ -209,3 +209,11 @@ class Tracer:
         part["key"] = self.key(module)
         part["calls"] = escapes_to_data(calls, self._run)
         shelf.put("functions", module.name, part)
+
+
+def _grouped(wanted: Iterable[tuple[str, str, int]]) -> dict[str, list[Any]]:
+    """Return what modules import and at which line, one behind the other, by the module."""
+    found: dict[str, list[Any]] = {}
+    for module, name, line in wanted:
+        found.setdefault(module, []).extend((name, line))
+    return found

@@ -22,7 +22,7 @@ class World:
     """The locked set and the target.
 
     ``find`` answers ``missing`` for a module that its distribution lacks and ``stranger``
-    for one whose distribution is not there at all.
+    for one whose distribution is not there at all.  Within an ``era`` its answers stay the same.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class World:
         self._paths: list[str] = []
         self._aliases: list[str] = []
         self.found: dict[str, Existence] = {}
+        self.era = 0
         for index in self.indexes:
             self._add(index)
 
@@ -147,15 +148,20 @@ class World:
             self.notes.safe = False
         if name not in self.injected:
             self.injected[name] = None
-            self.found.clear()
+            self._forget()
 
     def take_back(self, injected: int, gifts: int) -> None:
         """Forget all but the first modules and names that were put somewhere."""
         if len(self.injected) > injected:
-            self.found.clear()
+            self._forget()
         for known, length in ((self.injected, injected), (self.gifts, gifts)):
             while len(known) > length:
                 known.popitem()
+
+    def _forget(self) -> None:
+        """Look for every module anew."""
+        self.found.clear()
+        self.era += 1
 
     def give(self, name: str) -> None:
         """Note that some code sets a module's attribute from outside."""
