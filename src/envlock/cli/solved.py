@@ -36,7 +36,7 @@ def tell_lock(
     from envlock.cli.stale import tell_waiting
 
     say = state.output.message
-    for line in (*_changes(previous, lock), *_clobbers(lock)):
+    for line in (*changed_packages(previous, lock), *_clobbers(lock)):
         say(f"  {line}")
     tell(state, lock, found)
     tell_waiting(state, spec, lock)
@@ -95,7 +95,7 @@ def _clobbers(lock: Lock) -> list[str]:
     ]
 
 
-def _changes(previous: Lock | None, lock: Lock) -> list[str]:
+def changed_packages(previous: Lock | None, lock: Lock) -> list[str]:
     """Return one line for each artifact that came, went or changed its version."""
     if previous is None:
         return []

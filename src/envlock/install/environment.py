@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from envlock.errors import UsageError
 from envlock.install.files import Installed, install_conda, install_wheel, write_entry
+from envlock.install.listing import link_mark, write_listing
 from envlock.install.prefix import Marker, check_prefix, publish, staging, write_marker
-from envlock.layers.clashes import ITSELF, Owner, Owners, check_parents, claim, claim_conda
+from envlock.layers.clashes import ITSELF, Mark, Owner, Owners, check_parents, claim, claim_conda
 from envlock.layers.clobbers import check_kept
 from envlock.layers.entry import regular, symlink
+from envlock.layers.pack import fingerprint
 from envlock.layers.plan import replaced_copies, scheme_of
 from envlock.lock.linking import scripts_to_run, undone
 from envlock.platforms import PLATFORMS
@@ -90,6 +92,7 @@ def install(
             env=_variables(packages),
         )
         write_marker(root, marker)
+        write_listing(root, _listing(owners, own, scheme.prefix))
         root.chmod(0o755)
         if prove is not None:
             prove(root, marker)
@@ -115,6 +118,15 @@ def _claim_all(owners: Owners, lock: Lock, done: Sequence[Installed], prefix: st
             claim(owners, path, mark, Owner(one.name))
     check_parents(owners)
     check_kept(lock, {one.name: one.facts.nodes for one in conda if one.facts}, prefix)
+
+
+def _listing(owners: Owners, own: Sequence[Entry], prefix: str) -> dict[str, Mark]:
+    """Return the mark of each file by its path below the prefix."""
+    marks = {path: mark for path, (mark, _) in owners.items()}
+    for entry in own:
+        link = entry.kind == "symlink"
+        marks[entry.path] = link_mark(entry.target) if link else fingerprint(entry)
+    return {path.removeprefix(f"{prefix}/"): mark for path, mark in marks.items()}
 
 
 def _variables(packages: Sequence[CondaFacts]) -> dict[str, str]:

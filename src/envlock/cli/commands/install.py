@@ -46,6 +46,9 @@ _ArtifactMap = Annotated[
     typer.Option("--artifact-map", help="JSON file: sha256 to local file.", dir_okay=False),
 ]
 _Offline = Annotated[bool, typer.Option("--offline", help="Use local files only.")]
+_Check = Annotated[
+    bool, typer.Option("--check", help="Only tell whether the folder is what the lock says.")
+]
 
 
 @command("install")
@@ -58,8 +61,10 @@ def install_command(
     artifact_map: _ArtifactMap = None,
     offline: _Offline = False,
     platform: PlatformOption = None,
+    check: _Check = False,
 ) -> None:
     """Install a lock into a folder, to work with it without a container."""
+    from envlock.cli.prefixcheck import check_installed
     from envlock.install.environment import install, require_this_machine
     from envlock.install.prefix import check_prefix
     from envlock.layers.plan import conda_python
@@ -70,6 +75,9 @@ def install_command(
     lock = load_named(state, name, platform)
     require_this_machine(lock, os.uname().machine)
     place = check_prefix(prefix)
+    if check:
+        check_installed(state, lock, place)
+        return
     interpreter = None if conda_python(lock) else _interpreter(lock, python)
     reports: list[Report] = []
     prove = None if no_validate else _prover(state, place, reports)
