@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 import tarfile
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from envlock.errors import UsageError
 from envlock.image.layout import ImageDigests
+from envlock.layers.changed import artifact_bytes
 from envlock.layers.gzipstream import StreamDigests
+from envlock.layers.plan import plan_layers
+from envlock.lock.model import BuiltImage, BuiltLayer
 from envlock.pipeline import check_layers
 
 from ..layers.making import make_wheel
-from .making import check_layout, environment_of, make_debs, read_json
+from .making import Environment, check_layout, environment_of, make_debs, read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +54,68 @@ def test_the_same_files_in_more_layers(tmp_path: Path) -> None:
     assert all(layer.size <= total // 3 for layer in built.digests.layers)
     check_layout(tmp_path / "limited")
     assert files(tmp_path / "limited") == files(tmp_path / "usual")
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Environment:
+    """One wheel of 30 files, from 1 kB to 90 kB as they are compressed, and a small one."""
+    noise = random.Random(5)
+    sizes = [noise.randrange(1_000, 90_000) for _ in range(30)]
+    data = {f"big/f{n}.bin": noise.randbytes(size) for n, size in enumerate(sizes)}
+    points = "[console_scripts]\nbig = big:main\n"
+    return environment_of(
+        make_wheel(tmp_path / "wheels", "big", "1.0", data, entry_points=points),
+        make_wheel(tmp_path / "wheels", "tiny", "1.0", {"tiny.py": b""}),
+    )
+
+
+def test_a_wheel_in_several_layers(large: Environment, tmp_path: Path) -> None:
+    usual = large.build(tmp_path / "usual", tmp_path / "cache")
+    limited = large.with_image(layers={"max-size": 200_000})
+    built = limited.build(tmp_path / "limited", tmp_path / "cache")
+    plans = plan_layers(limited.lock)
+    count = len(plans) - 1
+    assert [plan.title for plan in plans[:-1]] == [
+        f"big 1.0, part {n} of {count}" for n in range(1, count + 1)
+    ]
+    assert count > 3
+    assert all(layer.size <= 200_000 for layer in built.digests.layers)
+    check_layout(tmp_path / "limited")
+    assert files(tmp_path / "limited") == files(tmp_path / "usual")
+    (wheel,) = {plan.artifacts for plan in plans[:-1]}
+    assert [artifact_bytes(plan) for plan in plans[:-1]] == [wheel[0].size] + [0] * (count - 1)
+    # a limit that nothing exceeds changes no byte
+    wide = large.with_image(layers={"max-size": 9_000_000})
+    assert wide.build(tmp_path / "wide", tmp_path / "cache").digests == usual.digests
+
+
+def test_parts_that_are_known(large: Environment, tmp_path: Path) -> None:
+    """From this machine's notes, from the lock's, and all anew."""
+    limited = large.with_image(layers={"max-size": 200_000})
+    first = limited.build(tmp_path / "first", tmp_path / "cache").digests
+    shutil.rmtree(tmp_path / "first")
+    assert limited.build(tmp_path / "again", tmp_path / "cache").digests == first
+    layers = tuple(BuiltLayer(**asdict(layer)) for layer in first.layers)
+    built = BuiltImage(manifest=first.manifest, config=first.config, layers=layers)
+    recorded = Environment(replace(limited.lock, built=built), limited.paths)
+    assert recorded.build(tmp_path / "told", tmp_path / "other").digests == first
+    anew = recorded.build(tmp_path / "anew", tmp_path / "cache", fresh=True)
+    assert anew.digests == first
+
+
+def test_a_file_of_a_wheel_that_is_larger_than_the_limit(
+    large: Environment, tmp_path: Path
+) -> None:
+    limited = large.with_image(layers={"max-size": 80_000})
+    with pytest.raises(UsageError, match="smaller than a file") as caught:
+        limited.build(tmp_path / "image", tmp_path / "cache")
+    assert all(line.startswith("  big 1.0: big/f") for line in caught.value.details)
+    assert not (tmp_path / "image").exists()
+
+
+def test_parts_and_what_the_budget_leaves(large: Environment) -> None:
+    with pytest.raises(UsageError, match="too small for layers of"):
+        plan_layers(large.with_image(layers={"max-size": 200_000, "budget": 5}).lock)
 
 
 def test_an_os_that_is_larger_than_the_limit(tmp_path: Path) -> None:

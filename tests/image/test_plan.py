@@ -218,11 +218,14 @@ def test_a_limit_that_nothing_exceeds_changes_nothing() -> None:
     assert [plan.key for plan in limited] == [plan.key for plan in usual]
 
 
-def test_a_wheel_larger_than_the_limit_is_told_before_anything_is_made() -> None:
-    with pytest.raises(UsageError, match="max-size") as caught:
-        plan_layers(lock_of(*BIG, layers={"max-size": LARGE + 2}))
-    assert caught.value.details == ("  bob 1: 8.4 MB",)
-    assert "9MB" in str(caught.value.hint)
+def test_a_wheel_larger_than_the_limit_is_in_parts() -> None:
+    torch, other = package("torch", 766), package("other", 300)
+    plans = plan_layers(lock_of(torch, other, layers={"max-size": 500}))
+    assert [plan.title for plan in plans[:-1]] == [f"torch 1, part {n} of 4" for n in range(1, 5)]
+    assert plans[-1].artifacts == (other,)
+    assert len({plan.key for plan in plans}) == len(plans)
+    again = plan_layers(lock_of(torch, layers={"max-size": 500}))
+    assert again[:-1] == plans[:-1]  # whatever else there is
 
 
 def test_a_layer_that_came_out_larger_is_refused() -> None:

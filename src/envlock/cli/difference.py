@@ -109,7 +109,7 @@ def _layers(layers: LayerChanges) -> str:
 
 
 def _layer(layer: LayerPlan) -> str:
-    size = f" ({megabytes(artifact_bytes(layer))})" if layer.artifacts else ""
+    size = f" ({megabytes(artifact_bytes(layer))})" if layer.counted else ""
     return f"{layer.title}{size}"
 
 

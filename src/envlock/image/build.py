@@ -23,6 +23,7 @@ from envlock.layers.gzipstream import Known
 from envlock.layers.pack import pack_segment
 from envlock.layers.parts import check_sizes, limit_of
 from envlock.layers.plan import plan_layers
+from envlock.layers.split import refuse_large_files
 from envlock.lock.linking import undone
 from envlock.lock.model import PACKER
 from envlock.workers import started
@@ -100,6 +101,7 @@ def build_image(
     missing = [plan for plan in plans if plan.key not in layers]
     if missing:
         require(missing, paths)
+        refuse_large_files(missing, paths, limit_of(lock))
     if any(plan.kind != "linked" for plan in missing):
         packing = Packing(
             lock,

@@ -27,8 +27,8 @@ class LayerChanges:
 
 
 def artifact_bytes(layer: LayerPlan) -> int:
-    """Return the bytes of the artifacts that a layer is made of."""
-    return sum(artifact.size for artifact in layer.artifacts)
+    """Return the bytes of the artifacts of a layer; of those in parts with the first one."""
+    return sum(artifact.size for artifact in layer.counted)
 
 
 def changed_layers(old: Lock | None, new: Lock | None) -> LayerChanges:

@@ -20,6 +20,7 @@ from envlock.layers.debtree import Collector, PackageFacts, Tree
 from envlock.layers.entry import Entry, directory, regular, symlink
 from envlock.layers.gzipstream import UnexpectedBytesError
 from envlock.layers.plan import PREFIX, LayerPlan
+from envlock.layers.split import part_of
 from envlock.layers.system import NONROOT, system_entries
 from envlock.layers.wheel import wheel_entries
 from envlock.layers.writer import LayerWriter
@@ -79,7 +80,10 @@ def _wheels_layer(
         for wheel in plan.artifacts:
             path = paths[wheel.sha256]
             archive = stack.enter_context(verified(path, wheel, known=trusted))
-            for entry in installed_entries(path, archive, scheme, wheel):
+            entries: Sequence[Entry] = installed_entries(path, archive, scheme, wheel)
+            if plan.part:
+                entries = part_of(entries, plan.part)
+            for entry in entries:
                 mark = fingerprint(entry)
                 first = seen.setdefault(entry.path, mark)
                 if first is mark:

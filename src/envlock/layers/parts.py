@@ -43,16 +43,6 @@ def _bit(artifact: Artifact, number: int) -> int:
     return digest[number // 8] >> number % 8 & 1
 
 
-def refuse_larger(artifacts: Sequence[Artifact], limit: int | None) -> None:
-    """Raise UsageError for a wheel that cannot be in a layer of so many bytes.
-
-    Its files are copied as they are compressed, so that this can be told before anything is made.
-    """
-    large = [item for item in artifacts if item.kind == "pypi" and item.size > (limit or item.size)]
-    if large:
-        _refuse([(f"{item.name} {item.version}", item.size) for item in large])
-
-
 def check_sizes(layers: Sequence[tuple[str, int]], limit: int | None) -> None:
     """Raise UsageError if a layer, by title and size in bytes, is larger than ``limit``."""
     large = [(title, size) for title, size in layers if size > (limit or size)]
@@ -65,6 +55,6 @@ def _refuse(large: Sequence[tuple[str, int]]) -> None:
     raise UsageError(
         "image.layers.max-size is smaller than what has to be in one layer",
         details=[f"  {name}: {size / 10**6:.1f} MB" for name, size in large],
-        hint="packages, the OS and compiled modules are not split: allow "
+        hint="conda packages, files of wheels, the OS and compiled modules are not split: allow "
         f"{most // 10**6 + 1}MB or more, or do without",
     )

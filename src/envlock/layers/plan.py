@@ -15,14 +15,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from envlock.errors import ArtifactError, UsageError
-from envlock.layers.parts import limit_of, parts_of, refuse_larger
+from envlock.layers.parts import limit_of, parts_of
 from envlock.layers.scheme import Scheme, usual_site
+from envlock.layers.split import pieces_of
 from envlock.lock.linking import scripts_to_run
 from envlock.lock.model import PACKER, Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from envlock.layers.split import Piece
     from envlock.lock.model import Lock
 
 LARGE = 8 * 1024 * 1024
@@ -58,6 +60,16 @@ class LayerPlan:
         return Scheme(
             prefix=settings["prefix"], python=settings["python"], site=settings.get("site", "")
         )
+
+    @property
+    def part(self) -> str:
+        """Which part of its one wheel the layer is, as ``2 of 4``; empty where it is all of it."""
+        return dict(self.settings).get("part", "")
+
+    @property
+    def counted(self) -> tuple[Artifact, ...]:
+        """The artifacts of the layer, but for those that a lower one is the first part of."""
+        return () if self.part and not self.part.startswith("1 ") else self.artifacts
 
     @property
     def key(self) -> str:
@@ -114,7 +126,6 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
         budget = min(budget, MOST_LAYERS - len(lock.base.layers))
     debs, packages, wheels = (lock.of_kind(kind) for kind in ("debian", "conda", "pypi"))
     limit = limit_of(lock)
-    refuse_larger(wheels, limit)
     linked = _linked_layers(lock)
     above = compiles(lock)
     room = budget - bool(debs) - bool(packages) - len(linked) - above - 1
@@ -124,8 +135,12 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
             hint="this image needs a layer for the OS and one for the environment: at least "
             f"{2 + bool(packages) + len(linked) + above}",
         )
-    large = _largest([item for item in (*packages, *wheels) if item.size >= LARGE], room)
-    small = tuple(wheel for wheel in wheels if wheel not in large)
+    split = tuple(wheel for wheel in wheels if limit is not None and wheel.size > limit)
+    room = max(0, room - sum(len(pieces_of(wheel, limit)) for wheel in split))
+    large = _largest(
+        [item for item in (*packages, *wheels) if item.size >= LARGE and item not in split], room
+    )
+    small = tuple(wheel for wheel in wheels if wheel not in large and wheel not in split)
     scheme = scheme_of(lock)
     environment: tuple[tuple[str, str], ...] = (
         ("prefix", scheme.prefix),
@@ -135,8 +150,9 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
     layers = [_os_layer(lock, debs)] if debs else []
     layers += _conda_layers(lock, packages, large, environment, limit)
     layers += [replace(plan, settings=(*environment, *plan.settings)) for plan in linked]
-    alone = tuple(item for item in large if item.kind == "pypi")
-    layers += _wheel_layers(alone, parts_of(small, limit), environment, _own(lock))
+    alone = sorted({*(item for item in large if item.kind == "pypi"), *split}, key=_by_name)
+    pieces = [piece for wheel in alone for piece in pieces_of(wheel, limit)]
+    layers += _wheel_layers(pieces, parts_of(small, limit), environment, _own(lock))
     if len(layers) + above > budget:
         raise UsageError(
             f"image.layers.budget: {budget} is too small for layers of image.layers.max-size",
@@ -190,8 +206,12 @@ def _interpreter_folder(lock: Lock) -> str:
     return posixpath.dirname(lock.base.python)
 
 
+def _by_name(artifact: Artifact) -> tuple[str, str]:
+    return artifact.name, artifact.kind
+
+
 def _wheel_layers(
-    alone: tuple[Artifact, ...],
+    alone: Sequence[Piece],
     parts: list[tuple[Artifact, ...]],
     environment: tuple[tuple[str, str], ...],
     own: tuple[tuple[str, str], ...],
@@ -201,12 +221,24 @@ def _wheel_layers(
     Small ones that one layer holds are in the environment's.
     """
     together = parts[0] if len(parts) == 1 else ()
-    plans: list[tuple[tuple[Artifact, ...], str]]
-    plans = [((wheel,), f"{wheel.name} {wheel.version}") for wheel in alone]
-    plans += [(part, f"{len(part)} small distributions") for part in parts if not together and part]
     layers = [
-        LayerPlan(kind="distribution", artifacts=part, title=title, settings=environment)
-        for part, title in plans
+        LayerPlan(
+            kind="distribution",
+            artifacts=(piece.wheel,),
+            title=piece.title,
+            settings=(*environment, ("part", piece.part)) if piece.part else environment,
+        )
+        for piece in alone
+    ]
+    layers += [
+        LayerPlan(
+            kind="distribution",
+            artifacts=part,
+            title=f"{len(part)} small distributions",
+            settings=environment,
+        )
+        for part in parts
+        if not together and part
     ]
     title = f"{len(together)} small distributions and the environment at /{PREFIX}"
     last = LayerPlan(kind="rest", artifacts=together, title=title, settings=(*environment, *own))
@@ -262,7 +294,7 @@ def _linked_layers(lock: Lock) -> list[LayerPlan]:
 
 def _largest(items: Sequence[Artifact], room: int) -> tuple[Artifact, ...]:
     chosen = sorted(items, key=lambda item: (-item.size, item.name, item.kind))[:room]
-    return tuple(sorted(chosen, key=lambda item: (item.name, item.kind)))
+    return tuple(sorted(chosen, key=_by_name))
 
 
 def _os_layer(lock: Lock, debs: tuple[Artifact, ...]) -> LayerPlan:

@@ -111,13 +111,13 @@ def _layer(
     total: int,
 ) -> Layer:
     packages = [
-        _package(one, graph, number, files.get(one.sha256, set()), total) for one in plan.artifacts
+        _package(one, graph, number, files.get(one.sha256, set()), total) for one in plan.counted
     ]
     return Layer(
         number=number,
         kind=plan.kind,
         title=plan.title,
-        size=sum(one.size for one in plan.artifacts),
+        size=sum(one.size for one in plan.counted),
         packages=tuple(sorted(packages, key=lambda package: (-package.size, package.name))),
         shared=tuple(sorted(same)),
     )
