@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import IntegrityError
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 _ACCEPT = ", ".join((MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_LIST))
 _MOST = 4 << 20  # bytes of a manifest; registries accept at least 4 MiB
 _PIECE = 256 * 1024
-_MOST_PAGES = 100
 
 
 class HttpRepository:
@@ -161,30 +159,6 @@ class HttpRepository:
         except MissingError:
             return None
         return told or self.manifest(tag).digest
-
-    def referrers(self, digest: str, artifact_type: str | None = None) -> list[Descriptor]:
-        """Return what names a manifest as its subject, by the API or the tag in its place.
-
-        Raises RegistryError.
-        """
-        try:
-            found = self._listed(f"/v2/{self._path}/referrers/{digest}")
-        except (MissingError, RefusedError):
-            found = self._in_fallback_tag(digest)
-        return [one for one in found if artifact_type in (None, one.artifact_type)]
-
-    def _listed(self, path: str) -> list[Descriptor]:
-        found: list[Descriptor] = []
-        for _ in range(_MOST_PAGES):
-            with self._http.request("GET", path, scopes=self._scopes()) as answer:
-                if answer.headers.get("Content-Type", "").partition(";")[0] != INDEX:
-                    raise MissingError("no list of referrers", where=self.name)
-                found += documents.descriptors(_limited(answer), "manifests")
-                more = re.match(r'<([^>]+)>\s*;\s*rel="?next"?', answer.headers.get("Link", ""))
-            if not more:
-                break
-            path = more[1]
-        return found
 
     def _in_fallback_tag(self, digest: str) -> list[Descriptor]:
         try:

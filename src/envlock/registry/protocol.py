@@ -111,9 +111,6 @@ class Repository(Protocol):
     def resolve(self, tag: str) -> str | None:
         """Return the digest of a tag, None where there is none."""
 
-    def referrers(self, digest: str, artifact_type: str | None = None) -> list[Descriptor]:
-        """Return what names the manifest as its subject."""
-
 
 def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
