@@ -7,6 +7,7 @@ import json
 import struct
 import sys
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ from envlock.platforms import PLATFORMS
 from envlock.progress import SILENT
 from envlock.registry.open import Access
 
+from ..lock.locks import wheel
 from ..makers.bases import LIBC, OCI, Base, push_index, system
 from ..validate.images import link, member, tar_of
 from .test_obtain import a_lock
@@ -140,6 +142,29 @@ def test_an_image_for_any_processor_comes_first(
     assert get(registry, means).base.manifest == pushed["amd64"]
     push_index(registry, "base", "v2", {"amd64/v3": pushed["amd64/v3"]})
     assert get(registry, means, "v2").base.manifest == pushed["amd64/v3"]
+
+
+def test_libraries_that_are_found_before_ours_are_told(registry: Registry, means: Means) -> None:
+    layer = system(
+        member("opt/cuda-12"),
+        member("opt/cuda-12/lib"),
+        member("opt/cuda-12/lib/libcublas.so.12", "x"),
+        member("usr/lib/libcufft.so.11", "x"),
+        link("usr/cuda", "/opt/cuda-12"),
+    )
+    paths = "LD_LIBRARY_PATH=:lib:/nowhere:/etc/passwd:/usr/cuda/lib"
+    Base(layers=[layer], settings={"Env": [paths, "LD_PRELOAD=/x.so"]}).push(registry, "base", "v1")
+    found = get(registry, means)
+    assert found.facts.searched == {"/opt/cuda-12/lib"}
+    lock = a_lock(wheel("nvidia-cublas-cu12"), wheel("nvidia-cufft-cu12"))
+    lock = replace(lock, spec={**lock.spec, "image": {"base": "x"}}, base=found.base)
+    told = list(remarks(found, lock))
+    assert len(told) == 2
+    assert "instead of what nvidia-cublas-cu12 bring" in told[0]
+    assert "LD_PRELOAD" in told[1]
+    env = {"LD_LIBRARY_PATH": "", "LD_PRELOAD": ""}
+    quiet = replace(lock, spec={**lock.spec, "image": {"base": "x", "env": env}})
+    assert list(remarks(found, quiet)) == []
 
 
 def test_an_environment_in_a_volume_is_told(registry: Registry, means: Means) -> None:

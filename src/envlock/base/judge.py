@@ -39,7 +39,8 @@ def remarks(obtained: Obtained, lock: Lock) -> Iterator[str]:
     """Yield what a person should know of a base image below these packages."""
     facts, base = obtained.facts, obtained.base
     names = {artifact.name for artifact in lock.artifacts}
-    twice, size = _repeated(facts.libraries, names)
+    repeated = dict(_repeated(facts.libraries, names))
+    twice, size = set(repeated.values()), sum(facts.libraries[path] for path in repeated)
     if size >= _LEAST:
         yield (
             f"the base image repeats {size / 1e6:.0f} MB that the locked packages bring: "
@@ -64,9 +65,31 @@ def remarks(obtained: Obtained, lock: Lock) -> Iterator[str]:
                 f"the base image sets {name}, with which Python may import other modules than "
                 f'the locked ones; image.env: {{{name}: ""}} takes it away'
             )
+    yield from _preferred(obtained, lock, repeated)
     yield from _volumes(obtained)
     if obtained.foundation.settings.get("OnBuild"):
         yield f"{base.reference} has ONBUILD instructions, which are not carried out"
+
+
+def _preferred(obtained: Obtained, lock: Lock, repeated: Mapping[str, str]) -> Iterator[str]:
+    """Say which repeated libraries, by their paths, the image's loader finds before ours."""
+    set_anew = lock.spec.get("image", {}).get("env", {})
+    first = {
+        package
+        for path, package in repeated.items()
+        if posixpath.dirname(path) in obtained.facts.searched
+    }
+    if first and "LD_LIBRARY_PATH" not in set_anew:
+        yield (
+            "the base image's LD_LIBRARY_PATH leads to libraries of its own, which may be loaded "
+            f"instead of what {', '.join(sorted(first))} bring; "
+            'image.env: {LD_LIBRARY_PATH: ""} takes that away'
+        )
+    if obtained.foundation.env.get("LD_PRELOAD") and "LD_PRELOAD" not in set_anew:
+        yield (
+            "the base image sets LD_PRELOAD, and what it names is in every program; "
+            'image.env: {LD_PRELOAD: ""} takes it away'
+        )
 
 
 def _volumes(obtained: Obtained) -> Iterator[str]:
@@ -82,17 +105,14 @@ def _volumes(obtained: Obtained) -> Iterator[str]:
             )
 
 
-def _repeated(libraries: Mapping[str, int], names: set[str]) -> tuple[set[str], int]:
-    """Return which packages' libraries are in the base as well, and their bytes."""
+def _repeated(libraries: Mapping[str, int], names: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield the paths of libraries in the base that packages bring as well, and which do."""
     stems = {stem: name for name in names if (stem := _stem(name))}
-    twice, size = set[str](), 0
-    for path, bytes_ in libraries.items():
+    for path in libraries:
         library = path.rpartition("/")[2].lower().removeprefix("lib")
         stem = next((stem for stem in stems if library.startswith(stem)), None)
         if stem is not None:
-            twice.add(stems[stem])
-            size += bytes_
-    return twice, size
+            yield path, stems[stem]
 
 
 def _stem(name: str) -> str | None:

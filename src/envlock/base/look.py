@@ -11,7 +11,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from envlock.validate.lookup import resolved
+from envlock.validate.lookup import resolved, resolved_folder
 from envlock.validate.rootfs import read_inside
 from envlock.validate.sandbox import DEFAULT_PATH
 
@@ -35,7 +35,8 @@ class Facts:
 
     glibc: None where there is none; musl: whether its libc is musl's; libraries: shared ones
     by their paths, sizes in bytes; users: names of ``/etc/passwd``; taken: what already lies at
-    the environment's place; compiler: whether a C compiler is on the PATH.
+    the environment's place; searched: folders of ``LD_LIBRARY_PATH``, without links on their way;
+    compiler: whether a C compiler is on the PATH.
     """
 
     os: str
@@ -46,6 +47,7 @@ class Facts:
     libraries: Mapping[str, int] = field(default_factory=dict)
     users: frozenset[str] = frozenset()
     taken: str | None = None
+    searched: frozenset[str] = frozenset()
     compiler: bool = False
 
 
@@ -66,6 +68,7 @@ def look(root: Path, env: Mapping[str, str], platform: Platform, python: str, pr
         libraries=libraries,
         users=_users(root),
         taken=_taken(root, prefix),
+        searched=_searched(root, env),
         compiler=any(_program(root, folders, name) for name in _PROGRAMS),
     )
 
@@ -136,6 +139,11 @@ def _taken(root: Path, prefix: str) -> str | None:
         if place.is_symlink() or (place.exists() and not place.is_dir()):
             return here
     return f"/{prefix}" if place.is_dir() and any(place.iterdir()) else None
+
+
+def _searched(root: Path, env: Mapping[str, str]) -> frozenset[str]:
+    folders = (folder for folder in env.get("LD_LIBRARY_PATH", "").split(":") if folder[:1] == "/")
+    return frozenset(place for folder in folders if (place := resolved_folder(root, folder)))
 
 
 def _libraries(root: Path) -> Iterator[tuple[str, int]]:

@@ -17,9 +17,6 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
-EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
-EMPTY = b"{}"
-"""The content that stands for none (OCI manifest.md, "Guidance for an Empty Descriptor")."""
 
 INDEXES = frozenset({INDEX, DOCKER_LIST})
 MANIFESTS = frozenset({MANIFEST, DOCKER_MANIFEST})

@@ -82,6 +82,15 @@ def resolved(root: Path, path: str) -> str | None:
     return found[0] if isinstance(found, tuple) and stat.S_ISREG(found[1]) else None
 
 
+def resolved_folder(root: Path, path: str) -> str | None:
+    """Return where in ``root`` the folder is that ``path`` leads to, None without one.
+
+    Both are absolute there; the answer has no link on its way.
+    """
+    found = _walk(root, path, ())
+    return found[0] if isinstance(found, tuple) and stat.S_ISDIR(found[1]) else None
+
+
 def _look(root: Path, path: str, mounted: tuple[str, ...]) -> Found:
     """Tell what ``path``, absolute in the root, is."""
     found = _walk(root, path, mounted)
