@@ -3,10 +3,10 @@
 The recipe is three ``pip install`` steps in a Dockerfile (the last one ``--force-reinstall``s
 triton), built by buildah without a daemon and pushed to an OCI directory.  Both sides get
 the same local wheels, so no download is measured.  Beside them: uv's install, packed by gzip,
-pigz and zstd, and the wheels only copied and hashed.  Needs root, buildah, mmdebstrap, skopeo
-and about 40 GB of disk:
+pigz and zstd, the wheels only copied and hashed, and all artifacts only inflated and hashed.
+Needs root, buildah, mmdebstrap, skopeo and about 40 GB of disk:
 
-    python benchmarks/seed_recipe.py [--scratch DIR]
+    python benchmarks/seed_recipe.py [--scratch DIR] [--only envlock|recipe|others]
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
+
+from envlock.lock.codec import dump_lock, load_lock
 
 HERE = Path(__file__).resolve().parent.parent
 NAME = "bnb-cu124"
@@ -34,6 +38,10 @@ RUN pip install {options} bitsandbytes==0.45.0 transformers "setuptools<81"
 RUN pip install {options} --force-reinstall --no-deps triton==2.3.1
 RUN python3 -c "import triton; assert triton.__version__ == '2.3.1'; import triton.ops"
 """
+COLD = "envlock build, nothing cached"
+KNOWN = "envlock build, layers known, their files gone"
+PRECOMPILED = "envlock build with image.precompile, nothing cached"
+INFLATED = "inflate and hash the artifacts"
 OPTIONS = "--no-index --find-links /wheels --break-system-packages --no-cache-dir -q"
 BASE = "python3,python3-pip,ca-certificates,gcc,libc6-dev,libpython3.11-dev"
 
@@ -47,9 +55,12 @@ class Measured:
     peak: float
 
 
-def measure(command: list[str], **env: str) -> Measured:
-    started = time.monotonic()
-    with subprocess.Popen(command, env={**os.environ, **env}, stdout=sys.stderr) as process:
+Rows = dict[str, Measured | int]
+
+
+def measure(command: list[str], *, stdin: IO[str] | None = None, **env: str) -> Measured:
+    started, variables = time.monotonic(), {**os.environ, **env}
+    with subprocess.Popen(command, env=variables, stdin=stdin, stdout=sys.stderr) as process:
         _, status, used = os.wait4(process.pid, 0)  # of this command and what it started alone
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -62,30 +73,42 @@ def layout_size(layout: Path) -> int:
     return sum(path.stat().st_size for path in (layout / "blobs" / "sha256").iterdir())
 
 
-def envlock(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "envlock", "--project", str(HERE), "-q", *arguments]
+def envlock(*arguments: str, project: Path = HERE) -> list[str]:
+    return [sys.executable, "-m", "envlock", "--project", str(project), "-q", *arguments]
+
+
+def stored(cache: Path, sha256: str) -> Path:
+    return cache / "artifacts" / sha256[:2] / sha256
+
+
+def locked(kind: str) -> list[dict[str, str]]:
+    lock = json.loads((HERE / "locks" / f"{NAME}.linux-64.lock.json").read_text())
+    return [artifact for artifact in lock["artifacts"] if artifact["kind"] == kind]
 
 
 def local_wheels(scratch: Path, cache: Path) -> Path:
     """Return a folder with the locked wheels and the triton that the recipe installs first."""
     wheels = scratch / "wheels"
     wheels.mkdir()
-    lock = json.loads((HERE / "locks" / f"{NAME}.linux-64.lock.json").read_text())
-    for artifact in lock["artifacts"]:
-        if artifact["kind"] == "pypi":
-            stored = cache / "artifacts" / artifact["sha256"][:2] / artifact["sha256"]
-            shutil.copyfile(stored, wheels / artifact["file"])
+    for wheel in locked("pypi"):
+        shutil.copyfile(stored(cache, wheel["sha256"]), wheels / wheel["file"])
     pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
     target = ["--python-version", "3.11", "--platform", "manylinux2014_x86_64", "-d", str(wheels)]
     subprocess.run([*pip, *target, PINNED_TRITON], check=True)
     return wheels
 
 
-def ours(scratch: Path, cache: Path) -> dict[str, Measured | int]:
-    """Build with a store that has the artifacts and nothing else, then again."""
-    fresh = scratch / "cache"
+def store(scratch: Path, name: str, cache: Path) -> Path:
+    """Return a cache folder that has the artifacts and nothing else."""
+    fresh = scratch / name
     fresh.mkdir()
     shutil.copytree(cache / "artifacts", fresh / "artifacts", copy_function=os.link)
+    return fresh
+
+
+def ours(scratch: Path, cache: Path) -> Rows:
+    """Build with a store that has the artifacts and nothing else, then again."""
+    fresh = store(scratch, "cache", cache)
     layout = scratch / "ours"
     build = envlock("build", NAME, "-o", str(layout), "--no-validate")
     cold = measure(build, ENVLOCK_CACHE_DIR=str(fresh))
@@ -94,18 +117,40 @@ def ours(scratch: Path, cache: Path) -> dict[str, Measured | int]:
     again = measure(build, ENVLOCK_CACHE_DIR=str(fresh))
     prove = measure(envlock("validate", str(layout)), ENVLOCK_CACHE_DIR=str(fresh))
     size = layout_size(layout)
-    shutil.rmtree(fresh / "unpacked", ignore_errors=True)
-    shutil.rmtree(fresh / "rootfs", ignore_errors=True)
+    for folder in (fresh, layout):
+        shutil.rmtree(folder)
     return {
-        "envlock build, nothing cached": cold,
-        "envlock build, layers known, their files gone": packed,
+        COLD: cold,
+        PRECOMPILED: precompiled(scratch, cache),
+        KNOWN: packed,
         "envlock build, nothing changed": again,
         "envlock validate (unpack 5.5 GB, run the checks)": prove,
         "size": size,
     }
 
 
-def recipe(scratch: Path, wheels: Path) -> dict[str, Measured | int]:
+def precompiled(scratch: Path, cache: Path) -> Measured:
+    """Build with a layer of compiled modules, as pip compiles them in the recipe."""
+    project, fresh = scratch / "project", store(scratch, "compiled", cache)
+    for name in ("envs", "locks"):
+        (project / name).mkdir(parents=True)
+    text = (HERE / "envs" / f"{NAME}.yaml").read_text()
+    spec = text.replace("\nimage:\n", "\nimage:\n  precompile: true\n")
+    (project / "envs" / f"{NAME}.yaml").write_text(spec)
+    path = f"locks/{NAME}.linux-64.lock.json"
+    lock = load_lock(HERE / path)
+    image = {**lock.spec["image"], "precompile": True}
+    lock = replace(lock, spec={**lock.spec, "image": image}, built=None)
+    (project / path).write_text(dump_lock(lock))
+    layout = scratch / "compiled-image"
+    build = envlock("build", NAME, "-o", str(layout), "--no-validate", project=project)
+    measured = measure(build, ENVLOCK_CACHE_DIR=str(fresh))
+    for folder in (project, fresh, layout):
+        shutil.rmtree(folder)
+    return measured
+
+
+def recipe(scratch: Path, wheels: Path) -> Rows:
     """Build the Dockerfile and push it to an OCI directory."""
     context = scratch / "context"
     context.mkdir()
@@ -138,13 +183,70 @@ for wheel in pathlib.Path(sys.argv[1]).glob("*.whl"):
 """
 
 
-def other_ways(scratch: Path, wheels: Path) -> dict[str, Measured | int]:
+INFLATE_AND_HASH = """
+import hashlib, importlib, lzma, struct, sys, zipfile
+from envlock.layers.debar import read_ar
+
+def pieces(source, start, size):
+    source.seek(start)
+    while size:
+        piece = source.read(min(size, 1 << 20))
+        size -= len(piece)
+        yield piece
+
+library = importlib.import_module(sys.argv[1])
+for line in sys.stdin:
+    kind, path = line.split()
+    with open(path, "rb") as source:
+        hashlib.file_digest(source, "sha256")
+        source.seek(0)
+        packed, plain = hashlib.sha256(), hashlib.sha256()
+        if kind == "debian":
+            data = read_ar(source)[2]
+            decoder = lzma.LZMADecompressor()
+            for piece in pieces(source, data.offset, data.size):
+                plain.update(decoder.decompress(piece))
+            continue
+        for info in zipfile.ZipFile(source).infolist():
+            source.seek(info.header_offset + 26)
+            start = info.header_offset + 30 + sum(struct.unpack("<HH", source.read(4)))
+            decoder, crc = library.decompressobj(-15), 0
+            for piece in pieces(source, start, info.compress_size):
+                packed.update(piece)
+                while piece and info.compress_type:
+                    some = decoder.decompress(piece, 1 << 20)
+                    plain.update(some)
+                    crc = library.crc32(some, crc)
+                    piece = decoder.unconsumed_tail
+            assert crc == info.CRC or not info.compress_type
+"""
+
+
+def inflated_and_hashed(cache: Path) -> dict[str, Measured]:
+    """Measure what no builder can leave out where no layer is known, in one process."""
+    lines = [
+        f"{kind} {stored(cache, artifact['sha256'])}\n"
+        for kind in ("pypi", "debian")
+        for artifact in locked(kind)
+    ]
+    rows = {}
+    for library in ("zlib", "zlib_ng.zlib_ng"):
+        if find_spec(library.partition(".")[0]):
+            command = [sys.executable, "-c", INFLATE_AND_HASH, library]
+            with tempfile.TemporaryFile("w+") as names:
+                names.writelines(lines)
+                names.seek(0)
+                rows[f"{INFLATED}, {library.partition('.')[0]}"] = measure(command, stdin=names)
+    return rows
+
+
+def other_ways(scratch: Path, wheels: Path) -> Rows:
     """Install by uv into a folder, pack that by several programs; and only copy and hash."""
     root, copies = scratch / "installed", scratch / "copies"
     copies.mkdir()
     files = [str(path) for path in sorted(wheels.glob("*.whl"))
              if not path.name.startswith(PINNED_TRITON.replace("==", "-"))]  # fmt: skip
-    rows: dict[str, Measured | int] = {
+    rows: Rows = {
         "uv install": measure(
             ["uv", "pip", "install", "-q", "--no-deps", "--no-index", "--link-mode", "copy",
              "--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_36",
@@ -165,7 +267,7 @@ def other_ways(scratch: Path, wheels: Path) -> dict[str, Measured | int]:
     return rows
 
 
-def show(title: str, rows: dict[str, Measured | int]) -> None:
+def show(title: str, rows: Rows) -> None:
     print(f"\n{title}\n")
     print("| step | wall s | CPU s | largest process MB |")
     print("|---|---|---|---|")
@@ -176,32 +278,53 @@ def show(title: str, rows: dict[str, Measured | int]) -> None:
             print(f"| image size | {value / 1e6:.0f} MB | | |")
 
 
-def seconds(rows: dict[str, Measured | int], *names: str) -> float:
+def seconds(rows: Rows, *names: str) -> float:
     return sum(value.wall for name, value in rows.items()
                if isinstance(value, Measured) and name in names)  # fmt: skip
+
+
+def compare(mine: Rows, theirs: Rows, others: Rows) -> None:
+    """Print ratios of what was measured."""
+    slow = seconds(theirs, "buildah bud", "buildah push")
+    tars = [value.wall for name, value in others.items()
+            if isinstance(value, Measured) and name.startswith("tar")]  # fmt: skip
+    for name in (COLD, KNOWN, PRECOMPILED):
+        if not (wall := seconds(mine, name)):
+            continue
+        if slow:
+            print(f"\n{name}: {slow / wall:.1f} times faster than the recipe")
+        if tars and name != PRECOMPILED:
+            ratio = (min(tars) + seconds(others, "uv install")) / wall
+            print(f"{name}: {ratio:.1f} times faster than uv and the fastest packer")
+    cold = mine.get(COLD)
+    for name, bound in mine.items():
+        if name.startswith(INFLATED) and isinstance(bound, Measured) and isinstance(cold, Measured):
+            print(f"\n{COLD}: {cold.cpu / bound.cpu:.2f} times the CPU of: {name}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()))
+    parser.add_argument("--only", choices=["envlock", "recipe", "others"])
     arguments = parser.parse_args()
     cache = Path(os.environ["ENVLOCK_CACHE_DIR"])
     scratch = Path(tempfile.mkdtemp(prefix="envlock-bench-", dir=arguments.scratch))
+    mine: Rows = {}
+    theirs: Rows = {}
+    others: Rows = {}
     try:
-        mine = ours(scratch, cache)
-        show("envlock", mine)
-        wheels = local_wheels(scratch, cache)
-        theirs = recipe(scratch, wheels)
-        show("the recipe", theirs)
-        others = other_ways(scratch, wheels)
-        show("other ways", others)
-        slow = seconds(theirs, "buildah bud", "buildah push")
-        for name in ("envlock build, nothing cached",
-                     "envlock build, layers known, their files gone"):  # fmt: skip
-            print(f"\n{name}: {slow / seconds(mine, name):.1f} times faster than the recipe")
-            best = min(seconds(others, row) for row in others if row.startswith("tar"))
-            ratio = (best + seconds(others, "uv install")) / seconds(mine, name)
-            print(f"{name}: {ratio:.1f} times faster than uv and the fastest packer")
+        if arguments.only in {None, "envlock"}:
+            mine = {**ours(scratch, cache), **inflated_and_hashed(cache)}
+            show("envlock", mine)
+        if arguments.only != "envlock":
+            wheels = local_wheels(scratch, cache)
+        if arguments.only in {None, "recipe"}:
+            theirs = recipe(scratch, wheels)
+            show("the recipe", theirs)
+        if arguments.only in {None, "others"}:
+            others = other_ways(scratch, wheels)
+            show("other ways", others)
+        compare(mine, theirs, others)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

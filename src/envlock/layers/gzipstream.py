@@ -38,6 +38,9 @@ HEADER = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255])
 SPLICE_LIMIT = 1024 * 1024
 """Streams of more plain bytes than this are copied as they come and end their member."""
 
+_PART = 256 * 1024
+"""Bytes that are inflated at once, and hashed while they are in the processor's cache."""
+
 _FINAL_BLOCK = 0x01
 
 
@@ -105,10 +108,10 @@ def opened(stream: bytes, size: int) -> tuple[bytes, bytes] | None:
 def inflate(decoder: zlib._Decompress, piece: bytes) -> Iterator[bytes]:
     """Yield what ``piece`` adds, in parts that fit into memory."""
     try:
-        plain = decoder.decompress(piece, SPLICE_LIMIT)
+        plain = decoder.decompress(piece, _PART)
         while plain:
             yield plain
-            plain = decoder.decompress(decoder.unconsumed_tail, SPLICE_LIMIT)
+            plain = decoder.decompress(decoder.unconsumed_tail, _PART)
     except DAMAGED as error:
         raise ArtifactError(f"a compressed stream is damaged ({error})") from error
 

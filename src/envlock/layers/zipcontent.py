@@ -28,6 +28,10 @@ _LOCAL_MAGIC = b"PK\x03\x04"
 _FLAG_ENCRYPTED, _FLAG_DESCRIPTOR, _FLAG_UTF8 = 0x1, 0x8, 0x800
 _EXTRA_UNICODE_PATH = 0x7075
 _PIECE = 1024 * 1024
+"""Bytes of a stored file that are copied at once: a change of this changes digests."""
+
+_PACKED_PIECE = 128 * 1024
+"""Bytes that are inflated at once, and what they make is hashed while the processor has it near."""
 
 BROKEN_ZIP: tuple[type[Exception], ...] = (
     zipfile.BadZipFile, ValueError, RuntimeError, EOFError, LookupError, OverflowError, OSError,
@@ -89,8 +93,9 @@ class ZipMember:
     def _pieces(self) -> Iterator[bytes]:
         self.archive.seek(self.start)
         left = self.packed_size
+        size = _PACKED_PIECE if self.deflated else _PIECE
         while left:
-            piece = self.archive.read(min(_PIECE, left))
+            piece = self.archive.read(min(size, left))
             if not piece:
                 raise ArtifactError(f"{self.name!r} is cut off")
             left -= len(piece)

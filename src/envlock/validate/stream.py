@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from envlock.validate.layout import Layer
 
-_INPUT = 256 << 10
-_OUTPUT = 1 << 20
+_INPUT = 128 << 10
+_OUTPUT = 256 << 10  # hashed and written while the processor has it near
 _MAX_HEADER = 16 << 20  # no honest PAX header comes near
 
 
