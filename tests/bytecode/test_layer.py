@@ -29,7 +29,7 @@ def packed(data: bytes) -> list[tuple[str, int, int, bytes]]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         out.write_bytes(data)
-        made = pack_bytecode(out, Path(folder) / "blobs")
+        made = pack_bytecode([out], Path(folder) / "blobs")
         blob = Path(folder) / "blobs" / made.digest.removeprefix("sha256:")
         with tarfile.open(blob, "r:gz") as tar:
             files = [(m, tar.extractfile(m)) for m in tar if not m.isdir()]
@@ -67,6 +67,17 @@ def test_nothing_else_gets_into_the_layer(path: str) -> None:
 def test_a_module_that_is_there_twice() -> None:
     with pytest.raises(ArtifactError, match="two entries"):
         packed(written((GOOD, b"1"), (GOOD, b"2")))
+
+
+def test_shares_are_joined_in_their_order(tmp_path: Path) -> None:
+    places = [GOOD.replace("/b.", f"/{name}.") for name in "zya"]
+    shares = [tmp_path / str(number) for number in range(4)]
+    for share, data in zip(shares, [[places[0]], [], [places[1]], [places[2]]], strict=True):
+        share.write_bytes(written(*((path, b"x") for path in data)))
+    whole = tmp_path / "whole"
+    whole.write_bytes(written(*((path, b"x") for path in places)))
+    made = pack_bytecode(shares, tmp_path / "blobs")
+    assert made == pack_bytecode([whole], tmp_path / "blobs")
 
 
 @pytest.mark.parametrize("end", [1, 7, 8, 20, -1])

@@ -40,7 +40,7 @@ from envlock.validate.rootfs import prepare_rootfs
 from envlock.validate.sandbox import Bind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from envlock.image.build import Workshop
     from envlock.image.layout import ImageDigests, Staging
@@ -56,6 +56,8 @@ Locks record these layers: another version is another PACKER.
 """
 
 _OUT = "/tmp/compiled"  # noqa: S108 - inside
+_SHARES = 16
+"""Processes that compile, as many at once as there are workers; what each is given is fixed."""
 _PYC = re.compile(r"/(?:[^/\0]+/)+__pycache__/[^/\0]+\.pyc")
 _LONGEST_PATH = 4096
 _LARGEST_MODULE = 256 * 1024 * 1024
@@ -106,16 +108,17 @@ def _made(
     lock: Lock, place: Staging, workshop: Workshop, reporter: Reporter, sandbox: Sandbox
 ) -> StreamDigests:
     with tempfile.TemporaryDirectory(prefix="envlock-bytecode-") as folder:
-        out = Path(folder) / "compiled"
-        out.touch()
-        out.chmod(0o666)  # whoever the image's user is
-        _compile(lock, place.folder, out, workshop, reporter, sandbox)
-        amount = out.stat().st_size
+        outs = [Path(folder) / f"compiled-{share}" for share in range(_SHARES)]
+        for out in outs:
+            out.touch()
+            out.chmod(0o666)  # whoever the image's user is
+        _compile(lock, place.folder, outs, workshop, reporter, sandbox)
+        amount = sum(out.stat().st_size for out in outs)
         with (
             reporter.task("packing compiled modules", amount, "bytes") as task,
             packing_pool(1, amount) as pool,
         ):
-            done = pool.submit(pack_bytecode, out, place.blobs).result()
+            done = pool.submit(pack_bytecode, outs, place.blobs).result()
             task.advance(amount)
     return done
 
@@ -123,12 +126,12 @@ def _made(
 def _compile(
     lock: Lock,
     layout: Path,
-    out: Path,
+    outs: Sequence[Path],
     workshop: Workshop,
     reporter: Reporter,
     sandbox: Sandbox,
 ) -> None:
-    """Let the image's Python write what it compiles to the file ``out``."""
+    """Let the image's Python write what it compiles to the files ``outs``."""
     image = open_layout(layout)
     rootfs = prepare_rootfs(image, cache=workshop.cache, reporter=reporter)
     inside = enter(rootfs, image.config, sandbox, limits=Limits(seconds=None))
@@ -143,9 +146,14 @@ def _compile(
     )
     script = resources.files("envlock.bytecode").joinpath("inside.py").read_text("utf-8")
     library = () if lock.base is not None else ("stdlib",)  # a base image stays as it is
-    argv = ("python3", "-S", "-c", script, _OUT, f"/{scheme_of(lock).site_packages}", *library)
+    binds = tuple(
+        Bind(source=out, target=f"{_OUT}-{share}", writable=True) for share, out in enumerate(outs)
+    )
+    jobs = str(min(workshop.workers, len(outs)))
+    roots = (f"/{scheme_of(lock).site_packages}", *library)
+    argv = ("python3", "-S", "-c", script, jobs, *(bind.target for bind in binds), "--", *roots)
     with reporter.task("compiling modules"):
-        done = inside.run(argv, binds=(Bind(source=out, target=_OUT, writable=True),))
+        done = inside.run(argv, binds=binds)
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").splitlines()[-5:]
         raise ArtifactError(
@@ -155,14 +163,16 @@ def _compile(
         )
 
 
-def pack_bytecode(compiled: Path, blobs: Path) -> StreamDigests:
-    """Write the layer of what the image's Python wrote to the file ``compiled``."""
-    with disk_errors(compiled), compiled.open("rb") as stream, layer_blob(blobs) as (out, done):
+def pack_bytecode(compiled: Sequence[Path], blobs: Path) -> StreamDigests:
+    """Write the layer of what the image's Python wrote to the files ``compiled``."""
+    with layer_blob(blobs) as (out, done):
         writer = LayerWriter(out)
-        for path, data in _read(stream):
-            if not _PYC.fullmatch(path) or {".", ".."} & set(path.split("/")):
-                raise ArtifactError(f"the image's Python wrote a module to {path!r}")
-            writer.add(regular(path.lstrip("/"), data))
+        for file in compiled:
+            with disk_errors(file), file.open("rb") as stream:
+                for path, data in _read(stream):
+                    if not _PYC.fullmatch(path) or {".", ".."} & set(path.split("/")):
+                        raise ArtifactError(f"the image's Python wrote a module to {path!r}")
+                    writer.add(regular(path.lstrip("/"), data))
         done.append(writer.finish())
     return done[0]
 
