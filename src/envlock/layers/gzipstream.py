@@ -41,6 +41,9 @@ SPLICE_LIMIT = 1024 * 1024
 _PART = 256 * 1024
 """Bytes that are inflated at once, and hashed while they are in the processor's cache."""
 
+_PACKED_PART = 64 * 1024
+"""Bytes of our own members that are inflated at once."""
+
 _FINAL_BLOCK = 0x01
 
 
@@ -208,14 +211,16 @@ class GzipWriter:
         decoder = decompressor(GZIP)
         for piece in pieces:
             self._put(piece)
-            rest = b"" if self._known is not None else piece
-            while rest:
-                plain = decoder.decompress(rest)
-                self._plain_hash.update(plain)
-                self._plain_size += len(plain)
-                rest = decoder.unused_data
-                if decoder.eof:
-                    decoder = decompressor(GZIP)
+            size = len(piece) if self._known is None else 0
+            for start in range(0, size, _PACKED_PART):
+                rest = piece[start : start + _PACKED_PART]
+                while rest:
+                    plain = decoder.decompress(rest)
+                    self._plain_hash.update(plain)
+                    self._plain_size += len(plain)
+                    rest = decoder.unused_data
+                    if decoder.eof:
+                        decoder = decompressor(GZIP)
 
     def finish(self) -> StreamDigests:
         """End the last member and tell the digests; an empty stream is one empty member.
