@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from envlock.cli.context import Context
     from envlock.delivery.layercache import LayerCache
     from envlock.image.layout import ImageDigests, Staging
-    from envlock.layers.gzipstream import StreamDigests
+    from envlock.layers.gzipstream import Known, StreamDigests
     from envlock.layers.plan import LayerPlan
     from envlock.lock.model import Lock
 
@@ -79,14 +79,10 @@ def take(
 
     plans = plan_layers(lock)
     known = known_layers(state.cache, lock, plans)
-    store = state.fetcher.store
 
     def is_at_hand(digests: StreamDigests) -> bool:
         here = any(held(state.cache, digests.digest, digests.size))
         return here or (elsewhere is not None and elsewhere(digests.digest, digests.size))
-
-    def lacks_artifacts(plan: LayerPlan) -> bool:
-        return any(store.get(a.sha256, a.size) is None for a in plan.artifacts)
 
     there = {
         plan.key for plan in plans if plan.key in known and is_at_hand(known[plan.key].digests)
@@ -94,25 +90,45 @@ def take(
     wanted = {
         known[plan.key].digests.digest: known[plan.key].digests.size
         for plan in plans
-        if plan.kind != "conda" and plan.key in known and plan.key not in there
-        and (plan.kind == "os" or lacks_artifacts(plan))
-    }  # fmt: skip
+        if plan.key in known and plan.key not in there and _is_fetched(state, plan)
+    }
     top = recorded_on_top(lock)
     if top is not None and not is_at_hand(top):
         wanted[top.digest] = top.size
     layers = cache.bring(wanted) if wanted else {}
-    told = {}
-    if any(plan.kind == "linked" for plan in plans):  # what ran upon a word would be taken as ours
-        trusting = False
-    for plan in plans:
-        if trusting and plan.kind == "os" and plan.key not in known:
-            found = cache.told(plan.key)
-            if found is not None:
-                told[plan.key], layers[found[0].digest] = found
+    told, files = _told(cache, plans, known) if trusting else ({}, {})
+    layers |= files
     ready = {p.key for p in plans if p.key in known and known[p.key].digests.digest in layers}
     return Taken(
         layers=layers, told=told, unneeded=_unneeded(lock, plans, ready | there | told.keys())
     )
+
+
+def _is_fetched(state: Context, plan: LayerPlan) -> bool:
+    """Tell whether a known layer is rather fetched than made of artifacts that are here."""
+    store = state.fetcher.store
+    if plan.kind == "conda":
+        return False
+    lacks = any(store.get(one.sha256, one.size) is None for one in plan.artifacts)
+    return lacks or plan.kind == "os"
+
+
+def _told(
+    cache: LayerCache, plans: tuple[LayerPlan, ...], known: Mapping[str, Known]
+) -> tuple[dict[str, StreamDigests], dict[str, Path]]:
+    """Return what the OS layer is by the word of a cache, and its file by its digest.
+
+    Where scripts run upon that layer there is no such thing: it would be taken as ours.
+    """
+    told: dict[str, StreamDigests] = {}
+    files: dict[str, Path] = {}
+    if any(plan.kind == "linked" for plan in plans):
+        return told, files
+    for plan in plans:
+        found = cache.told(plan.key) if plan.kind == "os" and plan.key not in known else None
+        if found is not None:
+            told[plan.key], files[found[0].digest] = found
+    return told, files
 
 
 def _unneeded(lock: Lock, plans: tuple[LayerPlan, ...], ready: set[str]) -> frozenset[str]:

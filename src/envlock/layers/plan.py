@@ -141,12 +141,7 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
         [item for item in (*packages, *wheels) if item.size >= LARGE and item not in split], room
     )
     small = tuple(wheel for wheel in wheels if wheel not in large and wheel not in split)
-    scheme = scheme_of(lock)
-    environment: tuple[tuple[str, str], ...] = (
-        ("prefix", scheme.prefix),
-        ("python", scheme.python),
-    )
-    environment += (("site", scheme.site),) if scheme.site else ()
+    environment = _environment(lock)
     layers = [_os_layer(lock, debs)] if debs else []
     layers += _conda_layers(lock, packages, large, environment, limit)
     layers += [replace(plan, settings=(*environment, *plan.settings)) for plan in linked]
@@ -160,6 +155,14 @@ def plan_layers(lock: Lock) -> tuple[LayerPlan, ...]:
             "ones",
         )
     return tuple(layers)
+
+
+def _environment(lock: Lock) -> tuple[tuple[str, str], ...]:
+    """Return what decides where a layer's artifacts are installed (see ``LayerPlan.scheme``)."""
+    scheme = scheme_of(lock)
+    settings = [("prefix", scheme.prefix), ("python", scheme.python)]
+    settings += [("site", scheme.site)] if scheme.site else []
+    return tuple(settings)
 
 
 def compiles(lock: Lock) -> bool:

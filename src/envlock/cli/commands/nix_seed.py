@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from envlock.cli.options import NamesArgument, PlatformOption
 from envlock.cli.output import counted, megabytes
 
 if TYPE_CHECKING:
+    from envlock.lock.model import Lock
     from envlock.nixstore import Seedable
 
 
@@ -27,35 +28,29 @@ def nix_seed_command(
     offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
 ) -> None:
     """Put artifacts into the Nix store, so that Nix builds the image without fetching."""
+    state: Context = context.obj
+    state.offline = offline
+    locks = (load_named(state, name, platform) for name in state.names(names, specs=False))
+    documents = [_seeded(state, lock, store) for lock in locks]
+    state.output.document({"environments": documents})
+
+
+def _seeded(state: Context, lock: Lock, store: str | None) -> dict[str, Any]:
+    """Put what a build of one lock needs into a store, and return what there is to tell."""
     from envlock.cli.bases import pulled
     from envlock.nixstore import seed, store_name, store_path
 
-    state: Context = context.obj
-    state.offline = offline
-    documents = []
-    for name in state.names(names, specs=False):
-        lock = load_named(state, name, platform)
-        locators = state.locators(lock, state.optional_spec(name))
-        paths = state.fetcher.all(lock.artifacts, locators, state.output)
-        paths |= pulled(state, lock, {})
-        files: list[Seedable] = [*lock.artifacts, *(lock.base.blobs if lock.base else ())]
-        added = seed(
-            files,
-            paths,
-            state.output,
-            store=store,
-            scratch=state.cache / "partial",
-        )
-        size = megabytes(sum(file.size for file in files))
-        below = f" and {len(lock.base.blobs)} blobs of the base image" if lock.base else ""
-        there = f"{counted(len(lock.artifacts), 'artifact')}{below}, {size}, are in the Nix store"
-        state.output.message(f"{name} {lock.platform}: {there} ({added} new)")
-        documents.append(
-            {
-                "name": name,
-                "platform": lock.platform,
-                "added": added,
-                "paths": {f.sha256: store_path(store_name(f.file), f.sha256) for f in files},
-            }
-        )
-    state.output.document({"environments": documents})
+    locators = state.locators(lock, state.optional_spec(lock.name))
+    paths = state.fetcher.all(lock.artifacts, locators, state.output) | pulled(state, lock, {})
+    files: list[Seedable] = [*lock.artifacts, *(lock.base.blobs if lock.base else ())]
+    added = seed(files, paths, state.output, store=store, scratch=state.cache / "partial")
+    size = megabytes(sum(file.size for file in files))
+    below = f" and {len(lock.base.blobs)} blobs of the base image" if lock.base else ""
+    there = f"{counted(len(lock.artifacts), 'artifact')}{below}, {size}, are in the Nix store"
+    state.output.message(f"{lock.name} {lock.platform}: {there} ({added} new)")
+    return {
+        "name": lock.name,
+        "platform": lock.platform,
+        "added": added,
+        "paths": {file.sha256: store_path(store_name(file.file), file.sha256) for file in files},
+    }
