@@ -222,3 +222,48 @@ def test_a_large_file(tmp_path: Path) -> None:
 )
 def test_roots(needs: dict[str, set[str]], found: set[str]) -> None:
     assert roots({name: frozenset(others) for name, others in needs.items()}) == found
+
+
+@pytest.mark.parametrize(
+    ("versions", "cuda"),
+    [
+        ({"cuda-version": "12.4"}, "12.4"),
+        ({"cudatoolkit": "11.8.0"}, "11.8"),
+        ({"pytorch-cuda": "11.8", "cuda-version": "12.1"}, "12.1"),
+        ({"cuda-nvcc": "12.4.131"}, None),
+    ],
+)
+def test_the_cuda_of_what_is_locked(
+    tmp_path: Path, versions: dict[str, str], cuda: str | None
+) -> None:
+    packages = [_package(name, version) for name, version in versions.items()]
+    (target,) = spec_of(draft(tmp_path, FILE, _text(PYTHON, *packages))).targets
+    assert target.cuda == cuda
+
+
+def test_overrides_come_back(tmp_path: Path) -> None:
+    """What ``envlock export`` writes beside the packages; conda-lock takes it as free text."""
+    value = _value(
+        PYTHON,
+        _package("scipy"),
+        _package("torch", "2.6.0", manager="pip", dependencies={"triton": "==3.2.0"}),
+        _package("triton", "2.3.1", manager="pip"),
+    )
+    value["metadata"]["custom_metadata"] = {
+        "override triton 2.3.1 linux-64": "voids torch 2.6.0 -> triton==3.2.0; platform_system == "
+        '"Linux"; voids other 1 -> triton>3',
+        "override triton 2.3.1 linux-aarch64": "voids torch 2.6.0 -> triton==3.2.0",
+        "override scipy 1.0 linux-64": "voids pandas 2.0 -> scipy >=2",
+        "built by": "us",
+    }
+    found = draft(tmp_path, FILE, yaml.safe_dump(value, sort_keys=False))
+    (override,) = spec_of(found).overrides
+    assert (override.package, override.version) == ("triton", "2.3.1")
+    assert {name: str(pin) for name, pin in override.against.items()} == {
+        "torch": "triton==3.2.0",
+        "other": "triton>3",
+    }
+    assert asked(spec_of(found))[1] == ["torch==2.6.0"]
+    told = [note for note in notes(found) if "override" in note]
+    assert len(told) == 1
+    assert told[0].endswith("override scipy 1.0 linux-64: write it again, with from: conda")

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from envlock.errors import Location, SpecError, UsageError
 from envlock.intake.channels import add_channel
-from envlock.intake.draft import Draft, Item
+from envlock.intake.draft import Draft, Forced, Item
 from envlock.intake.graph import roots
 from envlock.platforms import PLATFORMS
 from envlock.spec.document import Limits, read_document
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from envlock.spec.document import Document
 
 _LIMITS = Limits(what="conda-lock file", size=64 * 2**20, values=4_000_000)
+_CUDA = frozenset({"cuda-version", "cudatoolkit", "pytorch-cuda"})
+"""Packages whose version is that of CUDA."""
+
+_OVERRIDE = re.compile(r"override (?P<package>\S+) (?P<version>\S+) (?P<platform>\S+)")
+_VOIDS = re.compile(r"voids (?P<dependent>\S+) \S+ -> (?P<requirement>.+)")
+"""What ``envlock export`` writes into a file's own metadata, and where it is read back."""
+
 _VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
 _FILE = re.compile(r"(?P<base>.+)/[^/]+/[^/]+-(?P<build>[^-/]+)\.(?:conda|tar\.bz2)(?:#.*)?")
 
@@ -63,6 +70,7 @@ def read(path: Path, shown: str, choices: Choices) -> Draft:
     _left_out(draft, document, platforms)
     _conda(draft, [one for one in packages if one.manager == "conda"])
     _pip(draft, [one for one in packages if one.manager == "pip"])
+    _overrides(draft, document, {one.name for one in packages if one.manager == "pip"})
     return draft
 
 
@@ -215,13 +223,9 @@ def _conda(draft: Draft, packages: Sequence[_Package]) -> None:
         (draft.conda if name in asked else draft.conda_constraints).append(item)
         if name == "python":
             draft.pythons.append((f"python {pin}", str(ones[0].location), True))
-        if name == "cuda-version":
-            draft.cuda = ".".join(ones[0].version.split(".")[:2])
-            draft.note(
-                ones[0].location,
-                f"cuda: {draft.cuda} is taken from cuda-version; the file does not say what "
-                "driver it was solved for",
-            )
+        if name in _CUDA and (cuda := re.match(r"\d+\.\d+", ones[0].version)):
+            said = f"{name}; the file does not say what driver it was solved for"
+            draft.want_cuda(cuda[0], ones[0].location, said)
 
 
 def _pin(ones: Sequence[_Package]) -> str:
@@ -261,3 +265,29 @@ def _by_name(packages: Sequence[_Package]) -> dict[str, list[_Package]]:
     for one in sorted(packages, key=lambda one: (one.name, one.platform)):
         found.setdefault(one.name, []).append(one)
     return found
+
+
+def _overrides(draft: Draft, document: Document, wheels: set[str]) -> None:
+    """Take over the overrides of wheels that ``envlock export`` noted in the file."""
+    metadata = document.value["metadata"]
+    found: dict[str, Forced] = {}
+    for key, text in (metadata.get("custom_metadata") or {}).items():
+        match = _OVERRIDE.fullmatch(str(key))
+        if match is None or match["platform"] not in draft.platforms:
+            continue
+        location = document.mark(("metadata", "custom_metadata", key)).value
+        if match["package"] not in wheels:
+            draft.note(location, f"{key}: write it again, with from: conda")
+            continue
+        voids = [_VOIDS.fullmatch(part) for part in re.split(r"; (?=voids )", str(text))]
+        found[match["package"]] = Forced(
+            package=match["package"],
+            version=match["version"],
+            where=str(location),
+            against={
+                canonicalize_name(one["dependent"]): one["requirement"].partition(";")[0].strip()
+                for one in voids
+                if one is not None
+            },
+        )
+    draft.forced += found.values()

@@ -100,6 +100,12 @@ class Draft:
         """Remember what could not be carried over."""
         self.notes.append(Note(where=str(where), text=text))
 
+    def want_cuda(self, version: str, where: object, text: str) -> None:
+        """Take a version of CUDA, the newest of several; text: what is told of it."""
+        if self.cuda is None or _numbers(self.cuda) < _numbers(version):
+            self.cuda = version
+            self.note(where, f"cuda: {version} is taken from {text}")
+
     def add(self, other: Draft) -> None:
         """Take over what another file says; raises UsageError where two contradict."""
         self.name = self.name or other.name
@@ -134,6 +140,10 @@ class Draft:
                 if item.name in names and not _bare(item):
                     self.note(item.where, f"{item.text} gives way: {item.name} is forced")
             setattr(self, field_, [one for one in getattr(self, field_) if one.name not in names])
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def _merge(mine: dict[str, _Value], theirs: dict[str, _Value], what: str) -> None:

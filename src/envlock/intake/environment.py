@@ -201,11 +201,7 @@ class _Reader:
         if match is None:
             return
         found = f"{match[1]}.{match[2] or 0}"
-        if draft.cuda is None or _numbers(draft.cuda) < _numbers(found):
-            draft.cuda = found
-            draft.note(
-                location, f"cuda: {found} is taken from {bare}: the driver must be as new as that"
-            )
+        draft.want_cuda(found, location, f"{bare}: the driver must be as new as that")
 
     def _pip(self, draft: Draft, text: str, location: Location) -> None:
         if self.pip is None:
@@ -229,7 +225,3 @@ class _Reader:
                 key, "it is not known here"
             )
             draft.note(self.document.mark((key,)).key, f"{key}: {reason}")
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
