@@ -97,11 +97,14 @@ def test_a_handler_with_another_import_is_a_fall_back(audit: Auditor) -> None:
         "hasattr(lib, 'gone')",
         "os.name == 'nt' or platform.system() == 'Windows'",
         "tuple(int(x) for x in lib.__version__.split('.')[:2]) > (1, 0)",
+        "int(importlib.metadata.version('lib').split('.')[0]) < 1",
+        "len(lib.__version__.split('.')) > 2",
         "probe('absent')",
     ],
 )
 def test_conditions_that_are_known_to_be_false(audit: Auditor, condition: str) -> None:
     source = f"""
+        import importlib.metadata
         import importlib.util
         import os, platform, sys
         from typing import TYPE_CHECKING
@@ -770,3 +773,19 @@ def test_a_module_that_hands_its_name_to_a_helper_may_be_replaced(
     assert not audit({"app": {"app.py": app}, "lib": files}).of("breaks-import")
     files["lib/__init__.py"] = "import logging\nlog = logging.getLogger(__name__)\n"
     assert audit({"app": {"app.py": app}, "lib": files}).of("breaks-import")
+
+
+def test_getattr_of_a_module_asks_for_the_name(audit: Auditor) -> None:
+    source = """
+        import lib
+        one = getattr(lib, "value")
+        two = getattr(lib, "gone", None)
+        try:
+            three = getattr(lib, "gone")
+        except AttributeError:
+            three = None
+        four = getattr(lib, "lost")
+        five = getattr(lib, "".join(["a"]))
+        """
+    found = audit({"app": {"app.py": source}, "lib": LIB})
+    assert texts(found.of("breaks-import")) == ["app needs lib.lost"]

@@ -37,15 +37,25 @@ def call_builtin(
             found, value = run.imports.attribute(values[0][1], str(values[1][1]))
             if found == "no" and len(values) == 3:
                 return values[2]
+            if found == "no" and args[0][0] == "n":
+                run.attributes.use(f"{args[0][1]}.{values[1][1]}", frame, line)
             return value or ENV if found == "yes" else ENV
         return DATA if values[0] is DATA else ENV
     if name == "bool" and values:
         return of_truth(truth(values[0]))
-    if name == "str" and values and values[0][0] == "c":
-        return constant(str(values[0][1]))
+    if name in {"str", "int", "len"} and len(values) == 1 and values[0][0] == "c":
+        return _plain(name, values[0][1])
     if name == "__import__" and args:
         return import_module(run, values, frame, line)
     return weaker(*values) if values else DATA
+
+
+def _plain(name: str, given: Any) -> Value:
+    """Evaluate a builtin of one constant."""
+    try:
+        return constant({"str": str, "int": int, "len": len}[name](given))
+    except (TypeError, ValueError):
+        return ENV
 
 
 def import_module(run: Run, values: list[Value], frame: Frame, line: int) -> Value:
