@@ -195,6 +195,10 @@ def test_a_loader_that_scans_its_directory(audit: Auditor) -> None:
 def test_names_that_modules_get_by_magic_are_unknown(audit: Auditor) -> None:
     magic: dict[str, str] = {
         "globals": "globals()['x'] = 1\n",
+        "globals by another name": "g = globals()  # mine\ng['gone'] = 1\n",
+        "globals in a row": "g = globals(); g['gone'] = 1\n",
+        "exec": "from ._native import exec_\nexec_ ('gone = 1')\n",
+        "modules by their name": "from sys import modules\nmodules[__name__] = object()\n",
         "modules": "import sys\nsys.modules[__name__] = object()\n",
         "star": "from ._native import *\n",
         "getattr": "def __getattr__(name):\n    return load(name)\n",
@@ -321,6 +325,14 @@ def test_a_neighbour_is_no_top_level_module(audit: Auditor) -> None:
     assert texts(audit({"app": files}).of("breaks-import")) == ["app needs helper"]
     files["app/__init__.py"] = "import sys\nsys.path.append('x')\nimport helper\n"
     assert not audit({"app": files}).of("breaks-import")
+
+
+def test_a_vendored_copy_does_not_stand_for_the_distribution(audit: Auditor) -> None:
+    six = "import sys\nmoves = sys.modules[__name__ + '.moves'] = object()\n"
+    files = {"app/__init__.py": "from .vendor.six import moves\nfrom six import text_type\n"}
+    found = audit({"app": {**files, "app/vendor/__init__.py": "", "app/vendor/six.py": six}})
+    (finding,) = found.of("breaks-import")
+    assert (finding.text, finding.add) == ("app needs six", "six")
 
 
 def test_a_submodule_of_a_package_under_way(audit: Auditor) -> None:
@@ -789,3 +801,18 @@ def test_getattr_of_a_module_asks_for_the_name(audit: Auditor) -> None:
         """
     found = audit({"app": {"app.py": source}, "lib": LIB})
     assert texts(found.of("breaks-import")) == ["app needs lib.lost"]
+
+
+def test_what_a_name_of_python_2_decides_is_no_certain_break(audit: Auditor) -> None:
+    source = """
+        try:
+            text = unicode
+        except NameError:
+            import builtins
+        else:
+            builtins = __import__("__builtin__")
+            from lib import gone
+        """
+    found = audit({"app": {"app.py": source}, "lib": LIB}, requires={"app": ["lib"]})
+    assert found.roots["app"] != "broken"
+    assert not found.of("breaks-import", "breaks-module")

@@ -17,12 +17,13 @@ _NAMES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (hint, re.compile(pattern, re.MULTILINE))
     for hint, pattern in (
         ("globals()", r"globals\(\)\s*(\[[^\]]*\]\s*=[^=]|\.update|\.setdefault|\.__|[,)])"),
-        ("globals()", r"globals\(\)(?<!\wglobals\(\))\s*$"),
+        ("globals()", r"globals\(\)(?<!\wglobals\(\))[ \t]*(#|;|\s*$)"),
+        ("modules[", r"modules(?<!\wmodules)\[\s*__(name|package)__\s*\]"),
         ("sys.modules", r"sys\.modules\s*\[\s*__(name|package)__\s*\]"),
         ("sys.modules", r"sys\.modules\.get\(__name__"),
         ("del sys.modules", r"del sys\.modules"),
         ("setattr(", r"setattr\(\s*(sys\.modules|\w*mod(ule)?\b|this\b|__name__)"),
-        ("exec(", r"^[ \t]*exec\("),
+        ("exec", r"^[ \t]*(six\.)?exec_?[ \t]*\("),
         ("import_module(__", r"import_module\(__(name|package)__\)"),
         ("__import__(__name__)", r"__import__\(__name__\)"),
         ("attach", r"attach(?<!\wattach)(_stub)?\("),

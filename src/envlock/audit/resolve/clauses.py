@@ -47,7 +47,7 @@ def run_try(executor: Executor, run: Run, node: Node, frame: Frame) -> None:
         for failure in clause.maybe:
             run.treat(failure.key, "degrades", force=False)
         if not ended:
-            executor.block(other, frame)
+            _otherwise(executor, run, handlers, other, frame)
     settle(run, frame, unsure)
     executor.block(final, frame)
     if ended:
@@ -61,6 +61,18 @@ def settle(run: Run, frame: Frame, unsure: int) -> None:
     """
     if frame.names is None:
         run.unsure = unsure
+
+
+def _otherwise(
+    executor: Executor, run: Run, handlers: list[Any], other: Sequence[Node], frame: Frame
+) -> None:
+    """Run else, which a name that only Python 2 had may have kept from being run."""
+    perhaps = any("NameError" in (types or ()) for types, _ in handlers)
+    run.unsure += perhaps
+    try:
+        executor.block(other, frame)
+    finally:
+        run.unsure -= perhaps
 
 
 def _handle(

@@ -38,7 +38,7 @@ class World:
         self.gifts: dict[str, None] = {}
         self.versions: dict[str, str] = {}
         self.tails: dict[str, set[str]] = {}
-        self.searching: set[str] = set()
+        self.searching: dict[str, set[str]] = {}
         self.hits: set[str] = set()
         self.watches: list[Watch] = []
         self.notes: Notes | None = None
@@ -60,7 +60,8 @@ class World:
                 self.owner[name] = index
             tails.add(name.rpartition(".")[2])
             if entry.get("children"):
-                self.searching.add(normalize(index.name))
+                searching = self.searching.setdefault(normalize(index.name), set())
+                searching.add(name.rpartition(".")[2])
             if entry.get("hook") and self._asked(entry):
                 package = entry["kind"] == "pkg"
                 self.hooked.update({name.rpartition(".")[0], *([name] if package else ())})
@@ -197,7 +198,8 @@ class World:
         elif kind == "t":
             user, top = name.split()
             own = self.key(self.owner[user])
-            answer = "yes" if own in self.searching and top in self.tails[own] else "no"
+            puts = self.searching.get(own, set()) - {top}  # a vendored six puts its own parts only
+            answer = "yes" if puts and top in self.tails[own] else "no"
         else:
             answer = "yes" if name in self.spaces else "no"
         if self.notes is not None:
