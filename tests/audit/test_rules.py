@@ -816,3 +816,13 @@ def test_what_a_name_of_python_2_decides_is_no_certain_break(audit: Auditor) -> 
     found = audit({"app": {"app.py": source}, "lib": LIB}, requires={"app": ["lib"]})
     assert found.roots["app"] != "broken"
     assert not found.of("breaks-import", "breaks-module")
+
+
+def test_a_package_is_a_file_as_well(audit: Auditor) -> None:
+    lib = {**LIB, "lib/api.py": "from .__init__ import value\nimport lib.__init__ as own\n"}
+    app = "import lib.api\nfrom lib.__init__ import gone\nimport lib.sub.__init__\n"
+    found = audit({"app": {"app.py": app}, "lib": lib})
+    assert texts(found.of("breaks-import")) == [
+        "app needs lib.gone",
+        "app needs lib.sub.__init__",
+    ]

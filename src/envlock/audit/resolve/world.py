@@ -76,7 +76,10 @@ class World:
                     self._shims.update(_texts(index.modules[name]))
 
     def canonical(self, name: str) -> str:
-        """Return the module that stands behind another name in ``sys.modules``."""
+        """Return the module that stands behind another name, in ``sys.modules`` or as a file."""
+        package = name.removesuffix(".__init__")
+        if package != name and self.modules.get(package, {}).get("kind") == "pkg":
+            return package  # a second copy of it, with the same names
         for prefix in self._aliases:
             if name.startswith(prefix) and name not in self.modules:
                 rest = name[len(prefix) :]
