@@ -826,3 +826,16 @@ def test_a_package_is_a_file_as_well(audit: Auditor) -> None:
         "app needs lib.gone",
         "app needs lib.sub.__init__",
     }
+
+
+@pytest.mark.parametrize("key", ["'kcah'[::-1].upper()", "'HACK'"])
+def test_a_constant_that_is_set_through_globals_decides_nothing(audit: Auditor, key: str) -> None:
+    source = f"""
+        HACK = True
+        globals()[{key}] = False
+        if HACK:
+            from lib import gone
+        """
+    found = audit({"app": {"app.py": source}, "lib": LIB}, requires={"app": ["lib"]})
+    assert not found.of("breaks-import", "may-break-import", "breaks-module")
+    assert found.roots["app"] != "broken"

@@ -18,6 +18,7 @@ Each statement becomes a node, a list that JSON can hold; ``line`` counts from 1
     ["D", name, function]              def: the name, and the key in the table of functions
     ["N", function, line, params, body]  a function inside a function
     ["k", name, body]                  class
+    ["G"]                              a global name is set, and nobody can tell which
     ["s", chain]                       an attribute set on an imported module
     ["a", operator, value]             __all__: "=" or "+" a list, "from" a chain, "?"
     ["L", line, [file]]                a loader that scans its own directory

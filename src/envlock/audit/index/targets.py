@@ -105,7 +105,7 @@ def bind_targets(
             if chain and chain.partition(".")[0] in skeleton.uses.imported:
                 out.append(["s", chain])
         elif type(target) is ast.Subscript:
-            _bind_item(target, out)
+            _bind_item(skeleton, target, out)
 
 
 def _bind_name(skeleton: Binder, name: str, value: ast.expr, out: list[Node]) -> None:
@@ -144,12 +144,15 @@ def _bind_tuple(
     skeleton.bind(names, out)
 
 
-def _bind_item(target: ast.Subscript, out: list[Node]) -> None:
-    """``sys.modules["x"] = y`` puts a module in place."""
+def _bind_item(skeleton: Binder, target: ast.Subscript, out: list[Node]) -> None:
+    """``sys.modules["x"] = y`` puts a module in place, ``globals()[name] = y`` a name."""
     key = target.slice
-    text = type(key) is ast.Constant and isinstance(key.value, str)
-    if text and dotted(target.value) == "sys.modules":
-        out.append(["M", key.value])  # type: ignore[attr-defined]
+    text = key.value if type(key) is ast.Constant and isinstance(key.value, str) else None
+    if text is not None and dotted(target.value) == "sys.modules":
+        out.append(["M", text])
+    elif type(target.value) is ast.Call and dotted(target.value.func) == "globals":
+        if not skeleton._locals:  # noqa: SLF001
+            out.append(["b", [text]] if text is not None else ["G"])
 
 
 def _all(reduced: list[Any]) -> Node:

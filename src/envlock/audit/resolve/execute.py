@@ -170,6 +170,13 @@ class Executor:
         if value[0] == "m":
             self._run.world.give(f"{value[1]}.{name}")
 
+    def _any_global(self, _node: Node, frame: Frame) -> None:
+        """Any constant may be another one now (kombu's and celery's STATICA_HACK)."""
+        names = frame.module.names
+        for name, (certain, value) in list(names.bound.items()):
+            if value is not None and value[0] == "c":
+                names.bind(name, None, certain=certain)
+
     def _inject(self, node: Node, _frame: Frame) -> None:
         self._run.world.inject(node[1])
 
@@ -331,6 +338,7 @@ _HANDLERS: dict[str, Any] = {
     "N": Executor._nested,  # noqa: SLF001
     "k": Executor._class,  # noqa: SLF001
     "s": Executor._set,  # noqa: SLF001
+    "G": Executor._any_global,  # noqa: SLF001
     "M": Executor._inject,  # noqa: SLF001
     "a": Executor._exports,  # noqa: SLF001
     "r": Executor._raise,  # noqa: SLF001
