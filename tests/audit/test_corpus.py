@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envlock.audit import audit_wheels, matches, target_of
-from tests.audit.corpus import BREAKAGES, POPULAR, SEEN_TO_BREAK, Breakage
+from tests.audit.corpus import BREAKAGES, POPULAR, SEEN_TO_BREAK, SEEN_TO_HOLD, Breakage
 from tests.audit.reality import Reality, unpack
 
 if TYPE_CHECKING:
@@ -39,6 +39,13 @@ def test_a_known_breakage_is_found(breakage: Breakage, tmp_path: Path) -> None:
     audit = audit_wheels(wheels, target_of(breakage.python, "linux-64"), jobs=1)
     found = [finding for finding in audit.findings if matches(breakage.expected, finding)]
     assert breakage.severity in {finding.severity for finding in found}, found
+
+
+@pytest.mark.parametrize("pins", SEEN_TO_HOLD, ids=lambda pins: pins.split()[0])
+def test_what_imports_is_not_said_to_break(pins: str, tmp_path: Path) -> None:
+    wheels = _fetch(tmp_path, pins.split(), "--no-deps", "--python-version", "3.11")
+    audit = audit_wheels(wheels, target_of("3.11", "linux-64"), jobs=1)
+    assert not audit.of("breaks-import", "may-break-import")
 
 
 def test_nothing_popular_is_said_to_break(tmp_path: Path) -> None:

@@ -150,9 +150,10 @@ def _bind_item(skeleton: Binder, target: ast.Subscript, out: list[Node]) -> None
     text = key.value if type(key) is ast.Constant and isinstance(key.value, str) else None
     if text is not None and dotted(target.value) == "sys.modules":
         out.append(["M", text])
-    elif type(target.value) is ast.Call and dotted(target.value.func) == "globals":
-        if not skeleton._locals:  # noqa: SLF001
-            out.append(["b", [text]] if text is not None else ["G"])
+        return
+    called = dotted(target.value.func) if type(target.value) is ast.Call else ""
+    if called == "globals" and not skeleton._locals:  # noqa: SLF001
+        out.append(["b", [text]] if text is not None else ["G"])
 
 
 def _all(reduced: list[Any]) -> Node:
