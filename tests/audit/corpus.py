@@ -340,12 +340,19 @@ The last seven were found by the audit in sets of old projects with newer depend
 """
 
 SEEN_TO_HOLD = (
-    "pytest==6.2.5 py==1.11.0 attrs==22.1.0 iniconfig==1.1.1 packaging==21.0 pluggy==1.0.0 "
-    "pyparsing==3.0.0 toml==0.10.2",
-    f"flask-restx==1.3.0 flask==3.0.3 werkzeug==3.0.4 blinker==1.8.2 aniso8601==9.0.1 "
-    f"attrs==24.2.0 jsonschema==4.17.3 pyrsistent==0.20.0 pytz==2024.2 "
-    f"importlib-resources==6.4.5 {_FLASK3}",
-    "kombu==4.6.11 amqp==2.6.1 vine==1.3.0 redis==3.5.3",
+    (
+        "traitlets==5.0.5 ipython-genutils==0.2.0 jupyter-core==4.7.1 jupyter-client==6.1.12 "
+        "pyzmq==25.1.2 tornado==6.4.1 python-dateutil==2.9.0 six==1.17.0"
+    ),
+    (
+        "pytest==6.2.5 py==1.11.0 attrs==22.1.0 iniconfig==1.1.1 packaging==21.0 pluggy==1.0.0 "
+        "pyparsing==3.0.0 toml==0.10.2"
+    ),
+    (
+        f"flask-restx==1.3.0 flask==3.0.3 werkzeug==3.0.4 blinker==1.8.2 aniso8601==9.0.1 "
+        f"attrs==24.2.0 jsonschema==4.17.3 pyrsistent==0.20.0 pytz==2024.2 "
+        f"importlib-resources==6.4.5 {_FLASK3}"
+    ),
 )
 """Pins that import, though rules once said that they break."""
 

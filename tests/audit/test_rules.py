@@ -839,3 +839,21 @@ def test_a_constant_that_is_set_through_globals_decides_nothing(audit: Auditor, 
     found = audit({"app": {"app.py": source}, "lib": LIB}, requires={"app": ["lib"]})
     assert not found.of("breaks-import", "may-break-import", "breaks-module")
     assert found.roots["app"] != "broken"
+
+
+@pytest.mark.parametrize(
+    "adds",
+    [
+        "def add():\n    for name in globals().items():\n        __all__.append(name)\nadd()\n",
+        "def export(f):\n    global __all__\n    __all__ += [f.__name__]\n    return f\n",
+        "__all__.insert(0, ''.join(['more']))\n",
+    ],
+)
+def test_a_list_that_functions_lengthen_is_unknown(audit: Auditor, adds: str) -> None:
+    part = f"__all__ = ['kept']\n{adds}kept = more = 1\n"
+    lib = {"lib/__init__.py": "from .part import *\n", "lib/part.py": part}
+    found = audit({"app": {"app.py": "from lib import kept, more\n"}, "lib": lib})
+    assert not found.of("breaks-import", "may-break-import")
+    lib["lib/part.py"] = "__all__ = ['kept']\nkept = more = 1\n"
+    found = audit({"app": {"app.py": "from lib import kept, more\n"}, "lib": lib})
+    assert texts(found.of("breaks-import")) == ["app needs lib.more"]

@@ -6,6 +6,7 @@ Patterns that begin with anything else would be tried at every character.
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,21 @@ def scans_and_loads(text: str) -> bool:
     if not any(word in text for word in _LOADS) or not any(word in text for word in _SCANS):
         return False
     return bool(SCANS.search(text)) and bool(_LOAD.search(text))
+
+
+def scanned_files(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str] | None:
+    """Return the file names that a function loads from the directory that it scans."""
+    files: list[str] = []
+    scans = own = False
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Attribute | ast.Name):
+            name = inner.attr if isinstance(inner, ast.Attribute) else inner.id
+            scans |= bool(SCANS.fullmatch(name))
+            own |= name in {"__file__", "__path__"}
+        elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+            name = inner.value
+            files += [name] if name.endswith(".py") and len(name) > 3 and "*" not in name else []
+    return files if scans and own else None
 
 
 def _any(marks: tuple[tuple[str, re.Pattern[str]], ...], text: str) -> bool:

@@ -75,7 +75,8 @@ def _index(source: bytes, module: str, package: bool) -> dict[str, Any]:
     text = source.decode("utf-8", "replace")
     base = module if package else module.rpartition(".")[0]
     skeleton = Skeleton(tree, text, Uses(source, text), base)
-    found: dict[str, Any] = {"body": skeleton.body, "functions": skeleton.functions}
+    listed = [["a", "?", None]] if skeleton.lists else []
+    found: dict[str, Any] = {"body": skeleton.body + listed, "functions": skeleton.functions}
     own = f"setattr({module.rpartition('.')[2]}," in text
     own = own or makes_own_names(text, lambda: _inner(tree))
     if own or (may_make_names(text) and makes_names(_eager(tree, text, skeleton.decided))):

@@ -31,7 +31,7 @@ import ast
 import sys
 from typing import TYPE_CHECKING, Any
 
-from envlock.audit.index.dynamic import SCANS, scans_and_loads
+from envlock.audit.index.dynamic import scanned_files, scans_and_loads
 from envlock.audit.index.expressions import UNKNOWN, dotted
 from envlock.audit.index.handlers import exception_types, handler_types
 from envlock.audit.index.prune import prune
@@ -55,13 +55,17 @@ Node = list[Any]
 
 
 class Skeleton:
-    """Builds the nodes of one module and its table of functions."""
+    """Builds the nodes of one module and its table of functions.
+
+    lists: a function changes ``__all__``.
+    """
 
     def __init__(self, tree: ast.Module, text: str, uses: Uses, package: str) -> None:
         self.uses = uses
         self.package = package
         self.functions: dict[str, Node] = {}
         self.globals: set[str] = set()
+        self.lists = False
         self.decided: list[tuple[int, int]] = []
         self._scans = scans_and_loads(text)
         self._lazy_annotations = False
@@ -110,9 +114,10 @@ class Skeleton:
 
     def _expression(self, node: ast.Expr, out: list[Node]) -> None:
         value = node.value
-        if type(value) is ast.Call and not self._locals:
+        if type(value) is ast.Call:
             changed = table_all(value)
-            if changed is not None:
+            self.lists |= changed is not None and bool(self._locals)
+            if changed is not None and not self._locals:
                 out.append(changed)
                 return
         out.extend(self.uses.of(value))
@@ -143,6 +148,7 @@ class Skeleton:
             if node.target.id == "__all__" and not self._locals:
                 out.append(added_all(node.value))
             else:
+                self.lists |= node.target.id == "__all__"
                 self.bind([node.target.id], out)
 
     def _delete(self, node: ast.Delete, out: list[Node]) -> None:
@@ -273,7 +279,7 @@ class Skeleton:
             known = sorted(self._locals.pop())
             qualified = ".".join(self._qualified)
             self._qualified.pop()
-        if self._scans and (files := _scanned(node)) is not None:
+        if self._scans and (files := scanned_files(node)) is not None:
             body.insert(0, ["L", node.lineno, files])
         runs = not isinstance(node, ast.AsyncFunctionDef)
         entry = [node.lineno, params if runs else None, body, known]
@@ -304,21 +310,6 @@ def _as_name(node: Node, key: str) -> Node:
 
 def _children(statement: ast.stmt) -> list[ast.expr]:
     return [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.expr)]
-
-
-def _scanned(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str] | None:
-    """Return the file names that a function loads from the directory that it scans."""
-    files: list[str] = []
-    scans = own = False
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Attribute | ast.Name):
-            name = inner.attr if isinstance(inner, ast.Attribute) else inner.id
-            scans |= bool(SCANS.fullmatch(name))
-            own |= name in {"__file__", "__path__"}
-        elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-            name = inner.value
-            files += [name] if name.endswith(".py") and len(name) > 3 and "*" not in name else []
-    return files if scans and own else None
 
 
 _STATEMENTS: dict[type, Any] = {

@@ -167,6 +167,8 @@ def _all(reduced: list[Any]) -> Node:
 def table_all(call: ast.Call) -> Node | None:
     """Return the node of ``__all__.extend(...)`` and its like."""
     target = dotted(call.func)
+    if target == "__all__.insert":
+        return ["a", "?", None]
     if target in {"__all__.append", "__all__.extend", "__all__.remove"} and len(call.args) == 1:
         reduced = reduce(call.args[0])
         if target.endswith("append") and reduced[0] == "c":

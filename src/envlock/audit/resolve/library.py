@@ -20,6 +20,8 @@ from envlock.audit.resolve.values import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from envlock.audit.resolve.run import Run
     from envlock.audit.resolve.state import Frame
 
@@ -43,17 +45,20 @@ def call_builtin(
         return DATA if values[0] is DATA else ENV
     if name == "bool" and values:
         return of_truth(truth(values[0]))
-    if name in {"str", "int", "len"} and len(values) == 1 and values[0][0] == "c":
+    if name in _OF_ONE and len(values) == 1 and values[0][0] == "c":
         return _plain(name, values[0][1])
     if name == "__import__" and args:
         return import_module(run, values, frame, line)
     return weaker(*values) if values else DATA
 
 
+_OF_ONE: dict[str, Callable[[Any], object]] = {"str": str, "int": int, "len": len}
+
+
 def _plain(name: str, given: Any) -> Value:
     """Evaluate a builtin of one constant."""
     try:
-        return constant({"str": str, "int": int, "len": len}[name](given))
+        return constant(_OF_ONE[name](given))
     except (TypeError, ValueError):
         return ENV
 
