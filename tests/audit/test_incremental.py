@@ -152,3 +152,15 @@ def test_what_a_run_bound_is_forgotten_when_it_is_run_again(tmp_path: Path) -> N
     assert "absent" not in {finding.needs.module for finding in full.findings}
     assert "gone" in {finding.needs.name for finding in full.findings}
     assert audit_indexes(world, TARGET, cache=tmp_path / "cache") == full
+
+
+def test_what_a_part_did_is_not_what_its_importer_did(tmp_path: Path) -> None:
+    cat = "import cat\nhelper = cat.side\nimport dog\n"
+    first = "try:\n    import dog.core.deep\nexcept ImportError:\n    beta = None\n"
+    for dog in (first, ""):
+        world = [
+            _index(tmp_path, "cat", {"cat/__init__.py": cat}),
+            _index(tmp_path, "dog", {"dog/__init__.py": dog}),
+        ]
+        full = audit_indexes(world, TARGET)
+        assert audit_indexes(world, TARGET, cache=tmp_path / "cache") == full
