@@ -17,6 +17,7 @@ from envlock.image.referrers import attach
 from envlock.imagediff import explain
 from envlock.layers.parts import check_sizes, limit_of
 from envlock.layers.plan import compiles, image_layers
+from envlock.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from envlock.progress import Reporter
     from envlock.validate.results import Report
     from envlock.validate.sandbox import Sandbox
+
+LIMITS = Limits()
+"""What compiling may use up, unless the caller says otherwise; it may take its time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,48 @@ class Destination(Protocol):
         """Take a whole, proven image; raises EnvlockError."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publishing:
+    """What becomes of a proven image.
+
+    destinations: where else it goes; without ``keep`` nothing stays at the target, and what the
+    only destination has already is not made.  keep_layers: puts its layers into a cache;
+    compression: of the layers that are published, which are proven, and cached, as they were
+    made; about: makes documents that are put beside the image, as what refers to it.
+    """
+
+    destinations: Sequence[Destination] = ()
+    keep: bool = True
+    compression: Compression = "reuse"
+    keep_layers: Callable[[Staging, ImageDigests], None] | None = None
+    about: Callable[[ImageDigests], Sequence[Document]] | None = None
+
+    def only(self, lock: Lock) -> Destination | None:
+        """Return the one place where the image goes, if what that has already need not be here.
+
+        All layers are needed where its Python is to compile, or where they are compressed anew.
+        """
+        if len(self.destinations) != 1 or self.keep or self.compression != "reuse":
+            return None
+        return None if compiles(lock) else self.destinations[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What is run while an image is made.
+
+    link: runs post-link scripts, where the lock's spec wants some to be run; sandbox: where the
+    image's Python compiles its modules, if it is to, within ``limits``.
+    """
+
+    link: Linker | None = None
+    sandbox: Callable[[], Sandbox] | None = None
+    limits: Limits = LIMITS
+
+
+_PUBLISHING, _RUNNING = Publishing(), Running()
+
+
 def build(
     lock: Lock,
     paths: Mapping[str, Path],
@@ -73,75 +119,82 @@ def build(
     prove: Callable[[Path], Report] | None,
     expect: Expected | None = None,
     created: int = 0,
-    about: Callable[[ImageDigests], Sequence[Document]] | None = None,
-    destinations: Sequence[Destination] = (),
-    keep: bool = True,
-    compression: Compression = "reuse",
-    keep_layers: Callable[[Staging, ImageDigests], None] | None = None,
-    link: Linker | None = None,
-    sandbox: Callable[[], Sandbox] | None = None,
+    publishing: Publishing = _PUBLISHING,
+    running: Running = _RUNNING,
 ) -> Built:
     """Make the image of ``lock`` at ``target``, an OCI layout or a file ending in ``.tar``.
 
-    link: runs post-link scripts, where the lock's spec wants some to be run; destinations: where
-    else it goes once it is proven; without ``keep`` nothing stays at ``target``, and what the only
-    destination has already is not made.  keep_layers: puts the layers of the proven image into a
-    cache.  compression: of the layers that are published; they are proven, and cached, as they
-    were made.  sandbox: where an image's Python compiles its modules, if it is to.
-
     ``paths`` are the lock's artifacts by sha256; ``prove`` runs the checks on a layout, None
-    leaves them out; with ``expect`` the digest must come out that the lock records; ``about``
-    makes documents that are put beside the image, as what refers to it.  Raises
-    CheckFailedError, and then ``target`` is as it was before.
+    leaves them out; with ``expect`` the digest must come out that the lock records; ``created``
+    is what the image says of its age, in seconds since 1970.  Raises CheckFailedError, and then
+    ``target`` is as it was before.
     """
     seconds: dict[str, float] = {}
-    only = only_destination(lock, destinations, keep=keep, compression=compression)
+    only = publishing.only(lock)
     with staging(target) as place:
         place.elsewhere = only.has if only is not None else None
         with _timed(seconds, "pack"):
             digests = build_image(
-                lock, paths, place, workshop, reporter, created=created, link=link
+                lock, paths, place, workshop, reporter, created=created, link=running.link
             )
         if compiles(lock):
-            assert sandbox is not None
             with _timed(seconds, "precompile"):
-                digests = add_bytecode(lock, place, digests, workshop, reporter, sandbox)
-            check_layers(lock, digests)
-        recorded = lock.built.manifest if expect is not None and lock.built is not None else None
-        if expect is not None and recorded is not None and recorded != digests.manifest:
-            near = (target, *expect.near)
-            raise explain(lock, place.folder, against=expect.against, near=near)
+                digests = _with_bytecode(lock, place, digests, workshop, reporter, running)
+        if expect is not None:
+            _check_digest(lock, digests, place, target, expect)
         report = _proven(place.folder, prove, seconds) if prove is not None else None
-        if keep_layers is not None:
-            keep_layers(place, digests)
-        if compression != "reuse":
+        if publishing.keep_layers is not None:
+            publishing.keep_layers(place, digests)
+        if publishing.compression != "reuse":
             with _timed(seconds, "compress"):
                 digests = recompress(
-                    place, digests, compression, workers=workshop.workers, reporter=reporter
+                    place,
+                    digests,
+                    publishing.compression,
+                    workers=workshop.workers,
+                    reporter=reporter,
                 )
             check_layers(lock, digests)
         with _timed(seconds, "publish"):
-            documents = about(digests) if about is not None else ()
-            if documents:
-                attach(place.folder, documents)
-            for destination in destinations:
-                destination.take(place)
-            if keep and target.suffix == ".tar":
-                write_archive(place.folder, target)
-            elif keep:
-                place.publish()
+            _publish(place, target, digests, publishing)
     return Built(digests=digests, report=report, seconds=seconds)
 
 
-def only_destination(
-    lock: Lock, destinations: Sequence[Destination], *, keep: bool, compression: Compression
-) -> Destination | None:
-    """Return the one place where the image goes, if what that has already need not be here.
+def _with_bytecode(
+    lock: Lock,
+    place: Staging,
+    digests: ImageDigests,
+    workshop: Workshop,
+    reporter: Reporter,
+    running: Running,
+) -> ImageDigests:
+    assert running.sandbox is not None
+    made = add_bytecode(lock, place, digests, workshop, reporter, running.sandbox, running.limits)
+    check_layers(lock, made)
+    return made
 
-    All layers are needed where its Python is to compile, or where they are compressed anew.
-    """
-    alone = len(destinations) == 1 and not keep
-    return destinations[0] if alone and compression == "reuse" and not compiles(lock) else None
+
+def _check_digest(
+    lock: Lock, digests: ImageDigests, place: Staging, target: Path, expect: Expected
+) -> None:
+    """Raise DifferentImageError where the lock records another image than this one."""
+    recorded = lock.built.manifest if lock.built is not None else None
+    if recorded is not None and recorded != digests.manifest:
+        near = (target, *expect.near)
+        raise explain(lock, place.folder, against=expect.against, near=near)
+
+
+def _publish(place: Staging, target: Path, digests: ImageDigests, publishing: Publishing) -> None:
+    """Put the documents beside a proven image, and both where they are to go."""
+    documents = publishing.about(digests) if publishing.about is not None else ()
+    if documents:
+        attach(place.folder, documents)
+    for destination in publishing.destinations:
+        destination.take(place)
+    if publishing.keep and target.suffix == ".tar":
+        write_archive(place.folder, target)
+    elif publishing.keep:
+        place.publish()
 
 
 def check_layers(lock: Lock, digests: ImageDigests) -> None:

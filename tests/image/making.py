@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from envlock.image.build import Workshop
 from envlock.lock.codec import dump_lock
 from envlock.lock.model import Artifact, BuiltImage, DebianSection, Lock
-from envlock.pipeline import Built, Expected, build
+from envlock.pipeline import Built, Expected, Publishing, Running, build
 from envlock.progress import SILENT
 
 from ..layers.making import deflated, make_wheel
@@ -101,8 +101,8 @@ class Environment:
             prove=prove,
             expect=Expected() if expect is not None else None,
             created=created,
-            compression=compression,
-            sandbox=sandbox,
+            publishing=Publishing(compression=compression),
+            running=Running(sandbox=sandbox),
         )
 
 

@@ -13,7 +13,7 @@ import pytest
 from envlock.errors import ArtifactError, IntegrityError
 from envlock.image.compression import MEDIA_TYPES, Compression, convert
 from envlock.layers.unpacked import zstd_module
-from envlock.pipeline import only_destination
+from envlock.pipeline import Publishing
 from envlock.progress import SILENT
 from envlock.validate.layout import open_layout
 from envlock.validate.rootfs import prepare_rootfs
@@ -137,7 +137,8 @@ def test_what_a_registry_has_is_left_out_unless_all_layers_are_read(
     compiled = environment.with_image(precompile=True).lock
 
     def only(lock: Lock, keep: bool = False, compression: Compression = "reuse") -> object:
-        return only_destination(lock, [registry], keep=keep, compression=compression)
+        publishing = Publishing(destinations=[registry], keep=keep, compression=compression)
+        return publishing.only(lock)
 
     assert only(lock) is registry
     assert only(lock, keep=True) is None

@@ -17,7 +17,7 @@ from envlock.image.build import Workshop
 from envlock.layers.plan import plan_layers
 from envlock.limits import Limits
 from envlock.lock.linking import scripts_to_run, undone
-from envlock.pipeline import build
+from envlock.pipeline import Running, build
 from envlock.progress import SilentReporter
 from envlock.validate.linking import LIMITS, linker
 from envlock.validate.sandbox import Bubblewrap, find_bwrap
@@ -112,9 +112,9 @@ def made(
         return Bubblewrap(find_bwrap(os.environ["PATH"]))
 
     link = linker(one.lock, one.paths, sandbox, reporter, limits)
-    return build(
-        one.lock, one.paths, place / "image", workshop, reporter, prove=None, link=link
-    )  # fmt: skip
+    running = Running(link=link)
+    target = place / "image"
+    return build(one.lock, one.paths, target, workshop, reporter, prove=None, running=running)
 
 
 def test_what_a_script_leaves(base: Environment, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from envlock.image.build import Workshop
 from envlock.install.environment import install
 from envlock.install.prefix import MARKER, read_marker
 from envlock.lock.model import BuiltImage, BuiltLayer, Lock, LockedOverride
-from envlock.pipeline import Built, build
+from envlock.pipeline import Built, Running, build
 from envlock.progress import SILENT
 from envlock.validate.checks import validate_image
 from envlock.validate.prefix import validate_prefix
@@ -128,7 +128,7 @@ def check_compiled_elsewhere(wanted: Environment, first: Built, place: Path) -> 
         workshop = Workshop(cache=cache, workers=2, layers={layers[-1].digest: file})
         return build(
             lock, wanted.paths, place / "given", workshop, SILENT, prove=None,
-            sandbox=_no_sandbox,
+            running=Running(sandbox=_no_sandbox),
         )  # fmt: skip
 
     assert build_with(top, lock).digests == first.digests

@@ -31,7 +31,6 @@ from envlock.layers.entry import regular
 from envlock.layers.gzipstream import Known
 from envlock.layers.plan import COMPILED, scheme_of
 from envlock.layers.writer import LayerWriter
-from envlock.limits import Limits
 from envlock.lock.model import PACKER
 from envlock.validate.inside import enter
 from envlock.validate.layout import open_layout
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from envlock.image.build import Workshop
     from envlock.image.layout import ImageDigests, Staging
     from envlock.layers.gzipstream import StreamDigests
+    from envlock.limits import Limits
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
     from envlock.validate.sandbox import Sandbox
@@ -70,6 +70,7 @@ def add_bytecode(
     workshop: Workshop,
     reporter: Reporter,
     sandbox: Callable[[], Sandbox],
+    limits: Limits,
 ) -> ImageDigests:
     """Add a layer of compiled modules to the image in ``place``.
 
@@ -81,7 +82,7 @@ def add_bytecode(
     known = None if workshop.fresh else _known(lock, digests, workshop, key)
     if known is not None and taken_over(workshop, place, known):
         return append_layer(place, digests, known.digests, COMPILED)
-    made = _made(lock, place, workshop, reporter, sandbox())
+    made = _made(lock, place, workshop, reporter, sandbox(), limits)
     remember_digests(workshop.cache, key, made)
     return append_layer(place, digests, made, COMPILED)
 
@@ -105,14 +106,19 @@ def _key(place: Staging) -> str:
 
 
 def _made(
-    lock: Lock, place: Staging, workshop: Workshop, reporter: Reporter, sandbox: Sandbox
+    lock: Lock,
+    place: Staging,
+    workshop: Workshop,
+    reporter: Reporter,
+    sandbox: Sandbox,
+    limits: Limits,
 ) -> StreamDigests:
     with tempfile.TemporaryDirectory(prefix="envlock-bytecode-") as folder:
         outs = [Path(folder) / f"compiled-{share}" for share in range(_SHARES)]
         for out in outs:
             out.touch()
             out.chmod(0o666)  # whoever the image's user is
-        _compile(lock, place.folder, outs, workshop, reporter, sandbox)
+        _compile(lock, place.folder, outs, workshop, reporter, sandbox, limits)
         amount = sum(out.stat().st_size for out in outs)
         with (
             reporter.task("packing compiled modules", amount, "bytes") as task,
@@ -130,11 +136,12 @@ def _compile(
     workshop: Workshop,
     reporter: Reporter,
     sandbox: Sandbox,
+    limits: Limits,
 ) -> None:
     """Let the image's Python write what it compiles to the files ``outs``."""
     image = open_layout(layout)
     rootfs = prepare_rootfs(image, cache=workshop.cache, reporter=reporter)
-    inside = enter(rootfs, image.config, sandbox, limits=Limits(seconds=None))
+    inside = enter(rootfs, image.config, sandbox, limits=dataclasses.replace(limits, seconds=None))
     require_runnable(
         inside,
         image.config.architecture,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from envlock.image.layout import ImageDigests, Staging
     from envlock.image.linked import Linker
     from envlock.lock.model import Lock
-    from envlock.pipeline import Built, Expected
+    from envlock.pipeline import Built, Expected, Publishing
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def _built(
     keep_layers: Callable[[Staging, ImageDigests], None] | None,
 ) -> Built:
     """Run the pipeline; the report of a failed proof is shown before its error goes up."""
-    from envlock.pipeline import ProofError, build
+    from envlock.pipeline import ProofError, Running, build
 
     lock = papers.lock
     complete = where.push.fetch if where.push else None
@@ -129,13 +129,12 @@ def _built(
             prove=prove,
             expect=_expected(state, lock, order),
             created=papers.created,
-            about=papers.make,
-            destinations=where.destinations,
-            keep=where.keep,
-            compression=order.compression,
-            keep_layers=keep_layers,
-            link=_linker(state, papers),
-            sandbox=sandbox,
+            publishing=dataclasses.replace(
+                _publishing(where, order), keep_layers=keep_layers, about=papers.make
+            ),
+            running=Running(
+                link=_linker(state, papers), sandbox=sandbox, limits=state.config.checks
+            ),
         )
     except ProofError as error:
         say_report(state, error.report)
@@ -146,11 +145,7 @@ def _from_cache(state: Context, lock: Lock, where: Delivery, order: Order) -> Ta
     """Take what a team's cache has; bills of materials need the wheels themselves."""
     if order.cache_from is None:
         return NOTHING
-    from envlock.pipeline import only_destination
-
-    only = only_destination(
-        lock, where.destinations, keep=where.keep, compression=order.compression
-    )
+    only = _publishing(where, order).only(lock)
     taken = take(
         state,
         order.cache_from,
@@ -159,6 +154,14 @@ def _from_cache(state: Context, lock: Lock, where: Delivery, order: Order) -> Ta
         elsewhere=only.has if only is not None else None,
     )
     return dataclasses.replace(taken, unneeded=frozenset()) if order.sbom else taken
+
+
+def _publishing(where: Delivery, order: Order) -> Publishing:
+    from envlock.pipeline import Publishing
+
+    return Publishing(
+        destinations=where.destinations, keep=where.keep, compression=order.compression
+    )
 
 
 def _linker(state: Context, papers: Papers) -> Linker | None:

@@ -30,7 +30,7 @@ from envlock.workers import started
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from envlock.image.layout import ImageDigests, Staging
@@ -75,67 +75,116 @@ def build_image(
     link: runs post-link scripts, where the lock's spec wants some to be run.  Raises LockError
     for a lock of another packer, ArtifactError, IntegrityError, DiskError.
     """
+    _require_packer(lock)
+    foundation = read_foundation(lock.base, paths)
+    plans = plan_layers(lock)
+    known = _known(lock, plans, workshop)
+    needed = needs_wheels(lock, paths, plans, known)
+    owners = started(check_wheels, lock, paths) if needed else started(Owners)
+    layers = _Layers(lock, paths, staging, workshop, known)
+    layers.take_over(plans)
+    bring_layers(lock.base, paths, staging, workshop.cache)
+    missing = [plan for plan in plans if plan.key not in layers.made]
+    if missing:
+        require(missing, paths)
+        refuse_large_files(missing, paths, limit_of(lock))
+    layers.pack([plan for plan in missing if plan.kind != "linked"], owners.result, reporter)
+    check_conda(owners.result(), lock, layers.packages())
+    layers.link([plan for plan in missing if plan.kind == "linked"], owners.result(), link)
+    check_recorded(lock, paths, plans, layers.made)
+    layers.remember(plans, missing)
+    packages = layers.packages()
+    _say_what_is_not_run(lock, packages, reporter)
+    described = [(plan.title, layers.made[plan.key]) for plan in plans]
+    check_sizes([(title, digests.size) for title, digests in described], limit_of(lock))
+    return staging.complete(lock, described, created, package_variables(packages), foundation)
+
+
+def _require_packer(lock: Lock) -> None:
     if lock.packer != PACKER:
         raise LockError(
             f"this lock is for packer {lock.packer}; this envlock packs by {PACKER} and would "
             "make another image",
             hint=f"solve again, or build with an envlock that packs by {lock.packer}",
         )
-    foundation = read_foundation(lock.base, paths)
-    plans = plan_layers(lock)
-    layers: dict[str, StreamDigests] = {}
-    facts: dict[str, CondaFacts] = {}
+
+
+def _known(lock: Lock, plans: Sequence[LayerPlan], workshop: Workshop) -> dict[str, Known]:
+    """Return what layers will be, by their plans' keys: as seen here, else as told."""
     known = {} if workshop.fresh else known_layers(workshop.cache, lock, plans)
     for key, digests in workshop.told.items():
         known.setdefault(key, Known(digests=digests, seen_here=False))
-    needed = needs_wheels(lock, paths, plans, known)
-    owners = started(check_wheels, lock, paths) if needed else started(Owners)
-    for plan in plans:
-        told = _told(plan, workshop.cache / SEGMENTS)
-        if plan.key not in known or None in told:
-            continue
-        if taken_over(workshop, staging, known[plan.key]):
-            layers[plan.key] = known[plan.key].digests
-            facts |= {one.name: one for one in told if one is not None}
-    bring_layers(lock.base, paths, staging, workshop.cache)
-    missing = [plan for plan in plans if plan.key not in layers]
-    if missing:
-        require(missing, paths)
-        refuse_large_files(missing, paths, limit_of(lock))
-    if any(plan.kind != "linked" for plan in missing):
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Layers:
+    """The layers of one image as they come to be; all is by the keys of their plans.
+
+    known: what they will be; made: what they are; facts: what was found out about conda packages,
+    by their names; written: the same of what post-link scripts left.
+    """
+
+    lock: Lock
+    paths: Mapping[str, Path]
+    staging: Staging
+    workshop: Workshop
+    known: Mapping[str, Known]
+    made: dict[str, StreamDigests] = field(default_factory=dict)
+    facts: dict[str, CondaFacts] = field(default_factory=dict)
+    written: list[CondaFacts] = field(default_factory=list)
+
+    def packages(self) -> list[CondaFacts]:
+        """Return the facts of all packages by name, and then what scripts left."""
+        return [*(self.facts[name] for name in sorted(self.facts)), *self.written]
+
+    def take_over(self, plans: Sequence[LayerPlan]) -> None:
+        """Take the layers that are there already, of whose packages all is known."""
+        for plan in plans:
+            told = _told(plan, self.workshop.cache / SEGMENTS)
+            if plan.key not in self.known or None in told:
+                continue
+            if taken_over(self.workshop, self.staging, self.known[plan.key]):
+                self.made[plan.key] = self.known[plan.key].digests
+                self.facts.update({one.name: one for one in told if one is not None})
+
+    def pack(
+        self, plans: Sequence[LayerPlan], owners: Callable[[], Owners], reporter: Reporter
+    ) -> None:
+        """Pack layers of packages; ``owners`` waits for the look at the wheels."""
+        if not plans:
+            return
         packing = Packing(
-            lock,
-            paths,
-            staging.blobs,
+            self.lock,
+            self.paths,
+            self.staging.blobs,
             reporter,
-            cache=workshop.cache,
-            workers=workshop.workers,
-            fresh=workshop.fresh,
+            cache=self.workshop.cache,
+            workers=self.workshop.workers,
+            fresh=self.workshop.fresh,
         )
-        layers |= packing.run(
-            [plan for plan in missing if plan.kind != "linked"], known, owners.result
-        )
-        facts |= packing.facts
-    packages = [facts[name] for name in sorted(facts)]
-    check_conda(owners.result(), lock, packages)
-    for plan in (plan for plan in missing if plan.kind == "linked"):
-        below = _below(workshop, staging, layers)
-        layers[plan.key], written = pack_linked(
-            plan, link, below, staging.blobs, workshop.cache / SEGMENTS
-        )
-        packages.append(written)
-        check_written(owners.result(), written)
-    check_recorded(lock, paths, plans, layers)
-    for plan in plans:
-        before = known.get(plan.key)
-        if plan in missing or before is None or not before.seen_here:
-            remember_layer(workshop.cache, plan, layers[plan.key], before)
-    if staging.target.suffix != ".tar":
-        remember_layout(workshop.cache, staging.target)
-    _say_what_is_not_run(lock, packages, reporter)
-    check_sizes([(plan.title, layers[plan.key].size) for plan in plans], limit_of(lock))
-    described = [(plan.title, layers[plan.key]) for plan in plans]
-    return staging.complete(lock, described, created, package_variables(packages), foundation)
+        self.made.update(packing.run(plans, self.known, owners))
+        self.facts.update(packing.facts)
+
+    def link(self, plans: Sequence[LayerPlan], owners: Owners, link: Linker | None) -> None:
+        """Make the layers of what post-link scripts leave upon those that are made."""
+        for plan in plans:
+            below = _below(self.workshop, self.staging, self.made)
+            folder = self.workshop.cache / SEGMENTS
+            self.made[plan.key], written = pack_linked(
+                plan, link, below, self.staging.blobs, folder
+            )
+            self.written.append(written)
+            check_written(owners, written)
+
+    def remember(self, plans: Sequence[LayerPlan], missing: Sequence[LayerPlan]) -> None:
+        """Note for the next build what layers turned out to be, and where they will lie."""
+        for plan in plans:
+            before = self.known.get(plan.key)
+            if plan in missing or before is None or not before.seen_here:
+                remember_layer(self.workshop.cache, plan, self.made[plan.key], before)
+        if self.staging.target.suffix != ".tar":
+            remember_layout(self.workshop.cache, self.staging.target)
 
 
 def _below(workshop: Workshop, staging: Staging, made: Mapping[str, StreamDigests]) -> Workshop:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,52 +50,58 @@ class Unprotected:
                 where=str(rootfs),
                 hint="become root, or install bubblewrap and leave out --no-sandbox",
             )
-        argv = list(command.argv) if plain else _entering(rootfs.resolve(), command)
-        with tempfile.TemporaryFile() as stdin:
-            stdin.write(command.stdin)
-            stdin.seek(0)
-            output = None if command.interactive else subprocess.PIPE
-            started = time.monotonic()
-            try:
-                process = subprocess.Popen(
-                    argv,
-                    stdin=None if command.interactive else stdin,
-                    stdout=output,
-                    stderr=output,
-                    env=dict(command.env) if plain else {},
-                    cwd=command.workdir if plain else "/",
-                    start_new_session=not command.interactive,
-                )
-            except OSError as error:
-                said = f"{argv[0]}: {error.strerror}".encode()
-                return Completed(
-                    returncode=NOT_FOUND, stdout=b"", stderr=said, timed_out=False, seconds=0.0
-                )
-            try:
-                heard = listen(process, command.timeout)
-            finally:
-                if not command.interactive:
-                    with suppress(ProcessLookupError):  # nothing of it is left
-                        os.killpg(process.pid, signal.SIGKILL)
-            seconds = time.monotonic() - started
-        code = process.returncode
-        if code == _FAILED and not plain and heard.stderr.startswith(b"envlock: "):
+        done = _ended(command) if plain else _ended(_entering(rootfs.resolve(), command))
+        if done.returncode == _FAILED and not plain and done.stderr.startswith(b"envlock: "):
             raise SandboxError(
                 "the unpacked image cannot be entered",
                 where=str(rootfs),
-                details=heard.stderr.decode("utf-8", "replace").strip().splitlines(),
+                details=done.stderr.decode("utf-8", "replace").strip().splitlines(),
                 hint="it takes the right to mount (CAP_SYS_ADMIN); a container may lack it",
             )
-        return Completed(
-            returncode=128 - code if code < 0 else code,
-            stdout=heard.stdout,
-            stderr=heard.stderr,
-            timed_out=heard.timed_out,
-            seconds=seconds,
-        )
+        return done
 
 
-def _entering(rootfs: Path, command: Command) -> list[str]:
+def _ended(command: Command) -> Completed:
+    """Run a command of this machine, and end what it leaves behind."""
+    with tempfile.TemporaryFile() as stdin:
+        stdin.write(command.stdin)
+        stdin.seek(0)
+        output = None if command.interactive else subprocess.PIPE
+        started = time.monotonic()
+        try:
+            process = subprocess.Popen(
+                command.argv,
+                stdin=None if command.interactive else stdin,
+                stdout=output,
+                stderr=output,
+                env=dict(command.env),
+                cwd=command.workdir,
+                start_new_session=not command.interactive,
+            )
+        except OSError as error:
+            said = f"{command.argv[0]}: {error.strerror}".encode()
+            return Completed(
+                returncode=NOT_FOUND, stdout=b"", stderr=said, timed_out=False, seconds=0.0
+            )
+        try:
+            heard = listen(process, command.timeout)
+        finally:
+            if not command.interactive:
+                with suppress(ProcessLookupError):  # nothing of it is left
+                    os.killpg(process.pid, signal.SIGKILL)
+        seconds = time.monotonic() - started
+    code = process.returncode
+    return Completed(
+        returncode=128 - code if code < 0 else code,
+        stdout=heard.stdout,
+        stderr=heard.stderr,
+        timed_out=heard.timed_out,
+        seconds=seconds,
+    )
+
+
+def _entering(rootfs: Path, command: Command) -> Command:
+    """Return the command that enters a root file system and runs another one there."""
     request = {
         "root": str(rootfs),
         "binds": [[str(b.source), b.target, b.writable, b.device] for b in command.binds],
@@ -105,4 +111,5 @@ def _entering(rootfs: Path, command: Command) -> list[str]:
         "workdir": command.workdir,
         "argv": list(command.argv),
     }
-    return [sys.executable, "-I", "-S", str(_ENTER), json.dumps(request)]
+    argv = (sys.executable, "-I", "-S", str(_ENTER), json.dumps(request))
+    return replace(command, argv=argv, env={}, workdir="/")

@@ -12,7 +12,7 @@ from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
 from envlock.cli.options import PlatformOption
-from envlock.cli.output import megabytes
+from envlock.cli.output import counted, megabytes
 from envlock.errors import LockError, StaleLockError, UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from envlock.lock.model import Lock
     from envlock.lock.proof import Proof
+    from envlock.report.model import Page
 
 
 @command("report")
@@ -57,25 +58,34 @@ def report_command(
         )
     )
     text = render(page).encode()
-    target = output or state.project.root / "build" / f"{name}.html"
-    if output is None:
-        from envlock.image.layout import project_folder
-
-        project_folder(target.parent)
+    target = (output or _usual_place(state, name)).absolute()
     if target.is_dir():
         raise UsageError("a page is written to a file", where=str(target), hint="-o FILE.html")
-    write_atomically(target.absolute(), text)
-    shown = state.project.shown(target.absolute())
+    write_atomically(target, text)
+    _tell(state, lock, page, state.project.shown(target), len(text))
+
+
+def _usual_place(state: Context, name: str) -> Path:
+    """Return where a page goes that is to go nowhere else, in a folder that is there."""
+    from envlock.image.layout import project_folder
+
+    target = state.project.root / "build" / f"{name}.html"
+    project_folder(target.parent)
+    return target
+
+
+def _tell(state: Context, lock: Lock, page: Page, shown: str, size: int) -> None:
+    """Tell what page was written where; size in bytes."""
     state.output.message(
-        f"{lock.name} {lock.platform}: {len(page.packages)} packages, {len(page.cards)} "
-        f"override{'s' if len(page.cards) != 1 else ''}, {megabytes(len(text))} -> {shown}"
+        f"{lock.name} {lock.platform}: {len(page.packages)} packages, "
+        f"{counted(len(page.cards), 'override')}, {megabytes(size)} -> {shown}"
     )
     state.output.document(
         {
             "name": lock.name,
             "platform": lock.platform,
             "output": shown,
-            "bytes": len(text),
+            "bytes": size,
             "packages": len(page.packages),
             "layers": len(page.layers),
             "overrides": [card.package for card in page.cards],
