@@ -185,8 +185,8 @@ def test_defaults(home: Path) -> None:
         ("[indexes]\nown = 3", "indexes.own must be a text, not 3"),
         ("[keyrings]\ndebian = ['x']", "keyrings.debian must be a text"),
         ("[snapshots]\ndebian = true", "snapshots.debian must be a text"),
-        ("[mirrors]\ndebian = 3", "a mirror must be a URL"),
-        ("[mirrors]\ndebian = [3]", "a mirror must be a URL"),
+        ("[mirrors]\ndebian = 3", "mirrors.debian must be a URL"),
+        ("[mirrors]\ndebian = [3]", "mirrors.debian must be a URL"),
         ("cache-dir = 3", "cache-dir must be a text"),
         ("jobs = 0", "jobs must be a number from 1 to 64"),
         ("jobs = true", "jobs must be a number"),
@@ -200,6 +200,7 @@ def test_what_cannot_be_read(home: Path, text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         load_config({})
     assert caught.value.exit_code == 2
+    assert caught.value.where == str(path)
 
 
 def test_a_named_file(home: Path) -> None:
@@ -207,8 +208,9 @@ def test_a_named_file(home: Path) -> None:
     assert load_config({"ENVLOCK_CONFIG": str(path)}).jobs == 2
     with pytest.raises(UsageError, match="a file that is not there"):
         load_config({"ENVLOCK_CONFIG": str(path) + "x"})
-    with pytest.raises(UsageError, match="jobs must be a number from 1 to 64, not '99'"):
+    with pytest.raises(UsageError, match="jobs must be a number from 1 to 64, not '99'") as caught:
         load_config({"ENVLOCK_JOBS": "99"})
+    assert caught.value.where == "ENVLOCK_JOBS"
 
 
 def test_projects(tmp_path: Path) -> None:
@@ -314,9 +316,10 @@ def test_limits_of_checks(home: Path) -> None:
     ],
 )
 def test_limits_that_are_none(home: Path, text: str, message: str) -> None:
-    _write(home, "envlock/config.toml", text)
-    with pytest.raises(UsageError, match=message):
+    path = _write(home, "envlock/config.toml", text)
+    with pytest.raises(UsageError, match=message) as caught:
         load_config({})
+    assert caught.value.where == str(path)
     with pytest.raises(UsageError, match="ENVLOCK_CHECK_DISK must be a size"):
         load_config({"ENVLOCK_CONFIG": str(_write(home, "n.toml", "")), "ENVLOCK_CHECK_DISK": "x"})
 

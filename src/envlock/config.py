@@ -117,7 +117,7 @@ def load_config(environ: Mapping[str, str]) -> Config:
         }
         | _from_environ(environ, "ENVLOCK_REGISTRY_"),
         checks=limits_from(table.get("checks", {}), environ, str(path)),
-        jobs=_jobs(environ.get("ENVLOCK_JOBS") or table.get("jobs", 8)),
+        jobs=_jobs(environ.get("ENVLOCK_JOBS"), table.get("jobs", 8), path),
         insecure_registries=frozenset(
             environ.get("ENVLOCK_INSECURE_REGISTRIES", "").split()
             or table.get("insecure-registries", [])
@@ -127,7 +127,7 @@ def load_config(environ: Mapping[str, str]) -> Config:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(path.read_text())
+        table = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -150,6 +150,10 @@ def _check_types(table: dict[str, Any], path: Path) -> None:
         for key, value in table[name].items() if name != "mirrors" else ():
             if not isinstance(value, str):
                 raise UsageError(f"{name}.{key} must be a text, not {value!r}", where=str(path))
+    for key, value in table.get("mirrors", {}).items():
+        urls = value if isinstance(value, list) else [value]
+        if not all(isinstance(url, str) for url in urls):
+            raise UsageError(f"mirrors.{key} must be a URL or a list of URLs", where=str(path))
     if not isinstance(table.get("channels", {}), dict):
         raise UsageError("channels must be a table", where=str(path), hint="write [channels]")
     hosts = table.get("insecure-registries", [])
@@ -166,7 +170,7 @@ def _check_types(table: dict[str, Any], path: Path) -> None:
 
 def _check_urls(table: dict[str, Any], path: Path, environ: Mapping[str, str]) -> None:
     """Raise UsageError, which does not repeat the value, for a URL that is none."""
-    given: list[tuple[str, str | None, object]] = [
+    given: list[tuple[str, str | None, Any]] = [
         (f"{name}.{key}", str(path), value)
         for name in ("indexes", "mirrors")
         for key, value in table.get(name, {}).items()
@@ -200,21 +204,19 @@ def _is_url(text: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
-def _urls(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return tuple(url.rstrip("/") for url in value.split())
-    if isinstance(value, list) and all(isinstance(url, str) for url in value):
-        return tuple(url.rstrip("/") for url in value)
-    raise UsageError("a mirror must be a URL or a list of URLs", where="[mirrors]")
+def _urls(value: str | list[str]) -> tuple[str, ...]:
+    return tuple(url.rstrip("/") for url in (value.split() if isinstance(value, str) else value))
 
 
-def _jobs(value: object) -> int:
+def _jobs(variable: str | None, written: object, path: Path) -> int:
+    value = variable or written
     try:
         jobs = int(str(value))
     except ValueError:
         jobs = 0
     if not 1 <= jobs <= 64:
-        raise UsageError(f"jobs must be a number from 1 to 64, not {value!r}")
+        where = "ENVLOCK_JOBS" if variable else str(path)
+        raise UsageError(f"jobs must be a number from 1 to 64, not {value!r}", where=where)
     return jobs
 
 
@@ -250,7 +252,7 @@ def _uv_index(environ: Mapping[str, str]) -> str | None:
         files = [Path(environ["UV_CONFIG_FILE"])]
     for path in files:
         try:
-            table = tomllib.loads(path.read_text())
+            table = tomllib.loads(path.read_text("utf-8"))
         except (OSError, ValueError):
             continue
         found = table.get("index")

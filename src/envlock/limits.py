@@ -50,24 +50,27 @@ def limits_from(table: object, environ: Mapping[str, str], where: str) -> Limits
         if given is None:
             continue
         place = variable if environ.get(variable) else f"checks.{name}"
+        file = None if environ.get(variable) else where
         is_size = name in {"memory", "disk"}
-        found[name] = _size(given, place) if is_size else _count(given, place)
+        found[name] = (_size if is_size else _count)(given, place, file)
     return Limits(**found)
 
 
-def _count(given: object, place: str) -> int:
+def _count(given: object, place: str, file: str | None) -> int:
     if re.fullmatch(r"[0-9]{1,9}", str(given)) and int(str(given)):
         return int(str(given))
-    raise UsageError(f"{place} must be a whole number, 1 or more, not {given!r}")
+    raise UsageError(f"{place} must be a whole number, 1 or more, not {given!r}", where=file)
 
 
-def _size(given: object, place: str) -> int:
+def _size(given: object, place: str, file: str | None) -> int:
     try:
         size = size_in_bytes(str(given))
     except ValueError:
         size = 0
     if size < 2**20:
         raise UsageError(
-            f"{place} must be a size of 1 MiB or more, not {given!r}", hint='like "8 GiB"'
+            f"{place} must be a size of 1 MiB or more, not {given!r}",
+            where=file,
+            hint='like "8 GiB"',
         )
     return size

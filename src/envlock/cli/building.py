@@ -207,7 +207,7 @@ def _record(state: Context, lock: Lock, built: Built) -> None:
     )
     path = state.project.lock(lock.name, lock.platform)
     text = dump_lock(dataclasses.replace(lock, built=digests))
-    if path.read_text() != text:
+    if path.read_text("utf-8") != text:
         write_atomically(path, text.encode())
         state.output.message(f"recorded in {state.project.shown(path)}")
 

@@ -66,7 +66,7 @@ def solve_one(state: Context, spec: Spec, target: Target, wish: Wish) -> dict[st
     lock = with_attestations(state, spec, lock, previous)
     tell_yanked(state, lock, strict=wish.strict)
     text = dump_lock(_with_digests(lock, previous))
-    changed = not path.is_file() or path.read_text() != text
+    changed = not path.is_file() or path.read_text("utf-8") != text
     if changed:
         write_atomically(path, text.encode())
     tell_base(state, lock, seen)

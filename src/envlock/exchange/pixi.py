@@ -58,7 +58,7 @@ def _with_checksums(file: LockFile, wheels: dict[str, Artifact]) -> str:
     with tempfile.TemporaryDirectory(prefix="envlock-") as folder:
         path = Path(folder) / "pixi.lock"
         file.to_path(path)
-        value: dict[str, Any] = yaml.safe_load(path.read_text())
+        value: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
         for package in value["packages"]:
             wheel = wheels.get(package.get("pypi", ""))
             if wheel is not None:
@@ -66,4 +66,4 @@ def _with_checksums(file: LockFile, wheels: dict[str, Artifact]) -> str:
                 package["requires_dist"] = list(wheel.depends)
         path.write_text(yaml.safe_dump(value, sort_keys=False))
         LockFile.from_path(path).to_path(path)
-        return path.read_text()
+        return path.read_text("utf-8")

@@ -83,7 +83,10 @@ class Http:
     def session(self) -> requests.Session:
         """Return this thread's session; raises FetchError when offline."""
         if self._offline:
-            raise FetchError("the network is needed, but --offline was given")
+            raise FetchError(
+                "the network is needed, but --offline was given",
+                hint="what was fetched before is in the cache: without --offline the rest follows",
+            )
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = _new_session(

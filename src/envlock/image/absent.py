@@ -30,7 +30,10 @@ def needs_wheels(
     recorded = recorded_layers(lock)
     if len(recorded) == len(plans) and all(plan.key in known for plan in plans):
         return False
-    raise LockError(f"{len(absent)} wheels are not here, {absent[0]} for one")
+    raise LockError(
+        f"{len(absent)} wheels are not here, {absent[0]} for one",
+        hint="give them in the artifact map, or build where they can be fetched",
+    )
 
 
 def require(plans: Sequence[LayerPlan], paths: Mapping[str, Path]) -> None:

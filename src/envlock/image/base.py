@@ -177,4 +177,7 @@ def _file(blob: BaseBlob, paths: Mapping[str, Path]) -> Path:
     try:
         return paths[blob.sha256]
     except KeyError:
-        raise LockError(f"{blob.file} is not among the given files") from None
+        raise LockError(
+            f"{blob.file}, of the base image, is not among the given files",
+            hint="give it in the artifact map, or build where it can be fetched",
+        ) from None

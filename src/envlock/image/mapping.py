@@ -17,7 +17,7 @@ def read_artifact_map(path: Path) -> dict[str, Path]:
     Raises UsageError.
     """
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_text("utf-8"))
         return {str(sha256): path.parent / str(file) for sha256, file in value.items()}
     except (OSError, ValueError, AttributeError) as error:
         raise UsageError(

@@ -205,7 +205,11 @@ class _Reader:
     def _failure(self, errors: Sequence[EnvlockError]) -> EnvlockError:
         """Return the error to raise when no mirror worked: the only one, or all in one."""
         if not errors:
-            return UsageError(f"the archive {self.archive.name} has no URL on this machine")
+            name = self.archive.name
+            return UsageError(
+                f"the archive {name} has no URL on this machine",
+                hint=f"name a mirror: ENVLOCK_MIRROR_{name.upper().replace('-', '_')}",
+            )
         present = [error for error in errors if not is_missing(error)] or list(errors[:1])
         if len(present) == 1:
             return present[0]

@@ -157,7 +157,7 @@ class Uv:
             if question.preferred:
                 self._write(here / "pylock.toml", _preferences(question.preferred))
             said = self._run(here, question, "pylock.toml", "--format", "pylock.toml")
-            locked = tomllib.loads((here / "pylock.toml").read_text())
+            locked = tomllib.loads((here / "pylock.toml").read_text("utf-8"))
             places = self._places(here, question) if _ambiguous(question.indexes) else {}
             needless = hidden & self._wanted_by_nobody(here, question) if hidden else set()
         pinned = _bound(question)
@@ -174,7 +174,7 @@ class Uv:
     def _write(self, path: Path, table: dict[str, Any]) -> None:
         import tomli_w
 
-        path.write_text(tomli_w.dumps(table))
+        path.write_text(tomli_w.dumps(table), "utf-8")
 
     def _project(self, question: Question, stubs: str | None) -> dict[str, Any]:
         """Return the pyproject.toml that puts the question (uv's settings reference)."""
@@ -240,7 +240,8 @@ class Uv:
             env=environ,
             stdin=subprocess.DEVNULL,  # with a terminal there it folds what it says
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
         if done.returncode:
