@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from envlock.solve.conda.overrides import effect, error, forced_distribution
+from envlock.solve.conda.overrides import effect, forced_distribution
+from envlock.solve.wrong_overrides import error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _EXTENSION = re.compile(r"^(?P<name>[^.]+)(\.(cpython-[^.]+|abi3|pypy[^.]*|cp\d[^.]*))?\.so$")
-_PYTHON_TWO = re.compile(r"^(lib2to3|.*py2)$")
 _TESTS = frozenset({"tests", "test"})
 _RANK = {"so-pkg": 4, "pkg": 3, "so": 2, "py": 1}
 _COMPILED = {"pkg": 4, "so-pkg": 3, "py": 2, "so": 1}

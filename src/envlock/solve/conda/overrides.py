@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from envlock.errors import OverrideError, StaleOverrideError
 from envlock.lock.model import VoidedRequirement
 from envlock.solve.conda.explain import unlisted
 from envlock.solve.conda.records import (
@@ -24,6 +23,7 @@ from envlock.solve.conda.records import (
     package_record,
     same_spec,
 )
+from envlock.solve.wrong_overrides import error, outlived, stale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -213,23 +213,4 @@ def check_until(override: Override, artifacts: Sequence[Artifact]) -> None:
             "name a package that is locked, or leave until: out",
         )
     if match_spec(override.conda_until).matches(package_record(found)):
-        raise stale(
-            override,
-            f"it is stale: {found.name} {found.version} is here, and it was to last until "
-            f"{override.conda_until}",
-            "remove the override and solve again; if it is still needed, move until:",
-        )
-
-
-def error(override: Override, problem: str, hint: str) -> OverrideError:
-    """Return the error for an override that is not what it says."""
-    return OverrideError(
-        f"the override of {override.package}: {problem}", where=str(override.location), hint=hint
-    )
-
-
-def stale(override: Override, problem: str, hint: str) -> StaleOverrideError:
-    """Return the error for an override that has no effect, or has outlived its time."""
-    return StaleOverrideError(
-        f"the override of {override.package}: {problem}", where=str(override.location), hint=hint
-    )
+        raise outlived(override, f"{found.name} {found.version}", override.conda_until)

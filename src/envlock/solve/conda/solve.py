@@ -11,11 +11,12 @@ from envlock.platforms import PLATFORMS
 from envlock.solve.conda.channels import Channels
 from envlock.solve.conda.explain import explain
 from envlock.solve.conda.names import with_names
-from envlock.solve.conda.overrides import check_until, effect, forced_conda, stale
+from envlock.solve.conda.overrides import check_until, effect, forced_conda
 from envlock.solve.conda.packages import PackageReader, may_bring_distributions
 from envlock.solve.conda.records import artifact, virtual_packages
 from envlock.solve.conda.solver import Question, Rattler
 from envlock.solve.provided import Provided
+from envlock.solve.wrong_overrides import stale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

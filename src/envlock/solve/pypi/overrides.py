@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from envlock.errors import OverrideError, StaleOverrideError
 from envlock.lock.model import LockedExclude, LockedOverride, VoidedRequirement
+from envlock.solve.wrong_overrides import error, outlived, stale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,27 +39,27 @@ def check_override(
     for dependent, claimed in override.against.items():
         found = described.get(dependent)
         if found is None:
-            raise _stale(
+            raise stale(
                 override,
                 f"{dependent} is not among the packages, so there is no pin of it to override",
                 f"remove {dependent} from against:, or the override if nothing is left",
             )
         pins = requirements_on(found, override.package, environment)
         if not pins:
-            raise _stale(
+            raise stale(
                 override,
                 f"{dependent} {found.version} does not require {override.package}",
                 f"remove {dependent} from against:, or the override if nothing is left",
             )
         for pin in pins:
             if pin.specifier != claimed.specifier:
-                raise _error(
+                raise error(
                     override,
                     f"{dependent} {found.version} requires {bare(pin)}, not {claimed}",
                     f'look at it again, then write against: {{{dependent}: "{bare(pin)}"}}',
                 )
         if all(pin.specifier.contains(override.version, prereleases=True) for pin in pins):
-            raise _stale(
+            raise stale(
                 override,
                 f"it changes nothing: {dependent} {found.version} requires {bare(pins[0])}, "
                 f"which {override.version} meets",
@@ -75,29 +75,13 @@ def _check_until(override: Override, versions: Mapping[str, str]) -> None:
     name = canonicalize_name(override.until.name)
     version = versions.get(name)
     if version is None:
-        raise _error(
+        raise error(
             override,
             f"until: waits for {override.until.name}, which is not among the packages",
             "name a distribution that is locked, or leave until: out",
         )
     if override.until.specifier.contains(version, prereleases=True):
-        raise _stale(
-            override,
-            f"it is stale: {name} {version} is here, and it was to last until {override.until}",
-            "remove the override and solve again; if it is still needed, move until:",
-        )
-
-
-def _error(override: Override, problem: str, hint: str) -> OverrideError:
-    return OverrideError(
-        f"the override of {override.package}: {problem}", where=str(override.location), hint=hint
-    )
-
-
-def _stale(override: Override, problem: str, hint: str) -> StaleOverrideError:
-    return StaleOverrideError(
-        f"the override of {override.package}: {problem}", where=str(override.location), hint=hint
-    )
+        raise outlived(override, f"{name} {version}", override.until)
 
 
 def requirements_on(
