@@ -58,6 +58,8 @@ Locks record these layers: another version is another PACKER.
 _OUT = "/tmp/compiled"  # noqa: S108 - inside
 _SHARES = 16
 """Processes that compile, as many at once as there are workers; what each is given is fixed."""
+_OTHERS = 4
+"""Processes of the sandbox's own that count towards the limit, and some to spare."""
 _PYC = re.compile(r"/(?:[^/\0]+/)+__pycache__/[^/\0]+\.pyc")
 _LONGEST_PATH = 4096
 _LARGEST_MODULE = 256 * 1024 * 1024
@@ -156,7 +158,8 @@ def _compile(
     binds = tuple(
         Bind(source=out, target=f"{_OUT}-{share}", writable=True) for share, out in enumerate(outs)
     )
-    jobs = str(min(workshop.workers, len(outs)))
+    room = len(outs) if limits.processes is None else limits.processes - _OTHERS
+    jobs = str(max(1, min(workshop.workers, len(outs), room)))
     roots = (f"/{scheme_of(lock).site_packages}", *library)
     argv = ("python3", "-S", "-c", script, jobs, *(bind.target for bind in binds), "--", *roots)
     with reporter.task("compiling modules"):
