@@ -430,7 +430,24 @@ def test_a_locked_distribution_without_the_module(machine: Machine, index: Index
     assert failed.returncode == 1
     assert "app needs pkg_resources, of setuptools" in failed.stderr
     assert "add: setuptools" not in failed.stderr
+    assert "      setuptools<82 has it\n" in failed.stderr
     assert "setuptools 81.0: no override needed, breaks nothing found" in failed.stderr
+
+
+def test_a_distribution_whose_newer_versions_lack_the_module(
+    machine: Machine, index: Index
+) -> None:
+    offer(index, "app", "1.0", {"app/__init__.py": "import pkg_resources, setuptools\n"})
+    offer(index, "setuptools", "81.0", {"pkg_resources.py": "", "setuptools.py": ""})
+    offer(index, "setuptools", "82.0", {"setuptools.py": ""})
+    failed = _solve(machine, NATURAL)
+    assert failed.returncode == 1
+    assert "      add: setuptools<82\n" in failed.stderr
+    assert blocks_of(failed.stderr) == {
+        "under pypi.dependencies (inside its brackets)": '    "setuptools<82",\n'
+    }
+    done = _solve(machine, NATURAL.replace("[app", '[app, "setuptools<82"'))
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_check_of_what_no_package_has(machine: Machine, index: Index) -> None:
@@ -464,7 +481,12 @@ def test_what_cannot_be_read_is_told(machine: Machine, index: Index) -> None:
 
 
 def test_where_no_check_runs_code(world: Machine) -> None:
-    told = "no check runs any: add - import: to checks, for app"
-    assert told in _solve(world, NATURAL + OVERRIDE + ACCEPTS).stderr
+    told = "no check runs any: add - import: app to its checks\n"
+    pasted_only = OVERRIDE.replace("app imports lib.old", "<what needs lib 1.0>")
+    said = _solve(world, NATURAL + pasted_only + ACCEPTS).stderr
+    assert told in said
+    assert "because is still <what needs lib 1.0>: write why, it stands in the lock\n" in said
     checked = NATURAL + OVERRIDE + ACCEPTS + "    checks: [{import: app}]\n"
-    assert told not in _solve(world, checked).stderr
+    said = _solve(world, checked).stderr
+    assert told not in said
+    assert "because is still" not in said

@@ -210,6 +210,16 @@ def test_the_index_is_down(machine: Machine) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_index_wants_a_login(machine: Machine, index: Index) -> None:
+    index.wheel("a", "1.0")
+    index.login = ("someone", "word")
+    machine.write_spec("one", "pypi: {dependencies: [a]}\n")
+    done = machine.run("solve")
+    assert done.returncode == 3
+    assert "error: the package index pypi cannot be read" in done.stderr
+    assert "hint: the index wants a login, or refuses the one that it was given" in done.stderr
+
+
 def test_a_full_or_closed_cache_is_no_conflict(machine: Machine, index: Index) -> None:
     index.wheel("a", "1.0")
     machine.write_spec("one", "pypi: {dependencies: [a]}\n")

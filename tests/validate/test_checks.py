@@ -161,7 +161,15 @@ def test_failed_imports(tmp_path: Path, answer: dict[str, Any], told: str) -> No
     [
         ("ImportError: libGL.so.1: cannot open shared object file: No such file", "libgl1"),
         ("OSError: libgthread-2.0.so.0: cannot open shared object file", "libglib2.0-0"),
-        ("OSError: libgobject-2.0-0: cannot open shared object file: No such file", None),
+        ("OSError: libgobject-2.0-0: cannot open shared object file: No such file", "libglib2.0-0"),
+        ("OSError: libpango-1.0-0: cannot open shared object file", "libpango-1.0-0"),
+        ("OSError: libown: cannot open shared object file: No such file", None),
+        ("ImportError: failed to find libmagic.  Check your installation", "libmagic1"),
+        ("ImportError: Unable to find zbar shared library", "libzbar0"),
+        ("OSError: sndfile library not found using ctypes.util.find_library", "libsndfile1"),
+        ('OSError: no library called "cairo-2" was found', "libcairo2"),
+        ("OSError: Could not find lib geos_c or load any of its variants", "libgeos-c1v5"),
+        ("OSError: PortAudio library not found", "libportaudio2"),
     ],
 )
 def test_libraries_that_are_not_in_the_image(
@@ -171,10 +179,26 @@ def test_libraries_that_are_not_in_the_image(
     report = validate(tmp_path, FakeSandbox(*THERE, torch=answer))
     (failed,) = [result for result in report.results if result.status == "failed"]
     advice = failed.detail[-1]
-    assert advice.startswith("the image has no lib")
+    assert advice.startswith("the image has no lib"), advice
     assert "debian.packages" in advice
     assert ("most likely" in advice) == (package is not None)
     assert package is None or f"(most likely {package})" in advice
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ImportError: cannot import name 'magic' from 'lib', it is not there",
+        "ValueError: the library knows no magical thing",
+        "the library zbar is not found in what nobody raised",
+        "ModuleNotFoundError: No module named 'cairo'",
+    ],
+)
+def test_other_failures_ask_for_no_library(tmp_path: Path, said: str) -> None:
+    answer = {"returncode": 1, "stderr": said.encode()}
+    report = validate(tmp_path, FakeSandbox(*THERE, torch=answer))
+    (failed,) = [result for result in report.results if result.status == "failed"]
+    assert failed.detail == (said,)
 
 
 def test_all_libraries_are_told_at_once(tmp_path: Path) -> None:

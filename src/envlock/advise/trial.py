@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from envlock.audit import target_of
 from envlock.audit.api import audit_keyed, audit_known
 from envlock.audit.obtain import Means, indexes_of, known_keys, unknown_of
+from envlock.audit.words import additions
 from envlock.errors import FetchError, OverrideError, UnsatisfiableError
 from envlock.fetch.indexes import CondaChannels
 from envlock.progress import SILENT
@@ -133,7 +134,7 @@ class Lab:
         hints: requirements whose versions are used for additions; start: additions that are
         probably needed, and left out again if not.  Raises NothingLeftError.
         """
-        wanted = {str(canonicalize_name(Requirement(text).name)): text for text in hints}
+        wanted = {_name(text): text for text in hints}
         adds = tuple(sorted(start))
         trial = self.tried(make(adds), adds)
         needed = tuple(text for text in adds if _is_used(trial, text))
@@ -141,7 +142,7 @@ class Lab:
             adds = needed
             trial = self.tried(make(adds), adds)
         for _ in range(_ROUNDS):
-            more = tuple(wanted.get(name, name) for name in _undeclared(trial))
+            more = tuple(wanted.get(_name(text), text) for text in _undeclared(trial))
             if not more:
                 break
             adds = tuple(sorted({*adds, *more}))
@@ -229,11 +230,15 @@ def _unread(names: Sequence[str]) -> FetchError:
     return FetchError(f"offline, and not in the caches: {', '.join(names)}")
 
 
+def _name(requirement: str) -> str:
+    return canonicalize_name(Requirement(requirement).name)
+
+
 def _is_used(trial: Trial, addition: str) -> bool:
     """Tell whether somebody imports an addition without declaring it."""
     if trial.audit is None:
         return True
-    name = canonicalize_name(Requirement(addition).name)
+    name = _name(addition)
     return any(finding.add == name for finding in trial.audit.undeclared)
 
 
@@ -241,4 +246,4 @@ def _undeclared(trial: Trial) -> list[str]:
     """Return what is missing because nobody declares it, and whose lack breaks an import."""
     locked = trial.versions
     findings = trial.audit.of("breaks-import") if trial.audit else ()
-    return sorted({f.add for f in findings if f.add and f.add not in locked})
+    return additions(finding for finding in findings if finding.add not in locked)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from envlock.audit.model import Finding
+
+_LEFT = {("pkg_resources", "setuptools"): "setuptools<82"}
+"""Modules that newer versions of their distribution no longer have, and which ones still do."""
 
 _WHEN = {
     "breaks-import": "",
@@ -36,6 +41,23 @@ def where(finding: Finding) -> str:
     return f"{who.distribution} {who.version}, {who.file}{line}"
 
 
+def _with_it(finding: Finding) -> str:
+    """Return the requirement whose versions still have a module that newer ones left out."""
+    top = finding.needs.module.partition(".")[0]
+    return _LEFT.get((top, finding.add or finding.needs.provider), "")
+
+
+def additions(findings: Iterable[Finding]) -> list[str]:
+    """Return the requirements to add for findings that tell a distribution, without doubles.
+
+    A version is only asked for where newer ones left out what is needed.
+    """
+    adding = [finding for finding in findings if finding.add]
+    chosen = {finding.add: finding.add for finding in adding}
+    chosen |= {finding.add: text for finding in adding if (text := _with_it(finding))}
+    return sorted(chosen.values())
+
+
 def lines(finding: Finding, *, accepted: bool = False) -> list[str]:
     """Return a finding as lines: what, where, by which way, what to add."""
     when = _WHEN.get(finding.severity, "")
@@ -44,5 +66,7 @@ def lines(finding: Finding, *, accepted: bool = False) -> list[str]:
     if len(finding.chain) > 1:
         found.append(f"    reached by import {' > '.join(finding.chain)}")
     if finding.add:
-        found.append(f"    add: {finding.add}")
+        found.append(f"    add: {additions([finding])[0]}")
+    elif older := _with_it(finding):
+        found.append(f"    {older} has it")
     return found

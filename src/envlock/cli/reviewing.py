@@ -95,8 +95,10 @@ def lines_of(review: Review, item: OverrideReview) -> list[str]:
     return lines
 
 
-def unseen_line(spec: Spec) -> str:
+def unseen_line(spec: Spec, audit: Audit) -> str:
     """Say what no static look can, where no check runs the code that got another version."""
+    from envlock.audit.resolve.providers import module_of
+
     if any(check.kind != "version" for check in spec.checks):
         return ""
     unproven = [o for o in spec.overrides if all(check.kind == "version" for check in o.checks)]
@@ -105,7 +107,18 @@ def unseen_line(spec: Spec) -> str:
         return ""
     more = f" and {len(who) - _FEW} more" if len(who) > _FEW else ""
     text = "compiled code and changed behaviour are not looked at, and no check runs any: add "
-    return f"{text}- import: to checks, for {', '.join(who[:_FEW])}{more}"
+    imports = ", ".join(f"- import: {module_of(name, audit.roots)}" for name in who[:_FEW])
+    return f"{text}{imports}{more} to its checks"
+
+
+def unsaid_lines(spec: Spec) -> list[str]:
+    """Say which overrides were pasted without a reason of one's own."""
+    return [
+        f"{override.location}: because is still {override.because}: "
+        "write why, it stands in the lock"
+        for override in spec.overrides
+        if override.because.startswith("<what needs ")
+    ]
 
 
 def absent_lines(spec: Spec, lock: Lock, audit: Audit) -> list[str]:
@@ -189,7 +202,8 @@ def tell(state: Context, lock: Lock, found: Review | None) -> None:
 def tell_more(state: Context, spec: Spec, lock: Lock, found: Review) -> None:
     """Say what nobody declares or has, and what no static look sees."""
     absent = absent_lines(spec, lock, found.audit)
-    for line in (*absent, undeclared_line(spec, found), unseen_line(spec)):
+    unsaid = unsaid_lines(spec)
+    for line in (*unsaid, *absent, undeclared_line(spec, found), unseen_line(spec, found.audit)):
         if line:
             state.output.message(f"  {line}")
 

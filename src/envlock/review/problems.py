@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from envlock.audit.words import lines
+from envlock.audit.words import additions, lines
 from envlock.errors import EnvlockError
 from envlock.review.codec import review_to_data
 from envlock.review.paste import dependency_lines, override_block, patterns, spec_block
@@ -106,10 +106,10 @@ def _blocks(spec: Spec, review: Review, natural: Sequence[Finding]) -> list[tupl
         more: list[str] = []
         if override.kind == "pypi":  # one of conda's adds packages, whose names nobody knows
             settled |= brought[override.package]
-            more = sorted({f.add for f in missing if _distribution(f) == override.package})
+            more = additions(f for f in missing if _distribution(f) == override.package)
         if accepts or more:
             blocks.append(override_block(override, accepts, [*adds, *more] if more else []))
-    free = [finding.add for finding in missing if _distribution(finding) not in settled]
+    free = additions(finding for finding in missing if _distribution(finding) not in settled)
     if free:
         blocks.append(dependency_lines(spec, free))
     rest = [finding for finding in natural if not finding.add]

@@ -122,6 +122,7 @@ def _recorded(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield each library that a distribution of a folder records, and "name version"."""
     for record in sorted(folder.glob("*.dist-info/RECORD")):
         name, _, version = record.parent.name.removesuffix(".dist-info").partition("-")
+        name = name.replace("_", "-")  # as in a wheel's file name, which has no hyphen in it
         with (
             suppress(OSError, UnicodeDecodeError, csv.Error),
             record.open(encoding="utf-8", newline="") as lines,

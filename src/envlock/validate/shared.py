@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 _ABSENT = re.compile(r"(?<![\w.+-])(lib[\w.+-]*): cannot open shared object file")
 _SONAME = re.compile(r"(?P<name>lib[\w.+-]+?)\.so\.(?P<version>[\w.]+)")
+_NUMBERED = re.compile(r"(?P<name>lib[\w.+-]*\d)-(?P<version>\d+)")
+"""A library as other systems call it and some packages ask for it first: libgobject-2.0-0."""
+
 _NOT_DEBIANS = re.compile(r"lib(?:cu|nv|nccl)")
 """What comes with a GPU's driver or in wheels."""
 
@@ -32,6 +35,25 @@ _ELSEWHERE = {
 }
 """Libraries that wheels want and whose Debian package is not named after them."""
 
+_LOOKED_UP = {
+    "cairo": "libcairo2",
+    "enchant": "libenchant-2-2",
+    "geos": "libgeos-c1v5",
+    "magic": "libmagic1",
+    "magickwand": "libmagickwand-6.q16-6",
+    "portaudio": "libportaudio2",
+    "sndfile": "libsndfile1",
+    "zbar": "libzbar0",
+}
+"""Libraries that Python code looks for by name, so that the loader says nothing, and their
+Debian packages."""
+_NOT_FOUND = re.compile(
+    r"(?=.*lib)(?=.*\b(?:find|found)\b)"
+    rf".*?\b(?:lib)?(?P<name>{'|'.join(_LOOKED_UP)})(?:[-_][\w.-]+)?\b",
+    re.IGNORECASE,
+)
+_RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|NotFound): ")
+
 
 def names_absent(said: Iterable[str]) -> tuple[str, ...]:
     """Return the libraries that the dynamic loader says are not there, if the system has such."""
@@ -45,8 +67,13 @@ def is_systems(name: str) -> bool:
 
 
 def absent_libraries(said: Iterable[str]) -> tuple[str, ...]:
-    """Return what to do about libraries that the dynamic loader says are not there."""
-    return tuple(map(_advice, names_absent(said)))
+    """Return what to do about libraries that the loader, or who looked for one, did not find."""
+    lines = tuple(said)
+    if advice := tuple(map(_advice, names_absent(lines))):
+        return advice
+    ends = (found for line in lines if _RAISED.match(line) and (found := _NOT_FOUND.match(line)))
+    names = dict.fromkeys(found["name"].lower() for found in ends)
+    return tuple(_to_add(f"no library {name}", _LOOKED_UP[name]) for name in names)
 
 
 def package_of(name: str) -> str | None:
@@ -54,6 +81,8 @@ def package_of(name: str) -> str | None:
 
     A package with one library is named after its soname (Debian Policy, 8.1).
     """
+    if numbered := _NUMBERED.fullmatch(name):
+        name = f"{numbered['name']}.so.{numbered['version']}"
     named = _SONAME.fullmatch(name)
     if name in _ELSEWHERE or named is None:
         return _ELSEWHERE.get(name)
@@ -63,9 +92,12 @@ def package_of(name: str) -> str | None:
 
 
 def _advice(name: str) -> str:
-    package = package_of(name)
+    return _to_add(f"no {name} where the loader looks", package_of(name))
+
+
+def _to_add(lacks: str, package: str | None) -> str:
     called = f" (most likely {package})" if package else ""
     return (
-        f"the image has no {name} where the loader looks: if it is the system's, add the Debian "
+        f"the image has {lacks}: if it is the system's, add the Debian "
         f"package that has it{called} to debian.packages, and solve again"
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from envlock.audit.model import normalize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from envlock.audit.index.model import WheelIndex
 
@@ -62,3 +62,13 @@ def distribution_for(module: str, indexes: Sequence[WheelIndex]) -> str:
         if known in _KNOWN:
             return _KNOWN[known]
     return normalize(top)
+
+
+def module_of(distribution: str, roots: Container[str]) -> str:
+    """Return the module by which a distribution is most likely imported.
+
+    roots: the top-level modules that are there; one of the distribution's own name is preferred.
+    """
+    own = distribution.replace("-", "_")
+    named = [module for module, name in _KNOWN.items() if name == normalize(distribution)]
+    return next((module for module in (own, *named) if module in roots), own)

@@ -18,6 +18,7 @@ _NETWORK = re.compile(
     r"HTTP status (?:server error|client error \((?:401|403|407|429))|network was disabled|"
     r"could not be queried due to a lack of valid authentication|returned a 40[13] ",
 )
+_LOGIN = re.compile(r"lack of valid authentication|\(40[13]\b|returned a 40[13] ")
 _DISK = re.compile(
     r"Failed to initialize cache|No space left on device|Read-only file system|Disk quota|"
     r"Permission denied \(os error",
@@ -71,7 +72,10 @@ def complaint(stderr: str, name: str, alias: str, indexes: Mapping[str, str]) ->
             if url
             else "a package index cannot be read",
             details=[f"  {line.strip()}" for line in lines[:6]],
-            hint="check the network and the index's URL, then run the command again",
+            hint="the index wants a login, or refuses the one that it was given: put it into "
+            "~/.netrc or into the index's URL in config.toml; it has no place in a spec"
+            if _LOGIN.search(text)
+            else "check the network and the index's URL, then run the command again",
         )
     lines = [
         line
