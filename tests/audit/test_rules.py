@@ -201,6 +201,7 @@ def test_names_that_modules_get_by_magic_are_unknown(audit: Auditor) -> None:
         "modules by their name": "from sys import modules\nmodules[__name__] = object()\n",
         "modules": "import sys\nsys.modules[__name__] = object()\n",
         "star": "from ._native import *\n",
+        "export": "from ._native import Base\n@Base.export\nclass C: pass\n",
         "getattr": "def __getattr__(name):\n    return load(name)\n",
         "exports": "__all__ = ['gone']\n",
     }

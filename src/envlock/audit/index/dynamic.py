@@ -30,6 +30,7 @@ _NAMES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("attach", r"attach(?<!\wattach)(_stub)?\("),
         (" in dir(", r"for \w+ in dir\("),
         ("__name__,", _HANDED),
+        (".export", r"^@\w+\.export[ \t]*$"),
     )
 )
 _CHILDREN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
