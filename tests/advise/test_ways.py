@@ -220,6 +220,28 @@ def test_a_line_of_the_spec_against_a_pin(index: Index, adviser: Adviser) -> Non
         check_yaml(adviser, body, way)
 
 
+def test_what_the_spec_pins_and_brings_the_pin_along(index: Index, adviser: Adviser) -> None:
+    """A fix is asked for, and the line that has to move is that of who brings the dependent."""
+    for version, core in (("1.28", "1.31"), ("1.29", "1.32"), ("1.30", "1.33")):
+        index.wheel("sdk", version, [f"core=={core}"], files={"sdk/__init__.py": "import core\n"})
+    for version, pin in (("1.31", "net<2"), ("1.32", "net<3"), ("1.33", "net<3")):
+        index.wheel("core", version, [pin], files={"core/__init__.py": "import net\n"})
+    for version in ("1.9", "2.2"):
+        index.wheel("net", version, files={"net/__init__.py": ""})
+    body = "pypi:\n  dependencies: [sdk==1.28, 'net>=2.2']\n"
+    (advice,) = adviser(body)
+    assert short(advice) == [
+        "require sdk 1.29 voids 0 breaks 0",
+        "drop net voids 0 breaks 0",
+        "force net 2.2 voids 1 breaks 0",
+    ]
+    first = advice.ways[0]
+    assert (first.replaces, first.also) == (("sdk==1.28",), ("1.30",))
+    assert first.moved == ("core 1.31 -> 1.32", "net 1.9 -> 2.2")
+    for way in advice.ways:
+        check_yaml(adviser, body, way)
+
+
 def test_an_override_that_nothing_needs(index: Index, adviser: Adviser) -> None:
     usual(index)
     body = OVERRIDE.replace("app==1.0", "app==1.2")

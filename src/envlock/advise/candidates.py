@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from envlock.advise.change import pins_against
@@ -63,6 +64,23 @@ class Ground:
             name == a.name or name in dict(a.distributions) for a in self.artifacts if a.conda
         )
 
+    def bringers(self, name: str) -> tuple[str, ...]:
+        """Return what the spec asks for, at some versions only, that brings a distribution along.
+
+        Nearest first, and of the nearest all; none where the spec has a line for ``name``.
+        """
+        asked = [item.requirement for item in self.spec.pypi.dependencies]
+        lines = {str(canonicalize_name(line.name)): bool(line.specifier) for line in asked}
+        needs = {
+            wheel.name: {canonicalize_name(Requirement(text).name) for text in wheel.depends}
+            for wheel in self.wheels
+        }
+        level, seen = {name}, {name}
+        while level and not level & lines.keys():
+            level = {who for who, needed in needs.items() if needed & level} - seen
+            seen |= level
+        return tuple(sorted(who for who in level - {name} if lines.get(who)))
+
     def source(self, name: str) -> str:
         """Return the index that a distribution is taken from."""
         bound = {package: index.name for index in self.spec.indexes for package in index.packages}
@@ -79,7 +97,10 @@ class Candidates:
     skipped: list[str] = field(default_factory=list)
 
     def all(self) -> Iterator[Candidate]:
-        """Yield candidates: users, the forced package, those whose pins are in the way."""
+        """Yield candidates: users, the forced package, those whose pins are in the way.
+
+        What the spec pins and brings one of them along comes before it.
+        """
         problem = self.ground.problem
         drops = problem.override.package if problem.override else ""
         if drops or self.ground.free is not self.ground.spec:
@@ -87,13 +108,19 @@ class Candidates:
                 spec=self.ground.free,
                 change=Change(kind="drop", package=problem.package, version="", drops=drops),
             )
-        for user in problem.users:
+        users = self._with_bringers(problem.users)
+        for user in users:
             yield from self._required(user, self.ground.free, drops)
         forced = list(self._forced(problem.package, drops)) if problem.package else []
         yield from forced
-        for dependent in self._dependents(forced):
-            if dependent not in problem.users:
+        for dependent in self._with_bringers(self._dependents(forced)):
+            if dependent not in users:
                 yield from self._required(dependent, self.ground.spec, drops)
+
+    def _with_bringers(self, names: Sequence[str]) -> list[str]:
+        """Put before each name the lines of the spec that hold it where it is."""
+        found = (one for name in names for one in (*self.ground.bringers(name), name))
+        return list(dict.fromkeys(found))
 
     def _dependents(self, forced: Sequence[Candidate]) -> list[str]:
         """Return whose pins an override sets aside, or whose are most in the way of one."""

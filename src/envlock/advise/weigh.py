@@ -27,10 +27,14 @@ _ALTERNATIVES = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighed:
-    """A way with how far its version is from the one it replaces."""
+    """A way with how far its version is from the one it replaces.
+
+    yields: does it give up the line of the spec that a conflict is about?
+    """
 
     way: Way
     far: int
+    yields: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +75,12 @@ class Scales:
             yaml=yaml_of(self.spec, after, self.problem, breaks),
             unverified=trial.audit.unverified,
         )
-        return Weighed(way=way, far=candidate.far)
+        return Weighed(way=way, far=candidate.far, yields=self._yields(change))
+
+    def _yields(self, change: Change) -> bool:
+        """Tell whether what was asked for is given up, where that only stood in a pin's way."""
+        conflict = self.problem.override is None and bool(self.problem.reason)
+        return conflict and change.package == self.problem.package and not change.against
 
     def _breaks(self, audit: Audit, change: Change) -> tuple[Finding, ...]:
         if self.before is not None:
@@ -97,6 +106,7 @@ class Scales:
 def ranked(weighed: Sequence[Weighed]) -> tuple[Way, ...]:
     """Return the best way of each package, best first: fewest breaks, then fewest voided pins.
 
+    Where both are the same, one that keeps what the spec asks of a package comes first.
     Versions of a package that cost the same stand with the one nearest to what it replaces.
     """
     groups: dict[tuple[str, str, bool], list[Weighed]] = {}
@@ -107,13 +117,14 @@ def ranked(weighed: Sequence[Weighed]) -> tuple[Way, ...]:
     for group in groups.values():
         first, *others = sorted(group, key=_cost)
         same = [o.way.change.version for o in others if _cost(o)[:2] == _cost(first)[:2]]
-        best.append(Weighed(way=dataclasses.replace(first.way, also=tuple(same)), far=first.far))
+        way = dataclasses.replace(first.way, also=tuple(same))
+        best.append(dataclasses.replace(first, way=way))
     return tuple(item.way for item in sorted(best, key=_cost))
 
 
-def _cost(item: Weighed) -> tuple[int, int, int, int]:
+def _cost(item: Weighed) -> tuple[int, int, bool, int, int]:
     way = item.way
-    return len(way.breaks), len(way.voids), len(way.moved), item.far
+    return len(way.breaks), len(way.voids), item.yields, len(way.moved), item.far
 
 
 def _first(trial: Trial, change: Change) -> str:
