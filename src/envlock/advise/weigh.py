@@ -75,12 +75,21 @@ class Scales:
             yaml=yaml_of(self.spec, after, self.problem, breaks),
             unverified=trial.audit.unverified,
         )
-        return Weighed(way=way, far=candidate.far, yields=self._yields(change))
+        return Weighed(way=way, far=candidate.far, yields=self._yields(trial))
 
-    def _yields(self, change: Change) -> bool:
+    def _yields(self, trial: Trial) -> bool:
         """Tell whether what was asked for is given up, where that only stood in a pin's way."""
-        conflict = self.problem.override is None and bool(self.problem.reason)
-        return conflict and change.package == self.problem.package and not change.against
+        package = self.problem.package
+        found = trial.versions.get(package)
+        if self.problem.override is not None or not self.problem.reason or found is None:
+            return False
+        pypi = self.spec.pypi
+        lines = [asked.requirement for asked in (*pypi.dependencies, *pypi.constraints)]
+        return not all(
+            line.specifier.contains(found, prereleases=True)
+            for line in lines
+            if normalize(line.name) == package
+        )
 
     def _breaks(self, audit: Audit, change: Change) -> tuple[Finding, ...]:
         if self.before is not None:
