@@ -858,3 +858,16 @@ def test_a_list_that_functions_lengthen_is_unknown(audit: Auditor, adds: str) ->
     lib["lib/part.py"] = "__all__ = ['kept']\nkept = more = 1\n"
     found = audit({"app": {"app.py": "from lib import kept, more\n"}, "lib": lib})
     assert texts(found.of("breaks-import")) == ["app needs lib.more"]
+
+
+def test_what_a_handler_sets_on_a_module_may_be_there(audit: Auditor) -> None:
+    source = """
+        import lib
+        try:
+            getattr(lib, "gone")
+        except AttributeError:
+            lib.gone = lib.value
+        x = lib.gone
+        """
+    found = audit({"app": {"app.py": source}, "lib": LIB}, requires={"app": ["lib"]})
+    assert not found.of("breaks-import", "may-break-import")

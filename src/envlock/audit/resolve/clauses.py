@@ -44,6 +44,7 @@ def run_try(executor: Executor, run: Run, node: Node, frame: Frame) -> None:
             _shadow([[None, body]], frame)
     else:
         _shadow(handlers, frame)
+        executor.block([node for _, body in handlers for node in body if node[0] == "s"], frame)
         for failure in clause.maybe:
             run.treat(failure.key, "degrades", force=False)
         if not ended:
