@@ -138,3 +138,10 @@ def test_an_image_for_another_machine(built: Machine) -> None:
     done = built.run("run", NAME, "x")
     assert done.returncode == 1
     assert f"this image is for linux/{other} and this machine is {host}" in done.stderr
+    assert "hint: run it on such a machine" in done.stderr
+    known = "linux-aarch64" if host == "aarch64" else "linux-64"
+    lock = built.project / "locks" / f"{NAME}.{known}.lock.json"
+    lock.parent.mkdir(exist_ok=True)
+    lock.touch()
+    done = built.run("run", NAME, "x")
+    assert f"envlock build {NAME} --platform {known}" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,9 +62,20 @@ def run_command(
         shown = this_gpu(state)
         inside, binds = enter_gpu(inside, shown), (*shown.binds, *binds)
     _require_program(inside, wanted[0], binds)
-    require_runnable(inside, image.config.architecture, hint="run it on such a machine")
+    require_runnable(inside, image.config.architecture, hint=_elsewhere(state, name))
     done = inside.run(wanted, network=network, binds=binds, interactive=True)
     sys.exit(done.returncode)
+
+
+def _elsewhere(state: Context, name: str) -> str:
+    """Return what to do with an image for another machine, here or there."""
+    from envlock.platforms import PLATFORMS
+
+    machine = os.uname().machine
+    for known in PLATFORMS.values():
+        if known.machine == machine and state.project.lock(name, known.name).exists():
+            return f"to have it for this one: envlock build {name} --platform {known.name}"
+    return "run it on such a machine"
 
 
 class CommandNotFoundError(UsageError):
