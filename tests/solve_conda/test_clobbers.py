@@ -193,7 +193,9 @@ def test_from_the_spec_to_the_image(
 
 def _files(image: Path, folder: Path) -> dict[str, bytes]:
     with tarfile.open(image) as tar:
-        tar.extractall(folder, filter="data")
+        if hasattr(tarfile, "data_filter"):  # from 3.11.4 on
+            tar.extraction_filter = tarfile.data_filter
+        tar.extractall(folder)
     (descriptor,) = json.loads((folder / "index.json").read_text())["manifests"]
     blobs = folder / "blobs" / "sha256"
     manifest = json.loads((blobs / descriptor["digest"].partition(":")[2]).read_text())
