@@ -39,7 +39,7 @@ def main() -> None:
             place = folder / artifact.file  # uv reads the tags out of the name
             place.symlink_to(store.path(artifact.sha256))
             paths[artifact.sha256] = place
-    audit = audit_files(paths, target_of(lock.python, lock.platform))
+    audit = audit_files(paths, target_of(lock.python, lock.platform), jobs=2)
     site = arguments.work / "site"
     unpack(paths.values(), site, lock.python)
     found = verdicts(audit, Reality(lock.python, arguments.work, site))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -150,3 +152,18 @@ def test_names_that_are_no_names_have_no_past(tmp_path: Path) -> None:
     assert cache.records("../up") == cache.records("") == IndexCache(None).records("app") == {}
     (tmp_path / f"app.{FORMAT}.latest").write_text("../../elsewhere")
     assert cache.records("app") == {}
+
+
+def test_a_script_without_a_main_guard(tmp_path: Path) -> None:
+    """What the documentation shows, as a file that is run."""
+    wheels = [make_wheel(tmp_path, name, {f"{name}.py": "import gone\n"}) for name in ("a", "b")]
+    script = tmp_path / "look.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from envlock.audit import audit_wheels, target_of\n"
+        f"paths = [Path(text) for text in {[str(path) for path in wheels]}]\n"
+        "for finding in audit_wheels(paths, target_of('3.11', 'linux-64')).of('breaks-import'):\n"
+        "    print(finding.text)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout == "a needs gone\nb needs gone\n"

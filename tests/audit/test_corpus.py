@@ -51,7 +51,7 @@ def test_what_imports_is_not_said_to_break(pins: str, tmp_path: Path) -> None:
 def test_nothing_popular_is_said_to_break(tmp_path: Path) -> None:
     wheels = _fetch(tmp_path, list(POPULAR), "--uploaded-prior-to", "2026-11-20T00:00:00Z")
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    audit = audit_wheels(wheels, target_of(python, "linux-64"))
+    audit = audit_wheels(wheels, target_of(python, "linux-64"), jobs=2)
     claims = {f.chain[0] if f.chain else f.who.module: f for f in audit.of("breaks-import")}
     false = []
     if claims:

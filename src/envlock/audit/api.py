@@ -81,12 +81,14 @@ def audit_wheels(
     target: Target,
     *,
     cache: Path | None = None,
-    jobs: int = 2,
+    jobs: int = 1,
     reporter: Reporter = SILENT,
 ) -> Audit:
     """Audit wheels and conda packages as one environment; a broken one is left out with a note.
 
-    A file is what its name says: ``.conda`` or ``.tar.bz2``, or else a wheel.
+    A file is what its name says: ``.conda`` or ``.tar.bz2``, or else a wheel.  jobs: how many
+    processes read; with more than one a script needs its ``if __name__ == "__main__"``, as
+    with ``multiprocessing``, which starts them anew.
     """
     keyed = {_digest(path): path for path in paths}
     return audit_files(keyed, target, cache=cache, jobs=jobs, reporter=reporter)
@@ -98,12 +100,13 @@ def audit_lock(
     paths: Mapping[str, Path],
     *,
     cache: Path | None = None,
-    jobs: int = 2,
+    jobs: int = 1,
     reporter: Reporter = SILENT,
 ) -> Audit:
     """Audit the Python artifacts of a lock; ``paths`` are local files by sha256.
 
-    Of conda packages only those that may hold Python code need a file.
+    Of conda packages only those that may hold Python code need a file.  jobs: as of
+    :func:`audit_wheels`.
     """
     artifacts = (*lock.of_kind("conda"), *lock.of_kind("pypi"))
     target = target_of(lock.python, lock.platform)
@@ -127,7 +130,7 @@ def audit_files(
     target: Target,
     *,
     cache: Path | None = None,
-    jobs: int = 2,
+    jobs: int = 1,
     reporter: Reporter = SILENT,
 ) -> Audit:
     """Audit files by sha256; an audit of the same files and target is taken from ``cache``."""
@@ -146,7 +149,7 @@ def load_indexes(
     paths: Mapping[str, Path],
     *,
     cache: Path | None = None,
-    jobs: int = 2,
+    jobs: int = 1,
     reporter: Reporter = SILENT,
 ) -> tuple[list[WheelIndex], list[str]]:
     """Return the indexes of files by sha256, and notes on the files that are broken."""
