@@ -24,6 +24,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
+from uv import find_uv_bin
+
 from envlock.lock.codec import dump_lock, load_lock
 
 HERE = Path(__file__).resolve().parent.parent
@@ -42,6 +44,7 @@ COLD = "envlock build, nothing cached"
 KNOWN = "envlock build, layers known, their files gone"
 PRECOMPILED = "envlock build with image.precompile, nothing cached"
 INFLATED = "inflate and hash the artifacts"
+PROGRAMS = ("bwrap", "buildah", "gzip", "mmdebstrap", "pigz", "tar", "zstd")
 OPTIONS = "--no-index --find-links /wheels --break-system-packages --no-cache-dir -q"
 BASE = "python3,python3-pip,ca-certificates,gcc,libc6-dev,libpython3.11-dev"
 
@@ -248,8 +251,8 @@ def other_ways(scratch: Path, wheels: Path) -> Rows:
              if not path.name.startswith(PINNED_TRITON.replace("==", "-"))]  # fmt: skip
     rows: Rows = {
         "uv install": measure(
-            ["uv", "pip", "install", "-q", "--no-deps", "--no-index", "--link-mode", "copy",
-             "--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_36",
+            [find_uv_bin(), "pip", "install", "-q", "--no-deps", "--no-index",
+             "--link-mode", "copy", "--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_36",
              "--target", str(root), "--cache-dir", str(scratch / "uv"), *files]
         )
     }  # fmt: skip
@@ -307,6 +310,9 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--only", choices=["envlock", "recipe", "others"])
     arguments = parser.parse_args()
+    lacking = [name for name in PROGRAMS if shutil.which(name) is None]
+    if lacking:
+        parser.error(f"install {', '.join(lacking)} first")
     cache = Path(os.environ["ENVLOCK_CACHE_DIR"])
     scratch = Path(tempfile.mkdtemp(prefix="envlock-bench-", dir=arguments.scratch))
     mine: Rows = {}
