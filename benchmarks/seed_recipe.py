@@ -252,7 +252,8 @@ def other_ways(scratch: Path, wheels: Path) -> Rows:
     rows: Rows = {
         "uv install": measure(
             [find_uv_bin(), "pip", "install", "-q", "--no-deps", "--no-index",
-             "--link-mode", "copy", "--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_36",
+             "--link-mode", "copy",
+             "--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_36",
              "--target", str(root), "--cache-dir", str(scratch / "uv"), *files]
         )
     }  # fmt: skip
