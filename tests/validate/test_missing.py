@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -40,6 +41,7 @@ def _root(root: Path) -> Path:
     (root / "usr/lib/libgone.so.1").symlink_to("/etc/shadow")
     _write(root, "usr/lib/libc.so.6", shared_object("libc.so.6"))
     _write(root, "usr/lib/libempty.so", b"")
+    os.mkfifo(root / "usr/lib/libpipe.so")
     _write(root, "usr/lib/libtext.so", b"INPUT(libother.so.9)")
     return root
 

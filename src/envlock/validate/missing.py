@@ -13,6 +13,7 @@ import mmap
 import os
 import posixpath
 import re
+import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,9 +71,9 @@ def missing_libraries(root: Path) -> Mapping[str, frozenset[str]]:
     """
     there: set[str] = set()
     needs: dict[str, set[str]] = {}
-    for path, is_link in _shared_objects(root):
+    for path, is_regular in _shared_objects(root):
         there.add(posixpath.basename(path))
-        for name in () if is_link else _needed(root / path):
+        for name in _needed(root / path) if is_regular else ():
             needs.setdefault(name, set()).add(path)
     owners = _Owners(root)
     return {
@@ -83,12 +84,12 @@ def missing_libraries(root: Path) -> Mapping[str, frozenset[str]]:
 
 
 def _shared_objects(root: Path) -> Iterator[tuple[str, bool]]:
-    """Yield the path below the root of each file named like a library, and whether it is a link."""
+    """Yield the path below the root of what is named like a library; is it a regular file?"""
     for folder, _, files in os.walk(root):
         for name in files:
             if _SHARED.fullmatch(name):
                 path = Path(folder, name)
-                yield str(path.relative_to(root)), path.is_symlink()
+                yield str(path.relative_to(root)), stat.S_ISREG(path.lstat().st_mode)
 
 
 def _needed(path: Path) -> tuple[str, ...]:
