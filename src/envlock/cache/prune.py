@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from envlock.cache.inventory import Entry, Inode, Inventory
     from envlock.leases import Holder
+
+_INSTANT = 50_000_000
+"""ns within which two marks may have the same date: a tick of the kernel's clock, and more."""
 
 _MARKS = {place.folder: place.mark for place in PLACES if place.mark}
 
@@ -54,19 +58,23 @@ def judge(
 ) -> Verdict:
     """Return what of a cache goes.
 
+    Called as soon as the holders are known: what was used at this very moment stays, since who
+    begins now might mark it with the date that it has.
+
     before: entries go that were used before this time (ns since the epoch).
     largest: how many bytes may stay.
     """
     doomed: list[Doomed] = []
     held: list[Entry] = []
     books = _Books(inventory)
+    present = time.time_ns() - _INSTANT
     for entry in sorted(inventory.entries, key=lambda entry: (entry.used, entry.paths)):
         reason = entry.useless
         if reason is None and before is not None and entry.used < before:
             reason = "not used for long"
         if reason is None:
             continue
-        if is_held(entry, holders):
+        if is_held(entry, holders) or (entry.used >= present and not entry.useless):
             held.append(entry)
         else:
             books.remove(entry)
@@ -77,7 +85,7 @@ def judge(
             break
         if id(entry) in gone:
             continue
-        if is_held(entry, holders):
+        if entry.used >= present or is_held(entry, holders):
             held.append(entry)
         else:
             books.remove(entry)
