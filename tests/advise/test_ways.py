@@ -226,7 +226,7 @@ def test_what_the_spec_pins_and_brings_the_pin_along(index: Index, adviser: Advi
         index.wheel("sdk", version, [f"core=={core}"], files={"sdk/__init__.py": "import core\n"})
     for version, pin in (("1.31", "net<2"), ("1.32", "net<3"), ("1.33", "net<3")):
         index.wheel("core", version, [pin], files={"core/__init__.py": "import net\n"})
-    for version in ("1.9", "2.1", "2.2"):
+    for version in ("1.9", "2.1", "2.2", "2.3"):
         index.wheel("net", version, files={"net/__init__.py": ""})
     body = "pypi:\n  dependencies: [sdk==1.28, 'net>=2.2']\n"
     (advice,) = adviser(body)
@@ -237,7 +237,8 @@ def test_what_the_spec_pins_and_brings_the_pin_along(index: Index, adviser: Advi
     ]
     first = advice.ways[0]
     assert (first.replaces, first.also) == (("sdk==1.28",), ("1.30",))
-    assert first.moved == ("core 1.31 -> 1.32", "net 1.9 -> 2.2")
+    assert first.moved == ("core 1.31 -> 1.32", "net 1.9 -> 2.3")
+    assert advice.ways[-1].also == ("2.3",)  # and not 2.1, for which the spec's line would go
     for way in advice.ways:
         check_yaml(adviser, body, way)
 

@@ -156,6 +156,9 @@ class TestUnpacked:
         done = built.run("validate", NAME, "--rootfs", str(rootfs / "gone"))
         assert (done.returncode, "no such folder" in done.stderr) == (2, True)
         assert built.run("validate").returncode == 2
+        lock, other = str(built.lock(NAME)), "linux-aarch64"
+        done = built.run("validate", "--lock", lock, "--platform", other, "--rootfs", str(rootfs))
+        assert (done.returncode, "this is a lock for linux-64" in done.stderr) == (2, True)
 
     def test_no_bubblewrap(self, built: Machine, rootfs: Path, tmp_path: Path) -> None:
         for name in ("python3", "true"):

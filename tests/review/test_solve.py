@@ -485,7 +485,7 @@ def test_where_no_check_runs_code(world: Machine) -> None:
     pasted_only = OVERRIDE.replace("app imports lib.old", "<what needs lib 1.0>")
     said = _solve(world, NATURAL + pasted_only + ACCEPTS).stderr
     assert told in said
-    assert "because is still <what needs lib 1.0>: write why, it stands in the lock\n" in said
+    assert "because is still <what needs lib 1.0>: write why, others will ask\n" in said
     checked = NATURAL + OVERRIDE + ACCEPTS + "    checks: [{import: app}]\n"
     said = _solve(world, checked).stderr
     assert told not in said

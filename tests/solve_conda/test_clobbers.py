@@ -173,9 +173,12 @@ def test_from_the_spec_to_the_image(
     machine.environ["ENVLOCK_CHANNEL_MAIN"] = channel.as_uri()
     spec = machine.project / "envs" / "one.yaml"
     body = BODY.replace("one, two", "one, two, python") + KEEP.replace("PATH", "'**'")
+    spec.write_text(HEAD + body.replace("one's is a leftover", "<why that one is right>"))
+    assert "because is still <why that one is right>" in machine.run("solve").stderr
     spec.write_text(HEAD + body)
     done = machine.run("solve", "--json")
     assert done.returncode == 0, done.stderr
+    assert "because is still" not in done.stderr
     assert "clobber: two's etc/conf is kept, one's left out (and 2 more)" in done.stderr
     (document,) = json.loads(done.stdout)["environments"]
     assert {"path": "lib/x.txt", "kept": "two", "lost": "one"} in document["clobbered"]

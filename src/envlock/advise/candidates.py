@@ -67,7 +67,7 @@ class Ground:
     def bringers(self, name: str) -> tuple[str, ...]:
         """Return what the spec asks for, at some versions only, that brings a distribution along.
 
-        Nearest first, and of the nearest all; none where the spec has a line for ``name``.
+        Only those are told that are nearest to it; none where the spec has a line for ``name``.
         """
         asked = [item.requirement for item in self.spec.pypi.dependencies]
         lines = {str(canonicalize_name(line.name)): bool(line.specifier) for line in asked}

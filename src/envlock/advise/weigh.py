@@ -125,7 +125,7 @@ def ranked(weighed: Sequence[Weighed]) -> tuple[Way, ...]:
     best = []
     for group in groups.values():
         first, *others = sorted(group, key=_cost)
-        same = [o.way.change.version for o in others if _cost(o)[:2] == _cost(first)[:2]]
+        same = [o.way.change.version for o in others if _cost(o)[:3] == _cost(first)[:3]]
         way = dataclasses.replace(first.way, also=tuple(same))
         best.append(dataclasses.replace(first, way=way))
     return tuple(item.way for item in sorted(best, key=_cost))

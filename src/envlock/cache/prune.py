@@ -68,13 +68,17 @@ def judge(
     held: list[Entry] = []
     books = _Books(inventory)
     present = time.time_ns() - _INSTANT
+
+    def stays(entry: Entry) -> bool:
+        return is_held(entry, holders) or (entry.used >= present and not entry.useless)
+
     for entry in sorted(inventory.entries, key=lambda entry: (entry.used, entry.paths)):
         reason = entry.useless
         if reason is None and before is not None and entry.used < before:
             reason = "not used for long"
         if reason is None:
             continue
-        if is_held(entry, holders) or (entry.used >= present and not entry.useless):
+        if stays(entry):
             held.append(entry)
         else:
             books.remove(entry)
@@ -85,7 +89,7 @@ def judge(
             break
         if id(entry) in gone:
             continue
-        if entry.used >= present or is_held(entry, holders):
+        if stays(entry):
             held.append(entry)
         else:
             books.remove(entry)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from envlock.fetch.indexes import Locator
     from envlock.lock.model import Lock
     from envlock.review import OverrideReview, Review
-    from envlock.spec.model import Spec, Target
+    from envlock.spec.model import AcceptedVulnerability, Clobber, Override, Spec, Target
 
 _SERIOUS = frozenset({"breaks-import", "may-break-import", "breaks-module", "breaks-call"})
 _SHOWN = 12
@@ -112,12 +112,13 @@ def unseen_line(spec: Spec, audit: Audit) -> str:
 
 
 def unsaid_lines(spec: Spec) -> list[str]:
-    """Say which overrides were pasted without a reason of one's own."""
+    """Say what was pasted into a spec without a reason of one's own, as ``<what needs it>``."""
+    entries: list[Override | Clobber | AcceptedVulnerability]
+    entries = [*spec.overrides, *(spec.conda.clobbers if spec.conda else ()), *spec.vulnerabilities]
     return [
-        f"{override.location}: because is still {override.because}: "
-        "write why, it stands in the lock"
-        for override in spec.overrides
-        if override.because.startswith("<what needs ")
+        f"{entry.location}: because is still {entry.because}: write why, others will ask"
+        for entry in entries
+        if entry.because.startswith("<") and entry.because.endswith(">")
     ]
 
 

@@ -1,6 +1,6 @@
 """Conda packages that put different files at one path, and whose file is kept.
 
-The solve finds such paths (``envlock.solve.clobbers``), the spec says whose file is kept
+The solve finds such paths (``envlock.solve.conda.clobbers``), the spec says whose file is kept
 (``conda.clobbers``), and the lock has each path that is left out of a package.  Here are the
 patterns, the words that ask for an entry, and the proof that what is kept is there.
 """

@@ -122,6 +122,8 @@ def _chosen(
     layout = _given_layout(image) if image is not None and not unpacked else None
     if lock is not None:
         chosen = load_lock(lock)
+        if platform not in (None, chosen.platform):
+            raise UsageError(f"this is a lock for {chosen.platform}", where=str(lock))
     elif layout is not None:
         chosen = load_named(state, _title(layout), platform)
     else:
