@@ -36,6 +36,7 @@ FEATURE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 BOMB = 8 << 20
 DEEP = "d/" * 2200
 LONG = "n" * 300
+DETOUR = "a/b/c/d/e"
 
 
 def wheel(folder: Path, *extra: Member, name: str = "evil", lies: bytes = b"") -> Path:
@@ -186,6 +187,21 @@ def _pairs() -> Iterator[tuple[str, Callable[[Path], tuple[Path, ...]]]]:
         "two conda packages, through a link",
         lambda folder: (
             conda(folder / "c", {"share/d/x": b"", "lib/d": Link("../share/d")}, name="first"),
+            conda(folder / "c", {"lib/d/escaped": b"x"}),
+        ),
+    )
+    yield (
+        "two conda packages, by a detour",  # by its text the second link stays in the environment
+        lambda folder: (
+            conda(
+                folder / "c",
+                {
+                    f"{DETOUR}/x": b"",
+                    f"{DETOUR}/up": Link("../../../../../a"),
+                    "lib/d": Link(f"../{DETOUR}/up/../../.."),
+                },
+                name="first",
+            ),
             conda(folder / "c", {"lib/d/escaped": b"x"}),
         ),
     )

@@ -82,8 +82,8 @@ def install(
             own.append(regular(f"{scheme.prefix}/conda-meta/history", b""))
         for entry in own:
             claim(owners, entry.path, (0, -1), ITSELF)
-        _claim_all(owners, lock, done, scheme.prefix)
-        for entry in own:
+        _claim_all(owners, lock, done, scheme.prefix)  # from here on no path leads through a link
+        for entry in (*(link for one in done for link in one.links), *own):
             write_entry(entry, scheme, root)
         packages = [one.facts for one in done if one.facts is not None]
         marker = Marker(

@@ -29,24 +29,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """What one artifact put into the environment: marks of files by path, facts of conda."""
+    """What one artifact put into the environment: marks of files by path, facts of conda.
+
+    links: symbolic links that are still to be written.
+    """
 
     name: str
     marks: tuple[tuple[str, tuple[int, int]], ...]
     facts: CondaFacts | None = None
+    links: tuple[Entry, ...] = ()
 
 
 def install_wheel(wheel: Artifact, path: Path, scheme: Scheme, root: Path) -> Installed:
     """Write a wheel's files into ``root``, the folder that will be ``scheme.prefix``.
 
-    A file that is there already is left alone: the caller compares the marks of all artifacts.
+    A file that is there already is left alone: the caller compares the marks of all artifacts,
+    and writes the links then.  As long as there are none, no file can be written through one,
+    whatever the artifacts hold and in whichever order they are written.
     Raises IntegrityError, ArtifactError, DiskError.
     """
     with verified(path, wheel) as archive:
         entries = installed_entries(path, archive, scheme, wheel)
         marks = tuple((entry.path, fingerprint(entry)) for entry in entries)
-        _write_all(entries, scheme, root)
-    return Installed(name=wheel.name, marks=marks)
+        links = _write_files(entries, scheme, root)
+    return Installed(name=wheel.name, marks=marks, links=links)
 
 
 def install_conda(
@@ -59,9 +65,10 @@ def install_conda(
         open_conda(file, package.file, root.parent) as archive,
     ):
         entries = conda_entries(archive, package, scheme, without=without)
-        _write_all(collector.watch(entries), scheme, root)
+        links = _write_files(collector.watch(entries), scheme, root)
     facts = collector.facts()
-    return Installed(name=package.name, marks=tuple(conda_marks(facts)), facts=facts)
+    marks = tuple(conda_marks(facts))
+    return Installed(name=package.name, marks=marks, facts=facts, links=links)
 
 
 def write_entry(entry: Entry, scheme: Scheme, root: Path) -> None:
@@ -82,9 +89,15 @@ def write_entry(entry: Entry, scheme: Scheme, root: Path) -> None:
             place.chmod(entry.mode)
 
 
-def _write_all(entries: Iterable[Entry], scheme: Scheme, root: Path) -> None:
+def _write_files(entries: Iterable[Entry], scheme: Scheme, root: Path) -> tuple[Entry, ...]:
+    """Write all entries but symbolic links, which are returned."""
+    links = []
     for entry in entries:
-        write_entry(entry, scheme, root)
+        if entry.kind == "symlink":
+            links.append(entry)
+        else:
+            write_entry(entry, scheme, root)
+    return tuple(links)
 
 
 def _inside(root: Path, path: str, scheme: Scheme) -> Path:

@@ -73,7 +73,7 @@ def _listed(path: Path) -> dict[str, Mark]:
         reason = f"it has format {value['format']!r}"
     except FileNotFoundError:
         reason = "an envlock that kept none installed this"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = str(error)
     raise LockError(
         f"the list of its files cannot be read: {reason}", where=str(path), hint="install again"

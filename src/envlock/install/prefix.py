@@ -64,7 +64,7 @@ def read_marker(prefix: Path) -> Marker:
         raise UsageError(
             "this is no environment that envlock installed", where=str(prefix)
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise LockError(f"it cannot be read: {error}", where=str(path)) from None
 
 
