@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 
+# Texts of any length come from outside: no match looks beyond where the next one would begin.
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 _TOKEN_PATH = re.compile(  # conda's; a Debian pool has folders named "t", too
-    r"(://[^\s'\"]*?(?<!/main)(?<!/contrib)(?<!/non-free)(?<!/non-free-firmware)/t/)[^/\s'\"]+"
+    r"(://(?:(?!://)[^\s'\"])*?(?<!/main)(?<!/contrib)(?<!/non-free)(?<!/non-free-firmware)/t/)"
+    r"[^/\s'\"]+"
 )
-_SECRET_QUERY = re.compile(r"(?i)([?&#][^=&\s]*(?:token|secret|passw|key|sig)[^=&\s]*=)[^&\s'\"]+")
+_SECRET_QUERY = re.compile(
+    r"(?i)([?&#](?=[^=&?#\s]*(?:token|secret|passw|key|sig))[^=&?#\s]*=)[^&\s'\"]+"
+)
 
 
 def redact(text: str) -> str:
