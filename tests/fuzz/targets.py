@@ -47,7 +47,8 @@ from envlock.solve.pypi.uv import Chosen
 from envlock.spec.document import parse_document
 from envlock.spec.parse import parse_spec
 from envlock.spec.projection import project
-from envlock.validate.layout import DirectoryBlobs, open_layout
+from envlock.validate.blobs import DirectoryBlobs
+from envlock.validate.layout import open_layout
 from envlock.validate.unpack import unpack_layer
 from tests.makers.spliced import copy_small, splice
 

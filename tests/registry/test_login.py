@@ -112,6 +112,13 @@ def test_a_registry_that_repeats_a_secret_is_not_quoted(
     assert "NO: **** is ****" in str(caught.value)
 
 
+def test_a_registry_that_answers_nonsense(place: Place, blob: Make, tmp_path: Path) -> None:
+    place.proxy.faults.append(Fault("POST", "status", status=400, body=b"[" * 60_000))
+    one = blob(SMALL)
+    with pytest.raises(RegistryError, match="the registry answered 400"):
+        place.logged_in(tmp_path, KNOWN).upload(one.digest, SMALL, one.open)
+
+
 def test_another_host_sees_no_login(own: Place, blob: Make, tmp_path: Path) -> None:
     """Registries redirect to stores of others, with signatures in the URL."""
     from ..makers.proxy import Proxy

@@ -9,7 +9,7 @@ import pytest
 from envlock.errors import ArtifactError, IntegrityError, UsageError
 from envlock.validate.layout import open_layout
 
-from .images import Layout, member
+from .images import Layout, member, tar_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def test_reads_a_tar_where_it_lies(layout: Layout, tmp_path: Path) -> None:
         assert len(file.read()) == image.layers[0].blob.size
 
 
-@pytest.mark.parametrize("kind", ["missing", "empty", "text", "compressed"])
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "compressed", "long names"])
 def test_what_is_no_layout(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "image"
     if kind == "empty":
@@ -49,6 +49,8 @@ def test_what_is_no_layout(tmp_path: Path, kind: str) -> None:
     elif kind == "compressed":
         with tarfile.open(path, "w:gz"):
             pass
+    elif kind == "long names":
+        path.write_bytes(tar_of(*[member("a", "x\0", type=tarfile.GNUTYPE_LONGNAME)] * 1000))
     with pytest.raises(UsageError):
         open_layout(path)
 

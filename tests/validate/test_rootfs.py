@@ -147,6 +147,9 @@ HOSTILE: dict[str, list[tuple[tarfile.TarInfo, bytes]]] = {
     "whiteout of nothing": [member(".wh.", "")],
     "whiteout of the parent": [member("d/.wh...", "")],
     "unknown type": [member("a", "", type=b"Z")],
+    "too long a name": [member("n" * 256, "x")],
+    "too deep a name": [member("d/" * 1000 + "a", "x")],
+    "long names without an end": [member("a", "x\0", type=tarfile.GNUTYPE_LONGNAME)] * 1000,
 }
 
 

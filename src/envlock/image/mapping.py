@@ -19,7 +19,7 @@ def read_artifact_map(path: Path) -> dict[str, Path]:
     try:
         value = json.loads(path.read_text("utf-8"))
         return {str(sha256): path.parent / str(file) for sha256, file in value.items()}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"the artifact map cannot be read: {error}",
             where=str(path),

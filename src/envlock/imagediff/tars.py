@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from envlock.errors import ArtifactError
+from envlock.validate.blobs import DAMAGED_TAR
 from envlock.validate.stream import LayerStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from envlock.validate.layout import Blobs, Layer
+    from envlock.validate.blobs import Blobs
+    from envlock.validate.layout import Layer
 
 BLOCK = tarfile.BLOCKSIZE
 
@@ -107,7 +109,7 @@ def _walk(
                 note(member, stream.headers, stream.pieces(size))
                 stream.seek(stream.tell() + -size % BLOCK)
                 stream.headers = b""
-        except (tarfile.TarError, UnicodeError, OverflowError, ValueError) as error:
+        except DAMAGED_TAR as error:
             stream.check_blob()  # damage explains more than what it led to
             raise ArtifactError(f"not a readable tar: {error}", where=layer.blob.name) from error
         except ArtifactError:

@@ -288,7 +288,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 def _exec_form(text: str) -> list[str] | None:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     texts = isinstance(value, list) and all(isinstance(word, str) and word for word in value)
     return value if texts and value else None

@@ -108,7 +108,7 @@ def _direct(info: Path) -> str | None:
     try:
         value = json.loads((info / "direct_url.json").read_bytes())
         return str(value["url"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -61,6 +61,9 @@ class Entry:
 NAME_MAX, PATH_MAX = 255, 4096
 """Bytes of a file's name and of a path with its final NUL (linux/limits.h)."""
 
+DEPTH_MAX = 400
+"""Folders on the way to a file: Python removes a tree by recursion, one call a folder."""
+
 _SHORT = NAME_MAX // 4
 """Characters that are never too many."""
 
@@ -80,6 +83,11 @@ def check_path(path: str) -> str:
         raise ArtifactError(
             f"the path {path[:80]!r}... or a name in it is longer than file systems take",
             hint=f"this artifact cannot be unpacked: {NAME_MAX} bytes a name, {PATH_MAX} in all",
+        )
+    if len(parts) > DEPTH_MAX:
+        raise ArtifactError(
+            f"the path {path[:80]!r}... leads through {len(parts) - 1} folders",
+            hint="this artifact is malformed or hostile; do not use it",
         )
     return path
 

@@ -252,7 +252,7 @@ def _told(response: requests.Response) -> list[str]:
     try:
         found = json.loads(raw)["errors"]
         pairs = [(str(one.get("code", "")), str(one.get("message", ""))) for one in found[:5]]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
     lines = [": ".join(part for part in pair if part) for pair in pairs]
     return ["".join(c if c.isprintable() else " " for c in line)[:300] for line in lines if line]

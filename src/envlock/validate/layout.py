@@ -9,13 +9,13 @@ while they are unpacked (:mod:`envlock.validate.stream`).  Standard library only
 from __future__ import annotations
 
 import hashlib
-import tarfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, Any
 
 from envlock.errors import ArtifactError, DiskError, IntegrityError, UsageError
 from envlock.registry import documents
 from envlock.registry.reference import DIGEST
+from envlock.validate.blobs import NOT_A_LAYOUT, Blobs, blobs_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,17 +36,8 @@ GZIP_LAYERS = frozenset(
 )
 ZSTD_LAYERS = frozenset({"application/vnd.oci.image.layer.v1.tar+zstd"})
 _MAX_DOCUMENT = 4 << 20  # image-spec, manifest.md: registries accept at least 4 MiB
-_NOT_A_LAYOUT = "give the directory that holds oci-layout and index.json, or a tar of it"
-
 
 TITLE = "org.opencontainers.image.title"
-
-
-class Blobs(Protocol):
-    """The files of a layout; names are ``/`` separated and relative to it."""
-
-    def open(self, name: str) -> BinaryIO:
-        """Open a file for reading; raises FileNotFoundError where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +103,7 @@ def open_layout(path: Path, *, architecture: str | None = None) -> Image:
     Raises UsageError where ``path`` is no layout or holds no such image, IntegrityError
     where a document is not what its digest says, ArtifactError where one is malformed.
     """
-    blobs = _blobs(path)
+    blobs = blobs_of(path)
     try:
         _check_version(blobs, path)
         index = documents.parse(_read(blobs, "index.json"), "index.json")
@@ -144,87 +135,13 @@ def read_verified(blobs: Blobs, blob: Descriptor) -> bytes:
     return data
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryBlobs:
-    """A layout that lies in a directory."""
-
-    root: Path
-
-    def open(self, name: str) -> BinaryIO:
-        return (self.root / name).open("rb")
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveBlobs:
-    """A layout inside an uncompressed tar, read where it lies; nothing is unpacked.
-
-    members: name to (offset, size) in bytes of the regular files in the archive.
-    """
-
-    archive: Path
-    members: Mapping[str, tuple[int, int]]
-
-    def open(self, name: str) -> BinaryIO:
-        if name not in self.members:
-            raise FileNotFoundError(name)
-        offset, size = self.members[name]
-        file = self.archive.open("rb")
-        file.seek(offset)
-        return _Region(file, size)  # type: ignore[return-value]
-
-
-class _Region:
-    """The next ``size`` bytes of an open file, as much of a file as reading needs."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
-        self._left = size
-
-    def read(self, amount: int = -1) -> bytes:
-        wanted = self._left if amount < 0 else min(amount, self._left)
-        data = self._file.read(wanted)
-        self._left -= len(data)
-        return data
-
-    def close(self) -> None:
-        self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-
-def _blobs(path: Path) -> Blobs:
-    if path.is_dir():
-        return DirectoryBlobs(path)
-    if not path.is_file():
-        raise UsageError("there is no image here", where=str(path), hint=_NOT_A_LAYOUT)
-    members: dict[str, tuple[int, int]] = {}
-    try:
-        with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                if member.isreg() and not member.issparse():
-                    members[member.name.removeprefix("./")] = (member.offset_data, member.size)
-    except tarfile.TarError as error:
-        raise UsageError(
-            f"not an uncompressed tar of an OCI layout: {error}",
-            where=str(path),
-            hint=_NOT_A_LAYOUT,
-        ) from error
-    except OSError as error:
-        raise DiskError(f"cannot read the archive: {error}", where=str(path)) from error
-    return ArchiveBlobs(path, members)
-
-
 def _check_version(blobs: Blobs, path: Path) -> None:
     try:
         version = documents.parse(_read(blobs, "oci-layout"), "oci-layout").get(
             "imageLayoutVersion"
         )
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UsageError("not an OCI layout", where=str(path), hint=_NOT_A_LAYOUT) from error
+        raise UsageError("not an OCI layout", where=str(path), hint=NOT_A_LAYOUT) from error
     if version != "1.0.0":
         raise UsageError(f"OCI layout version {version!r} is not known", where=str(path))
 

@@ -19,6 +19,6 @@ def reply_after(mark: str, stdout: bytes) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(reply.partition(b"\n")[0])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -16,13 +16,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import ArtifactError
+from envlock.layers.entry import check_path
+from envlock.validate.blobs import DAMAGED_TAR
 from envlock.validate.stream import LayerStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from envlock.validate.layout import Blobs, Layer
+    from envlock.validate.blobs import Blobs
+    from envlock.validate.layout import Layer
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -112,10 +115,8 @@ class _Unpacker:
             while (member := archive.next()) is not None:
                 archive.members = []  # type: ignore[attr-defined]  # or it keeps them all
                 self._entry(member)
-        except (tarfile.TarError, UnicodeError, OverflowError) as error:
+        except DAMAGED_TAR as error:
             raise self._bad(f"not a readable tar: {error}") from error
-        except ValueError as error:
-            raise self._bad(f"a damaged tar header: {error}") from error
         last = self._stream.last_header  # tarfile takes a damaged header for the end
         if any(last) or len(last) not in {0, tarfile.BLOCKSIZE}:
             raise self._bad("the tar is cut off or damaged")
@@ -153,7 +154,11 @@ class _Unpacker:
         parts = [part for part in name.split("/") if part not in {"", "."}]
         if (name.startswith("/") and parts) or ".." in parts or "\0" in name:
             raise self._bad(f"the path {name!r} leaves the layer's root")
-        return "/".join(parts)
+        path = "/".join(parts)
+        try:
+            return check_path(path) if path else path
+        except ArtifactError as error:
+            raise self._bad(error.message) from None
 
     def _whiteout(self, parent: str, name: str, path: str) -> None:
         if name == OPAQUE:
@@ -166,13 +171,15 @@ class _Unpacker:
             self._facts.whiteouts.add(f"{parent}/{hidden}" if parent else hidden)
 
     def _parents(self, parent: str) -> None:
-        if not parent or parent in self._facts.dirs:
-            return
-        if parent in self._facts.files or parent in self._facts.symlinks:
-            raise self._bad(f"an entry lies below {parent!r}, which is not a directory")
-        self._parents(parent.rpartition("/")[0])
-        self._mkdir(parent)
-        self._facts.dirs[parent] = None
+        missing = []
+        while parent and parent not in self._facts.dirs:
+            if parent in self._facts.files or parent in self._facts.symlinks:
+                raise self._bad(f"an entry lies below {parent!r}, which is not a directory")
+            missing.append(parent)
+            parent = parent.rpartition("/")[0]
+        for path in reversed(missing):
+            self._mkdir(path)
+            self._facts.dirs[path] = None
 
     def _directory(self, path: str, member: tarfile.TarInfo) -> None:
         if path in self._facts.files or path in self._facts.symlinks:
