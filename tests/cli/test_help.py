@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.main import get_command
@@ -16,6 +16,8 @@ from envlock.cli.examples import COMMANDS
 from envlock.cli.output import Output
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..makers.machine import Machine
 
 ROOT = get_command(app)
@@ -58,3 +60,32 @@ def test_examples_stand_below_the_options_one_a_line(machine: Machine) -> None:
     told = machine.run("build", "--help", COLUMNS="60").stdout
     below = told.partition("Examples:\n")[2]
     assert tuple(line.strip() for line in below.splitlines()) == COMMANDS["build"].examples
+
+
+def _parameters() -> Iterator[tuple[str, Any]]:
+    """Yield every command's name and each of its options and arguments."""
+    waiting = [(name, one) for name, one in ROOT.commands.items()]  # type: ignore[attr-defined]
+    while waiting:
+        name, one = waiting.pop()
+        waiting += [(f"{name} {n}", below) for n, below in getattr(one, "commands", {}).items()]
+        yield from ((name, parameter) for parameter in one.params)
+
+
+def test_a_parameter_says_what_it_takes_and_in_a_sentence() -> None:
+    shows_choices = {"load", "compression", "form"}
+    for name, parameter in _parameters():
+        which = f"{name}: {parameter.name}"
+        assert parameter.help.endswith((".", "]")), which
+        if not getattr(parameter, "is_flag", False) and parameter.name not in shows_choices:
+            assert parameter.metavar, which
+            assert not parameter.metavar.startswith("["), which  # the library adds brackets
+
+
+def test_the_same_option_is_the_same_everywhere() -> None:
+    for option in ("--offline", "--gpu", "--artifact-map", "--insecure"):
+        told = {
+            parameter.help
+            for name, parameter in _parameters()
+            if option in parameter.opts and name not in {"init", "run"}
+        }
+        assert len(told) == 1, (option, told)

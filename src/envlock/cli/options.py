@@ -22,17 +22,41 @@ VERBOSE_HELP = "Say more."
 PROJECT_HELP = "The project's folder, or one inside it."
 
 Project = Annotated[
-    Path | None, typer.Option("--project", help=PROJECT_HELP, file_okay=False, show_default=False)
+    Path | None,
+    typer.Option(
+        "--project", metavar="DIR", help=PROJECT_HELP, file_okay=False, show_default=False
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help=QUIET_HELP)]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help=VERBOSE_HELP)]
 
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="An environment.", autocompletion=environments)
+]
 NamesArgument = Annotated[
     list[str] | None,
-    typer.Argument(help="Environments; all of envs/ by default.", autocompletion=environments),
+    typer.Argument(
+        metavar="NAME",
+        help="Environments; all of envs/ by default.",
+        autocompletion=environments,
+    ),
 ]
-PlatformOption = Annotated[str | None, typer.Option(help="One of the locked platforms.")]
+PlatformOption = Annotated[
+    str | None, typer.Option(metavar="PLATFORM", help="One of the locked platforms.")
+]
+OfflineOption = Annotated[
+    bool, typer.Option("--offline", help="Use what is here already; ask no server.")
+]
+ArtifactMapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--artifact-map",
+        metavar="FILE",
+        help="JSON: sha256 to local file, for artifacts that lie elsewhere.",
+        dir_okay=False,
+    ),
+]
 AllOption = Annotated[
     bool,
     typer.Option("--all", help="All of envs/, which is the default: to be plain in scripts."),

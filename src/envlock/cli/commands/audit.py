@@ -13,7 +13,7 @@ from envlock.cli.app import command
 from envlock.cli.context import Context
 from envlock.cli.locks import check_platform
 from envlock.cli.many import Outcome, each
-from envlock.cli.options import NamesArgument
+from envlock.cli.options import NamesArgument, OfflineOption
 from envlock.cli.output import error_document
 from envlock.errors import EnvlockError, UsageError
 
@@ -52,6 +52,7 @@ _Artifacts = Annotated[
     list[Path] | None,
     typer.Option(
         "--artifacts",
+        metavar="FILE...",
         help="Audit these wheels and conda packages instead.",
         exists=True,
         dir_okay=False,
@@ -59,26 +60,32 @@ _Artifacts = Annotated[
 ]
 _Python = Annotated[
     str | None,
-    typer.Option(help="With --artifacts: the Python that runs them. [default: 3.11]"),
+    typer.Option(
+        metavar="VERSION", help="With --artifacts: the Python that runs them. [default: 3.11]"
+    ),
 ]
 _Platform = Annotated[
     str | None,
     typer.Option(
+        metavar="PLATFORM",
         help="One of the locked platforms; with --artifacts the one that runs them. "
-        "[default: all; linux-64]"
+        "[default: all; linux-64]",
     ),
 ]
-_Offline = Annotated[bool, typer.Option("--offline", help="Use caches only.")]
 _Advise = Annotated[
     bool, typer.Option("--advise", help="Search for versions that need less of an override.")
 ]
 _AdviseLimit = Annotated[
-    int, typer.Option("--advise-limit", min=1, help="Versions of a package that are tried.")
+    int,
+    typer.Option(
+        "--advise-limit", metavar="N", min=1, help="Versions of a package that are tried."
+    ),
 ]
 _Vulnerabilities = Annotated[
     Path | None,
     typer.Option(
         "--vulnerabilities",
+        metavar="PATH",
         help="Compare locks with these advisories instead (OSV: a JSON file, folder or zip).",
     ),
 ]
@@ -91,7 +98,7 @@ def audit_command(
     artifacts: _Artifacts = None,
     python: _Python = None,
     platform: _Platform = None,
-    offline: _Offline = False,
+    offline: OfflineOption = False,
     advise: _Advise = False,
     advise_limit: _AdviseLimit = 12,
     vulnerabilities: _Vulnerabilities = None,

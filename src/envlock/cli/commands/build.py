@@ -24,7 +24,13 @@ from envlock.cli.delivering import (
 from envlock.cli.layercache import CacheFromOption, CacheToOption, open_cache
 from envlock.cli.locks import check_one_platform, load_all
 from envlock.cli.many import check_all, each, tell_built
-from envlock.cli.options import AllOption, NamesArgument, PlatformOption
+from envlock.cli.options import (
+    AllOption,
+    ArtifactMapOption,
+    NamesArgument,
+    OfflineOption,
+    PlatformOption,
+)
 from envlock.errors import UsageError
 
 
@@ -37,7 +43,12 @@ class _Compression(Enum):
 
 _Output = Annotated[
     Path | None,
-    typer.Option("-o", "--output", help="An OCI layout, or FILE.tar. [default: build/NAME]"),
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="DIR|FILE.tar",
+        help="Where the image goes, as an OCI layout or a tar of one. [default: build/NAME]",
+    ),
 ]
 _Record = Annotated[bool, typer.Option("--record", help="Write the image's digest into the lock.")]
 _Check = Annotated[
@@ -45,7 +56,11 @@ _Check = Annotated[
 ]
 _Against = Annotated[
     Path | None,
-    typer.Option("--against", help="With --check: the image to compare with, where they differ."),
+    typer.Option(
+        "--against",
+        metavar="IMAGE",
+        help="With --check: the image to compare with, where they differ.",
+    ),
 ]
 _NoValidate = Annotated[
     bool, typer.Option("--no-validate", help="Publish without running the checks.")
@@ -53,15 +68,12 @@ _NoValidate = Annotated[
 _Gpu = Annotated[
     bool, typer.Option("--gpu", help="Run the gpu checks, too, on this machine's GPU.")
 ]
-_ArtifactMap = Annotated[
-    Path | None,
-    typer.Option("--artifact-map", help="JSON file: sha256 to local file.", dir_okay=False),
-]
 _FromBundle = Annotated[
     Path | None,
-    typer.Option("--from-bundle", help="Take lock and artifacts from FILE.tar, offline."),
+    typer.Option(
+        "--from-bundle", metavar="FILE.tar", help="Take lock and artifacts from a bundle, offline."
+    ),
 ]
-_Offline = Annotated[bool, typer.Option("--offline", help="Use local files only.")]
 _Sbom = Annotated[bool, typer.Option("--sbom", help="Add bills of materials: CycloneDX and SPDX.")]
 _CompressionOption = Annotated[
     _Compression,
@@ -91,9 +103,9 @@ def build_command(
     against: _Against = None,
     no_validate: _NoValidate = False,
     gpu: _Gpu = False,
-    artifact_map: _ArtifactMap = None,
+    artifact_map: ArtifactMapOption = None,
     from_bundle: _FromBundle = None,
-    offline: _Offline = False,
+    offline: OfflineOption = False,
     platform: PlatformOption = None,
     sbom: _Sbom = False,
     compression: _CompressionOption = _Compression.REUSE,

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from envlock.cli.app import command
-from envlock.cli.complete import environments
 from envlock.cli.context import Context
-from envlock.cli.options import PlatformOption
+from envlock.cli.options import NameArgument, OfflineOption, PlatformOption
 from envlock.cli.output import megabytes
 from envlock.errors import UsageError
 
@@ -19,13 +18,18 @@ from envlock.errors import UsageError
 @command("bundle")
 def bundle_command(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="An environment.", autocompletion=environments)],
+    name: NameArgument,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="FILE.tar. [default: NAME.PLATFORM.bundle.tar]"),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE.tar",
+            help="Where it goes. [default: NAME.PLATFORM.bundle.tar]",
+        ),
     ] = None,
     platform: PlatformOption = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
+    offline: OfflineOption = False,
 ) -> None:
     """Write a lock and all its artifacts into one file, for envlock build --from-bundle."""
     from envlock.cli.bases import pulled

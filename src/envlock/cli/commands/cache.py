@@ -41,7 +41,10 @@ def dir_command(context: typer.Context) -> None:
 
 @command("info", cache)
 def info_command(context: typer.Context) -> None:
-    """Tell what the cache holds, by kind, and how much of it nothing needs."""
+    """Tell what the cache holds, by kind.
+
+    How much of it nothing needs is told as well.
+    """
     from envlock.cache.inventory import bytes_besides, take_inventory
     from envlock.cache.kinds import KINDS
     from envlock.leases import holders
@@ -76,7 +79,12 @@ def prune_command(
     context: typer.Context,
     keep_days: Annotated[
         float | None,
-        typer.Option("--keep-days", min=0, help="Remove what was not used for so many days."),
+        typer.Option(
+            "--keep-days",
+            metavar="N",
+            min=0,
+            help="Remove what was not used for so many days.",
+        ),
     ] = None,
     max_size: Annotated[
         str | None,
@@ -90,9 +98,10 @@ def prune_command(
         bool, typer.Option("--dry-run", "-n", help="Only tell what would go.")
     ] = False,
 ) -> None:
-    """Remove what no run needs and, by age and size, what was used least recently.
+    """Remove what no run needs, and what was used least.
 
-    What running commands use stays, and so does everything that is not envlock's.
+    What was used least recently goes first, as far as age and size ask for it. What running
+    commands use stays, and so does everything that is not envlock's.
     """
     from envlock.cache.inventory import take_inventory
     from envlock.cache.prune import judge, remove

@@ -44,16 +44,23 @@ def diff_command(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[OLD] [NEW]",
-            help="Environments or lock files. One: compared with what git has. None: all are.",
+            metavar="NAME|LOCK",
+            help="Two are compared with each other, one with what git has of it; none: all are.",
             autocompletion=environments,
         ),
     ] = None,
     revision: Annotated[
         str | None,
-        typer.Option("--rev", "-r", help="What git has there: a branch, a commit. [default: HEAD]"),
+        typer.Option(
+            "--rev",
+            "-r",
+            metavar="REVISION",
+            help="What git has there: a branch, a commit. [default: HEAD]",
+        ),
     ] = None,
-    platform: Annotated[str | None, typer.Option(help="One platform only.")] = None,
+    platform: Annotated[
+        str | None, typer.Option(metavar="PLATFORM", help="One platform only.")
+    ] = None,
     form: Annotated[
         Form, typer.Option("--format", help="Plain text, or Markdown for a pull request.")
     ] = Form.TEXT,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envlock.cli.app import command
-from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
+from envlock.cli.options import NameArgument, OfflineOption
 from envlock.errors import UsageError
 from envlock.exchange.formats import FORMATS
 
@@ -22,22 +22,31 @@ if TYPE_CHECKING:
 _FORMATS = "; ".join(f"{one.name}: {one.help}" for one in FORMATS.values())
 
 
-_Name = Annotated[str, typer.Argument(help="An environment.", autocompletion=environments)]
 _Form = Annotated[
     str,
     typer.Option(
         "--format",
         "-f",
+        metavar="FORMAT",
         help=f"{_FORMATS}.",
         autocompletion=lambda incomplete: [f for f in FORMATS if f.startswith(incomplete)],
     ),
 ]
 _Output = Annotated[
     Path | None,
-    typer.Option("-o", "--output", help="A file. [default: standard output]", dir_okay=False),
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="Where it goes. [default: standard output]",
+        dir_okay=False,
+    ),
 ]
 _Platform = Annotated[
-    str | None, typer.Option(help="One of the locked platforms. [default: all, or linux-64]")
+    str | None,
+    typer.Option(
+        metavar="PLATFORM", help="One of the locked platforms. [default: all, or linux-64]"
+    ),
 ]
 _Variables = Annotated[
     bool,
@@ -48,22 +57,22 @@ _Variables = Annotated[
 _Image = Annotated[
     str | None,
     typer.Option(
-        help="What the image was pushed as (devcontainer only). [default: as --load calls it]"
+        metavar="REF",
+        help="What the image was pushed as (devcontainer only). [default: as --load calls it]",
     ),
 ]
-_Offline = Annotated[bool, typer.Option("--offline", help="Use local files only.")]
 
 
 @command("export")
 def export_command(
     context: typer.Context,
-    name: _Name,
+    name: NameArgument,
     form: _Form,
     output: _Output = None,
     platform: _Platform = None,
     variables: _Variables = False,
     image: _Image = None,
-    offline: _Offline = False,
+    offline: OfflineOption = False,
 ) -> None:
     """Write locks for other tools; the URLs in the file are those of this machine."""
     from envlock.cli.documents import metadata_of

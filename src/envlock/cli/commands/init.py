@@ -29,7 +29,7 @@ _SCHEMA = "spec.schema.json"
 
 _Words = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[NAME]", help="The environment's name. [default: the file's]"),
+    typer.Argument(metavar="NAME", help="The environment's name. [default: the file's]"),
 ]
 _Sources = Annotated[
     list[Path] | None,
@@ -42,15 +42,19 @@ _Sources = Annotated[
     ),
 ]
 _Platform = Annotated[
-    list[str] | None, typer.Option(help="A platform. [default: the file's, or linux-64]")
+    list[str] | None,
+    typer.Option(metavar="PLATFORM", help="A platform. [default: the file's, or linux-64]"),
 ]
-_Python = Annotated[str | None, typer.Option(help="The Python: 3.12.")]
-_Extra = Annotated[list[str] | None, typer.Option(help="An extra of pyproject.toml, besides.")]
+_Python = Annotated[str | None, typer.Option(metavar="VERSION", help="The Python's version: 3.12.")]
+_Extra = Annotated[
+    list[str] | None, typer.Option(metavar="EXTRA", help="An extra of pyproject.toml, besides.")
+]
 _Group = Annotated[
     list[str] | None,
     typer.Option(
+        metavar="GROUP",
         help="A group of pyproject.toml or conda-lock.yml, a feature or environment of "
-        "pixi.toml, besides."
+        "pixi.toml, besides.",
     ),
 ]
 _Force = Annotated[bool, typer.Option("--force", help="Replace the spec if there is one.")]

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envlock.cli.app import command
-from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
-from envlock.cli.options import PlatformOption
+from envlock.cli.options import ArtifactMapOption, NameArgument, OfflineOption, PlatformOption
 from envlock.cli.proof import prefix_prover, say_report
 from envlock.errors import CheckFailedError
 
@@ -28,24 +27,19 @@ if TYPE_CHECKING:
     from envlock.validate.results import Report
 
 
-_Name = Annotated[
-    str, typer.Argument(help="An environment that is locked.", autocompletion=environments)
-]
 _Prefix = Annotated[
-    Path, typer.Option("--prefix", help="A new folder, or one that this command made.")
+    Path,
+    typer.Option("--prefix", metavar="DIR", help="A new folder, or one that this command made."),
 ]
 _Python = Annotated[
     str | None,
-    typer.Option("--python", help="The machine's Python to use where the lock has none."),
+    typer.Option(
+        "--python", metavar="PYTHON", help="The machine's Python to use where the lock has none."
+    ),
 ]
 _NoValidate = Annotated[
     bool, typer.Option("--no-validate", help="Install without running the checks.")
 ]
-_ArtifactMap = Annotated[
-    Path | None,
-    typer.Option("--artifact-map", help="JSON file: sha256 to local file.", dir_okay=False),
-]
-_Offline = Annotated[bool, typer.Option("--offline", help="Use local files only.")]
 _Check = Annotated[
     bool, typer.Option("--check", help="Only tell whether the folder is what the lock says.")
 ]
@@ -54,12 +48,12 @@ _Check = Annotated[
 @command("install")
 def install_command(
     context: typer.Context,
-    name: _Name,
+    name: NameArgument,
     prefix: _Prefix,
     python: _Python = None,
     no_validate: _NoValidate = False,
-    artifact_map: _ArtifactMap = None,
-    offline: _Offline = False,
+    artifact_map: ArtifactMapOption = None,
+    offline: OfflineOption = False,
     platform: PlatformOption = None,
     check: _Check = False,
 ) -> None:

@@ -26,7 +26,9 @@ def list_command(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="Its packages; the environments by default.", autocompletion=environments
+            metavar="NAME",
+            help="Its packages; the environments by default.",
+            autocompletion=environments,
         ),
     ] = None,
     platform: PlatformOption = None,

@@ -20,9 +20,9 @@ class MergeConflictError(EnvlockError):
     """Both sides changed the same part of a lock."""
 
 
-def _side(help_text: str) -> typer.models.ArgumentInfo:
+def _side(name: str, help_text: str) -> typer.models.ArgumentInfo:
     argument: typer.models.ArgumentInfo = typer.Argument(
-        help=help_text, exists=True, dir_okay=False, show_default=False
+        metavar=name, help=help_text, exists=True, dir_okay=False, show_default=False
     )
     return argument
 
@@ -30,11 +30,11 @@ def _side(help_text: str) -> typer.models.ArgumentInfo:
 @command("merge-driver")
 def merge_driver_command(
     context: typer.Context,
-    base: Annotated[Path, _side("The common ancestor's lock, or an empty file: git's %O.")],
-    ours: Annotated[Path, _side("Our lock; the result is written here: git's %A.")],
-    theirs: Annotated[Path, _side("Their lock: git's %B.")],
+    base: Annotated[Path, _side("BASE", "The common ancestor's lock, or an empty file: git's %O.")],
+    ours: Annotated[Path, _side("OURS", "Our lock; the result is written here: git's %A.")],
+    theirs: Annotated[Path, _side("THEIRS", "Their lock: git's %B.")],
     path: Annotated[
-        str | None, typer.Argument(help="The lock's name in messages: git's %P.")
+        str | None, typer.Argument(metavar="PATH", help="The lock's name in messages: git's %P.")
     ] = None,
 ) -> None:
     """Merge two locks, package by package; git runs this where it is told to (see the docs).

@@ -9,7 +9,7 @@ import typer
 from envlock.cli.app import command
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
-from envlock.cli.options import NamesArgument, PlatformOption
+from envlock.cli.options import NamesArgument, OfflineOption, PlatformOption
 from envlock.cli.output import counted, megabytes
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def nix_seed_command(
         str | None, typer.Option(help="A Nix store, as nix --store takes it.", metavar="URL")
     ] = None,
     platform: PlatformOption = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Use local files only.")] = False,
+    offline: OfflineOption = False,
 ) -> None:
     """Put artifacts into the Nix store, so that Nix builds the image without fetching."""
     state: Context = context.obj

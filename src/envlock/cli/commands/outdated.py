@@ -11,7 +11,7 @@ from envlock.cli.app import command
 from envlock.cli.context import Context
 from envlock.cli.locks import check_platform
 from envlock.cli.many import each
-from envlock.cli.options import NamesArgument
+from envlock.cli.options import NamesArgument, OfflineOption
 from envlock.cli.stale import deletion
 from envlock.cli.tables import table
 from envlock.errors import LockError, UsageError
@@ -31,7 +31,9 @@ _UNKNOWN = "-"
 def outdated_command(
     context: typer.Context,
     names: NamesArgument = None,
-    platform: Annotated[str | None, typer.Option(help="One platform only.")] = None,
+    platform: Annotated[
+        str | None, typer.Option(metavar="PLATFORM", help="One platform only.")
+    ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Show the packages that are up to date, too.")
     ] = False,
@@ -43,7 +45,7 @@ def outdated_command(
             "for a yanked file.",
         ),
     ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Use caches only.")] = False,
+    offline: OfflineOption = False,
 ) -> None:
     """Show newer versions of locked packages, and whether overrides are still needed.
 

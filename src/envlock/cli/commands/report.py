@@ -11,7 +11,7 @@ from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
-from envlock.cli.options import PlatformOption
+from envlock.cli.options import NameArgument, PlatformOption
 from envlock.cli.output import counted, megabytes
 from envlock.errors import LockError, StaleLockError, UsageError
 
@@ -26,13 +26,17 @@ if TYPE_CHECKING:
 @command("report")
 def report_command(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="An environment.", autocompletion=environments)],
+    name: NameArgument,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="[default: build/NAME.html]")
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Where it goes. [default: build/NAME.html]"
+        ),
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(
+            metavar="NAME|LOCK|REVISION",
             help="Show what changed since another environment, lock file, or git revision.",
             autocompletion=environments,
         ),

@@ -28,17 +28,22 @@ if TYPE_CHECKING:
 def run_command(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(help="An environment that is built.", autocompletion=environments)
+        str,
+        typer.Argument(
+            metavar="NAME", help="An environment that is built.", autocompletion=environments
+        ),
     ],
     argv: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- COMMAND ARG…]", help="The image's own by default."),
+        typer.Argument(metavar="-- COMMAND ARG", help="The image's own by default."),
     ] = None,
     network: Annotated[bool, typer.Option("--network", help="Let the command use it.")] = False,
     gpu: Annotated[bool, typer.Option("--gpu", help="Show it this machine's GPU.")] = False,
     bind: Annotated[
         list[str] | None,
-        typer.Option("--bind", help="SOURCE[:TARGET]: show a folder of this machine, read-only."),
+        typer.Option(
+            "--bind", metavar="SOURCE[:TARGET]", help="Show a folder of this machine, read-only."
+        ),
     ] = None,
 ) -> None:
     """Run a command in the built image: read-only root, /tmp and home writable, no network."""

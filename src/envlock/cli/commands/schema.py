@@ -34,7 +34,9 @@ def schema_command(
     what: Annotated[
         str,
         typer.Argument(
-            help="spec, lock, or a command whose --json is described.", autocompletion=_complete
+            metavar="WHAT",
+            help="spec, lock, or a command whose --json is described.",
+            autocompletion=_complete,
         ),
     ] = _SPEC,
 ) -> None:

@@ -10,7 +10,7 @@ from envlock.cli.app import command
 from envlock.cli.context import Context
 from envlock.cli.freshness import check_fresh
 from envlock.cli.many import check_all, each, tell_solved
-from envlock.cli.options import AllOption, NamesArgument
+from envlock.cli.options import AllOption, NamesArgument, OfflineOption
 from envlock.cli.solving import Wish, solve_one
 
 if TYPE_CHECKING:
@@ -23,9 +23,8 @@ _Check = Annotated[
 _Upgrade = Annotated[bool, typer.Option("--upgrade", "-U", help="Take the newest of everything.")]
 _UpgradePackage = Annotated[
     list[str] | None,
-    typer.Option("--upgrade-package", "-P", help="Take the newest of one package."),
+    typer.Option("--upgrade-package", "-P", metavar="PKG", help="Take the newest of one package."),
 ]
-_Offline = Annotated[bool, typer.Option("--offline", help="Use caches only.")]
 _NoAudit = Annotated[bool, typer.Option("--no-audit", help="Do not look into the locked code.")]
 _Strict = Annotated[
     bool,
@@ -45,7 +44,7 @@ def solve_command(
     check: _Check = False,
     upgrade: _Upgrade = False,
     upgrade_package: _UpgradePackage = None,
-    offline: _Offline = False,
+    offline: OfflineOption = False,
     no_audit: _NoAudit = False,
     strict: _Strict = False,
 ) -> None:

@@ -24,20 +24,23 @@ if TYPE_CHECKING:
 _Image = Annotated[
     str | None,
     typer.Argument(
-        metavar="[IMAGE|PREFIX]",
+        metavar="IMAGE|PREFIX",
         help="An environment's name, an OCI layout, a tar of one, or an installed prefix.",
         autocompletion=environments,
     ),
 ]
 _Lock = Annotated[
-    Path | None, typer.Option("--lock", help="The lock it was built from.", dir_okay=False)
+    Path | None,
+    typer.Option("--lock", metavar="FILE", help="The lock it was built from.", dir_okay=False),
 ]
 _Gpu = Annotated[
     bool, typer.Option("--gpu", help="Run the gpu checks, too, on this machine's GPU.")
 ]
 _Rootfs = Annotated[
     Path | None,
-    typer.Option("--rootfs", help="Check an unpacked image in this folder.", file_okay=False),
+    typer.Option(
+        "--rootfs", metavar="DIR", help="Check an unpacked image in this folder.", file_okay=False
+    ),
 ]
 _NoSandbox = Annotated[
     bool,

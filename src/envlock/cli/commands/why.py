@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from envlock.cli.app import command
-from envlock.cli.complete import environments, packages
+from envlock.cli.complete import packages
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
-from envlock.cli.options import PlatformOption
+from envlock.cli.options import NameArgument, PlatformOption
 from envlock.cli.output import megabytes
 from envlock.errors import UsageError
 
@@ -27,7 +27,7 @@ _ENDLESS = 100_000
 @command("why")
 def why_command(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="An environment.", autocompletion=environments)],
+    name: NameArgument,
     package: Annotated[
         str,
         typer.Argument(help="A package of its lock.", metavar="PKG", autocompletion=packages),
