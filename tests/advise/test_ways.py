@@ -119,6 +119,12 @@ def test_newer_dependent_older_forced_version_and_yours(index: Index, adviser: A
         check_yaml(adviser, OVERRIDE, way)
 
 
+def test_a_reason_that_nobody_wrote_is_what_was_found(index: Index, adviser: Adviser) -> None:
+    usual(index)
+    (advice,) = adviser(OVERRIDE.replace("app imports tool.ops", "<what needs tool 2.0>"))
+    assert "because: app 1.0 needs tool.ops, which tool 3.2 does not have" in advice.ways[1].yaml
+
+
 def test_until_is_believed(index: Index, adviser: Adviser) -> None:
     usual(index)
     (advice,) = adviser(OVERRIDE + "    until: app>=1.2\n")

@@ -44,6 +44,20 @@ def test_findings_with_place_and_chain(tmp_path: Path, wheels: list[str]) -> Non
     assert "Traceback" not in done.stderr
 
 
+def test_places_of_one_need_stand_together(tmp_path: Path) -> None:
+    files = {f"app/{name}.py": "from lib import gone\n" for name in "abcde"}
+    made = [
+        make_wheel(tmp_path, "app", {"app/__init__.py": "from . import a, b, c, d, e\n", **files}),
+        make_wheel(tmp_path, "lib", {"lib.py": "x = 1\n"}),
+    ]
+    arguments = ["audit", "--artifacts", *map(str, made)]
+    said = _run(tmp_path, *arguments).stdout
+    assert "breaks-import: importing it fails (5)" in said
+    assert said.count("needs lib.gone") == 1
+    assert "    and in 4 other places: app/b.py:1, app/c.py:1, app/d.py:1 and 1 more\n" in said
+    assert _run(tmp_path, "-v", *arguments).stdout.count("needs lib.gone") == 5
+
+
 def test_json(tmp_path: Path, wheels: list[str]) -> None:
     done = _run(tmp_path, "--json", "audit", "--artifacts", *wheels)
     document, _ = json.JSONDecoder().raw_decode(done.stdout)

@@ -871,3 +871,42 @@ def test_what_a_handler_sets_on_a_module_may_be_there(audit: Auditor) -> None:
         """
     found = audit({"app": {"app.py": source}, "lib": LIB}, requires={"app": ["lib"]})
     assert not found.of("breaks-import", "may-break-import")
+
+
+def test_a_class_of_the_branch_not_taken_is_not_called(audit: Auditor) -> None:
+    source = """
+        import lib
+        if hasattr(lib, "Fancy"):
+            class Thing:
+                def make(self):
+                    return lib.Fancy()
+        else:
+            class Thing:
+                def make(self):
+                    return lib.plain()
+        """
+    found = audit({"app": {"app.py": source}, "lib": LIB})
+    assert texts(found.of("breaks-call")) == ["app.Thing.make needs lib.plain"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'sys.modules["Other"] = sys.modules["lib"]',
+        "sys.modules[__name__] = _Lazy(__name__, globals()['__file__'])",
+    ],
+)
+def test_a_module_put_in_place_makes_no_submodules(audit: Auditor, line: str) -> None:
+    lib = {**LIB, "lib/__init__.py": f"import sys\nclass _Lazy: pass\n{line}\n"}
+    found = audit({"app": {"app.py": "import lib.sub\nimport lib.gone\n"}, "lib": lib})
+    assert texts(found.of("breaks-import")) == ["app needs lib.gone"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["sys.modules[__name__] = other", "sys.modules['lib.gone'] = 1", "sys.modules[name] = 1"],
+)
+def test_a_module_put_in_place_may_make_submodules(audit: Auditor, line: str) -> None:
+    lib = {**LIB, "lib/__init__.py": f"import sys\ndef put(name, other):\n    {line}\n"}
+    found = audit({"app": {"app.py": "import lib.gone\n"}, "lib": lib})
+    assert not found.of("breaks-import", "may-break-import")

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from envlock.errors import Location
-from envlock.review.paste import patterns
+from envlock.review.paste import is_unsaid, patterns
 from envlock.spec.model import Asked, Check, Override
 
 if TYPE_CHECKING:
@@ -124,14 +124,17 @@ def _new(after: Iterable[Asked], before: Iterable[Asked]) -> list[str]:
 
 
 def reason_for(problem: Problem) -> str:
-    """Return why a version is forced, from what was found."""
-    if problem.override is not None:
-        return problem.override.because
+    """Return why a version is forced: the spec's words, or what was found."""
+    override = problem.override
+    if override is not None and not is_unsaid(override.because):
+        return override.because
     for finding in problem.fixes:
         who = f"{finding.who.distribution} {finding.who.version}"
         lacks = f"{problem.package} {problem.natural}".strip()
         return f"{who} needs {finding.needs.dotted}, which {lacks} does not have"
-    return f"what needs another {problem.package}"
+    if override is not None:
+        return override.because
+    return f"<what needs another {problem.package}>"
 
 
 def _override(spec: Spec, change: Change, because: str) -> Override:

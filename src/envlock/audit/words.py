@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Sequence
 
     from envlock.audit.model import Finding
 
 _LEFT = {("pkg_resources", "setuptools"): "setuptools<82"}
 """Modules that newer versions of their distribution no longer have, and which ones still do."""
+
+_PLACES = 3
+"""How many further places of one need are told."""
 
 _WHEN = {
     "breaks-import": "",
@@ -56,6 +59,30 @@ def additions(findings: Iterable[Finding]) -> list[str]:
     chosen = {finding.add: finding.add for finding in adding}
     chosen |= {finding.add: text for finding in adding if (text := _with_it(finding))}
     return sorted(chosen.values())
+
+
+def together(findings: Iterable[Finding], accepted: Container[str]) -> list[list[Finding]]:
+    """Put findings beside each other in which the same distribution misses the same thing.
+
+    accepted: keys of findings; those that are accepted stand apart.
+    """
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in findings:
+        who, needs = finding.who, finding.needs
+        known = "accepted" if finding.key in accepted else ""
+        key = (who.distribution, finding.kind, finding.severity, needs.dotted, known)
+        groups.setdefault(key, []).append(finding)
+    return list(groups.values())
+
+
+def further(findings: Sequence[Finding]) -> list[str]:
+    """Return what to say of the other places of a need, after the first one was told."""
+    if not findings:
+        return []
+    places = [f"{one.who.file}:{one.who.line}" for one in findings[:_PLACES]]
+    more = f" and {len(findings) - _PLACES} more" if len(findings) > _PLACES else ""
+    count = f"{len(findings)} other place{'s' if len(findings) != 1 else ''}"
+    return [f"    and in {count}: {', '.join(places)}{more}"]
 
 
 def lines(finding: Finding, *, accepted: bool = False) -> list[str]:

@@ -113,12 +113,14 @@ def unseen_line(spec: Spec, audit: Audit) -> str:
 
 def unsaid_lines(spec: Spec) -> list[str]:
     """Say what was pasted into a spec without a reason of one's own, as ``<what needs it>``."""
+    from envlock.review.paste import is_unsaid
+
     entries: list[Override | Clobber | AcceptedVulnerability]
     entries = [*spec.overrides, *(spec.conda.clobbers if spec.conda else ()), *spec.vulnerabilities]
     return [
         f"{entry.location}: because is still {entry.because}: write why, others will ask"
         for entry in entries
-        if entry.because.startswith("<") and entry.because.endswith(">")
+        if is_unsaid(entry.because)
     ]
 
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(r"[A-Za-z_][\w.*?\[\]-]*(?: needs [\w.*?\[\]-]+)?")
 
 
+def is_unsaid(because: str) -> bool:
+    """Tell whether a reason is still the ``<what needs it>`` that was pasted."""
+    return because.startswith("<") and because.endswith(">")
+
+
 def patterns(findings: Iterable[Finding]) -> list[str]:
     """Return ``accepts`` lines for findings, without doubles."""
     return sorted({pattern_of(finding) for finding in findings})

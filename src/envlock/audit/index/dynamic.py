@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _HANDED = r"^(?!print\b)[\w.]+\(\s*__name__,"  # apipkg.initpkg(__name__, {...}): it is replaced
+_ITSELF = (
+    r"(?!__name__\s*\]\s*=\s*_?[A-Z]\w*\()"  # by an object, which finds what lies in its folder
+)
+_ANOTHER = r"(?![\"']\w*[\"']\s*\])"  # pymysql as MySQLdb: nothing below pymysql
 _NAMES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (hint, re.compile(pattern, re.MULTILINE))
     for hint, pattern in (
@@ -36,7 +40,7 @@ _NAMES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 _CHILDREN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (hint, re.compile(pattern, re.MULTILINE))
     for hint, pattern in (
-        ("sys.modules", r"sys\.modules\s*\[\s*[^\]\s\"'][^\]]*\]\s*=[^=]"),
+        ("sys.modules", rf"sys\.modules\s*\[\s*{_ITSELF}[^\]\s\"'][^\]]*\]\s*=[^=]"),
         ("sys.modules[f", r"sys\.modules\[f"),
         ("modules.update(", r"modules\.update\("),
         ("sys.modules[", r"sys\.modules\[[\"'][^\]]*[\"']\s*[+%.]"),
@@ -45,7 +49,7 @@ _CHILDREN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("__path__", r"__path__\s*[.+=]"),
         ("__path__", r"^[ \t]*__path__\b"),
         ("sys.path", r"sys\.path\b"),
-        ("modules[", r"modules(?<!\wmodules)\[[^\]]*\]\s*=[^=]"),
+        ("modules[", rf"modules(?<!\wmodules)\[\s*{_ITSELF}{_ANOTHER}[^\]]*\]\s*=[^=]"),
         ("__name__,", _HANDED),
     )
 )

@@ -70,6 +70,7 @@ class Skeleton:
         self._scans = scans_and_loads(text)
         self._lazy_annotations = False
         self._qualified: list[str] = []
+        self._classes: set[str] = set()
         self._locals: list[set[str]] = []
         body = self.block(tree.body)
         self.body, self.functions = prune(body, self.functions, methods="meta_path" in text)
@@ -252,14 +253,17 @@ class Skeleton:
     def _class(self, node: ast.ClassDef, out: list[Node]) -> None:
         out.extend(self.uses.all_of([*node.decorator_list, *node.bases]))
         out.extend(self.uses.all_of(word.value for word in node.keywords))
-        self._qualified.append(node.name)
+        key = ".".join([*self._qualified, node.name])
+        name = node.name if key not in self._classes else f"{node.name}@{node.lineno}"
+        self._qualified.append(name)  # which of two that one condition chooses from matters
+        key = ".".join(self._qualified)
+        self._classes.add(key)
         saved, self._locals = self._locals, []  # methods do not see the class's names
         try:
             body = self.block(node.body)
         finally:
             self._locals = saved
             self._qualified.pop()
-        key = ".".join([*self._qualified, node.name])
         out.append(["k", key, [_as_name(inner, key) for inner in body]])
         self.bind([node.name], out)
 

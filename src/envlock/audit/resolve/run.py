@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from envlock.audit.index.entries import Entry
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from envlock.audit.resolve.notes import Notes
     from envlock.audit.resolve.values import Value
     from envlock.audit.resolve.world import World
+
+
+_DOUBLE = re.compile(r"@\d+")
+"""What tells functions and classes of the same name apart in an index; findings hold no lines."""
 
 
 class Run:
@@ -136,7 +141,7 @@ class Run:
             distribution=index.name,
             version=index.version,
             module=user,
-            function=function,
+            function=_DOUBLE.sub("", function),
             file=self.world.modules[user]["file"],
             line=line,
         )

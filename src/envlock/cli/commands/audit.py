@@ -262,8 +262,11 @@ def _document(audit: Audit) -> dict[str, Any]:
 
 
 def _show(state: Context, title: str, audit: Audit, accepted: frozenset[str]) -> None:
-    """Print the findings; ``accepted``: the keys of those that the spec accepts."""
-    from envlock.audit.words import lines
+    """Print the findings; ``accepted``: the keys of those that the spec accepts.
+
+    Places at which a distribution misses the same thing are one entry, but with ``-v``.
+    """
+    from envlock.audit.words import further, lines, together
 
     say = state.output.result
     modules = sum(count for count, _ in audit.importable.values())
@@ -276,8 +279,9 @@ def _show(state: Context, title: str, audit: Audit, accepted: frozenset[str]) ->
         known = sum(finding.key in accepted for finding in findings)
         say("")
         say(f"{severity}: {heading} ({len(findings)}{f', {known} accepted' if known else ''})")
-        for finding in findings:
-            for line in lines(finding, accepted=finding.key in accepted):
+        every = [[finding] for finding in findings]
+        for first, *others in every if state.output.verbose else together(findings, accepted):
+            for line in (*lines(first, accepted=first.key in accepted), *further(others)):
                 say(f"  {line}")
     hidden = audit.count("hidden")
     if hidden:
