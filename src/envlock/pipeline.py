@@ -139,7 +139,7 @@ def build(
             )
         if compiles(lock):
             with _timed(seconds, "precompile"):
-                digests = _with_bytecode(lock, place, digests, workshop, reporter, running)
+                digests = _with_bytecode(lock, paths, place, digests, workshop, reporter, running)
         if expect is not None:
             _check_digest(lock, digests, place, target, expect)
         report = _proven(place.folder, prove, seconds) if prove is not None else None
@@ -162,6 +162,7 @@ def build(
 
 def _with_bytecode(
     lock: Lock,
+    paths: Mapping[str, Path],
     place: Staging,
     digests: ImageDigests,
     workshop: Workshop,
@@ -169,7 +170,9 @@ def _with_bytecode(
     running: Running,
 ) -> ImageDigests:
     assert running.sandbox is not None
-    made = add_bytecode(lock, place, digests, workshop, reporter, running.sandbox, running.limits)
+    made = add_bytecode(
+        lock, paths, place, digests, workshop, reporter, running.sandbox, running.limits
+    )
     check_layers(lock, made)
     return made
 

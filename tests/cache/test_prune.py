@@ -99,7 +99,10 @@ def test_what_is_useless_goes_at_once(tmp_path: Path) -> None:
     put(tmp_path / "segments" / f"0-{NAMES[0]}.gz")
     put(tmp_path / "segments" / f"0-{NAMES[0]}.json")
     put(tmp_path / "segments" / f"{PACKER}-{NAMES[1]}.gz")
+    put(tmp_path / "segments" / f"0-{NAMES[4]}.pyc")
+    put(tmp_path / "segments" / f"{PACKER}-{NAMES[5]}.pyc")
     put(tmp_path / "segments" / ".segment-abcd_123")
+    put(tmp_path / "segments" / ".compiling-abcd_123" / "whole" / "compiled-0")
     put(tmp_path / "audit" / "index" / f"{NAMES[2]}.{FORMAT}x.index")
     put(tmp_path / "audit" / "index" / f"{NAMES[2]}.{FORMAT}.index")
     put(tmp_path / "audit" / "parts-abcd1234" / "part")
@@ -110,9 +113,11 @@ def test_what_is_useless_goes_at_once(tmp_path: Path) -> None:
         note.write_text(f'{{"path": "{place}"}}')
     expected = [
         f".{NAMES[3]}.json.abcd_123",
+        ".compiling-abcd_123",
         ".segment-abcd_123",
         f"0-{NAMES[0]}.gz",
         f"0-{NAMES[0]}.json",
+        f"0-{NAMES[4]}.pyc",
         f"{NAMES[1][:32]}.json",
         f"{NAMES[2]}.{FORMAT}x.index",
         "parts-abcd1234",

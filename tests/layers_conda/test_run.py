@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from envlock.bytecode import apart
 from envlock.image.build import Workshop
 from envlock.install.environment import install
 from envlock.install.prefix import MARKER, read_marker
@@ -111,6 +112,27 @@ assert data[8:16] == importlib.util.source_hash(source)
     known = wanted.build(place / "three", place / "cache", sandbox=_no_sandbox, workers=2)
     assert known.digests == first.digests
     check_compiled_elsewhere(wanted, first, place)
+
+
+def test_modules_are_compiled_wheel_by_wheel(
+    environment: Environment, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wheel more is compiled alone; and the image as a whole gives the same bytes."""
+    cache = place / "cache"
+    wanted = environment.with_image(**environment.lock.spec["image"], precompile=True)
+    wanted.build(place / "image", cache, workers=2, sandbox=bwrap)
+    before = {path.name for path in (cache / "segments").glob("*.pyc")}
+    wheel = make_wheel(tmp_path, "more", "1.0", files={"more/__init__.py": "M = 1\n"})
+    lock = replace(wanted.lock, artifacts=(*wanted.lock.artifacts, artifact(wheel)))
+    more = Environment(lock, {**wanted.paths, artifact(wheel).sha256: wheel})
+    made = more.build(tmp_path / "more", cache, workers=2, sandbox=bwrap)
+    after = {path.name for path in (cache / "segments").glob("*.pyc")}
+    assert len(before) == 2
+    assert len(after - before) == 1
+    assert [path.name for path in (cache / "segments").iterdir() if path.is_dir()] == []
+    monkeypatch.setattr(apart, "PYTHONS", frozenset())
+    whole = more.build(tmp_path / "whole", cache, workers=2, sandbox=bwrap, fresh=True)
+    assert whole.digests == made.digests
 
 
 def check_compiled_elsewhere(wanted: Environment, first: Built, place: Path) -> None:

@@ -6,16 +6,17 @@ image's Python writes is read as something that an enemy may have written.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-import re
 import tempfile
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from envlock.errors import ArtifactError
+from envlock.bytecode.apart import divide, keep_wheels, lay_out, roots
+from envlock.bytecode.compiling import Compiler
+from envlock.bytecode.records import contents, in_order, records
 from envlock.files import disk_errors
 from envlock.image.append import append_layer
 from envlock.image.known import (
@@ -24,29 +25,31 @@ from envlock.image.known import (
     recorded_on_top,
     remember_digests,
 )
+from envlock.image.packing import SEGMENTS
 from envlock.image.places import taken_over
-from envlock.image.pool import packing_pool
+from envlock.image.pool import WORTH, packing_pool
 from envlock.layers.blobs import layer_blob
 from envlock.layers.entry import regular
 from envlock.layers.gzipstream import Known
 from envlock.layers.plan import COMPILED, scheme_of
 from envlock.layers.writer import LayerWriter
 from envlock.lock.model import PACKER
-from envlock.validate.inside import enter
 from envlock.validate.layout import open_layout
-from envlock.validate.lookup import require_runnable
 from envlock.validate.rootfs import prepare_rootfs
 from envlock.validate.sandbox import Bind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import ProcessPoolExecutor
 
+    from envlock.bytecode.apart import Division, Piece
     from envlock.image.build import Workshop
     from envlock.image.layout import ImageDigests, Staging
     from envlock.layers.gzipstream import StreamDigests
     from envlock.limits import Limits
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
+    from envlock.validate.layout import Image, Layer
     from envlock.validate.sandbox import Sandbox
 
 VERSION = 1
@@ -55,18 +58,10 @@ VERSION = 1
 Locks record these layers: another version is another PACKER.
 """
 
-_OUT = "/tmp/compiled"  # noqa: S108 - inside
-_SHARES = 16
-"""Processes that compile, as many at once as there are workers; what each is given is fixed."""
-_OTHERS = 4
-"""Processes of the sandbox's own that count towards the limit, and some to spare."""
-_PYC = re.compile(r"/(?:[^/\0]+/)+__pycache__/[^/\0]+\.pyc")
-_LONGEST_PATH = 4096
-_LARGEST_MODULE = 256 * 1024 * 1024
-
 
 def add_bytecode(
     lock: Lock,
+    paths: Mapping[str, Path],
     place: Staging,
     digests: ImageDigests,
     workshop: Workshop,
@@ -84,7 +79,7 @@ def add_bytecode(
     known = None if workshop.fresh else _known(lock, digests, workshop, key)
     if known is not None and taken_over(workshop, place, known):
         return append_layer(place, digests, known.digests, COMPILED)
-    made = _made(lock, place, workshop, reporter, sandbox(), limits)
+    made = _made(lock, paths, place, workshop, reporter, sandbox(), limits)
     remember_digests(workshop.cache, key, made)
     return append_layer(place, digests, made, COMPILED)
 
@@ -107,93 +102,134 @@ def _key(place: Staging) -> str:
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Making:
+    """One layer in the making; store: where pieces are kept, scratch: gone afterwards."""
+
+    lock: Lock
+    paths: Mapping[str, Path]
+    image: Image
+    workshop: Workshop
+    reporter: Reporter
+    compiler: Compiler
+    store: Path
+    scratch: Path
+
+    def files(self, pool: ProcessPoolExecutor) -> list[Path]:
+        """Return files that hold all compiled modules between them."""
+        division = divide(self.lock, self.image.layers, VERSION)
+        if division is None:
+            return self._whole()
+        pieces = [division.base, *division.wheels]
+        known = {} if self.workshop.fresh else {one: one.known(self.store) for one in pieces}
+        found = {piece: file for piece, file in known.items() if file is not None}
+        missing = [piece for piece in pieces if piece not in found]
+        if any(one.wheel and one.wheel.sha256 not in self.paths for one in missing):
+            return self._whole()  # a registry had the layers, and the wheels were not fetched
+        if missing:
+            found |= self._apart(division, missing, pool)
+        return [found[piece] for piece in pieces]
+
+    def _whole(self) -> list[Path]:
+        rootfs = self._rootfs(self.image.layers)
+        with self.reporter.task("compiling modules"):
+            return self.compiler.run(rootfs, roots(self.lock), self._folder("whole"))
+
+    def _apart(
+        self, division: Division, missing: Sequence[Piece], pool: ProcessPoolExecutor
+    ) -> dict[Piece, Path]:
+        """Compile what lies below the wheels, if that is missing, and wheels."""
+        sources = self._folder("sources")
+        laying = {
+            one: pool.submit(
+                lay_out, one.wheel, self.paths[one.wheel.sha256], division.scheme, sources
+            )
+            for one in missing
+            if one.wheel is not None
+        }
+        rootfs = self._rootfs(division.below)
+        compiler = dataclasses.replace(self.compiler, python=division.python)
+        found: dict[Piece, Path] = {}
+        with self.reporter.task(f"compiling modules of {len(missing)} packages"):
+            if division.base in missing:
+                outs = compiler.run(rootfs, roots(self.lock), self._folder("base"))
+                of_base = [record for out in outs for record in records(out)]
+                found[division.base] = division.base.keep(self.store, of_base)
+            laid_out = {piece: done.result() for piece, done in laying.items()}
+            if laid_out:
+                site = f"/{division.scheme.site_packages}"
+                bind = Bind(source=sources, target=site)
+                outs = compiler.run(rootfs, (site,), self._folder("wheels"), (bind,))
+                found |= keep_wheels(laid_out, outs, site, self.store)
+        return found
+
+    def _rootfs(self, layers: Sequence[Layer]) -> Path:
+        image = dataclasses.replace(self.image, layers=tuple(layers))
+        return prepare_rootfs(image, cache=self.workshop.cache, reporter=self.reporter)
+
+    def _folder(self, name: str) -> Path:
+        folder = self.scratch / name
+        folder.mkdir()
+        return folder
+
+
 def _made(
     lock: Lock,
+    paths: Mapping[str, Path],
     place: Staging,
     workshop: Workshop,
     reporter: Reporter,
     sandbox: Sandbox,
     limits: Limits,
 ) -> StreamDigests:
-    with tempfile.TemporaryDirectory(prefix="envlock-bytecode-") as folder:
-        outs = [Path(folder) / f"compiled-{share}" for share in range(_SHARES)]
-        for out in outs:
-            out.touch()
-            out.chmod(0o666)  # whoever the image's user is
-        _compile(lock, place.folder, outs, workshop, reporter, sandbox, limits)
-        amount = sum(out.stat().st_size for out in outs)
-        with (
-            reporter.task("packing compiled modules", amount, "bytes") as task,
-            packing_pool(1, amount) as pool,
-        ):
-            done = pool.submit(pack_bytecode, outs, place.blobs).result()
+    image = open_layout(place.folder)
+    with (
+        _scratch(workshop.cache / SEGMENTS) as scratch,
+        packing_pool(workshop.workers, WORTH) as pool,
+    ):
+        making = _Making(
+            lock=lock,
+            paths=paths,
+            image=image,
+            workshop=workshop,
+            reporter=reporter,
+            compiler=Compiler(
+                config=image.config, sandbox=sandbox, limits=limits, workers=workshop.workers
+            ),
+            store=scratch if workshop.fresh else workshop.cache / SEGMENTS,
+            scratch=scratch,
+        )
+        files = making.files(pool)
+        amount = sum(file.stat().st_size for file in files)
+        with reporter.task("packing compiled modules", amount, "bytes") as task:
+            site = f"/{scheme_of(lock).site_packages}"
+            done = pool.submit(pack_bytecode, files, place.blobs, site).result()
             task.advance(amount)
     return done
 
 
-def _compile(
-    lock: Lock,
-    layout: Path,
-    outs: Sequence[Path],
-    workshop: Workshop,
-    reporter: Reporter,
-    sandbox: Sandbox,
-    limits: Limits,
-) -> None:
-    """Let the image's Python write what it compiles to the files ``outs``."""
-    image = open_layout(layout)
-    rootfs = prepare_rootfs(image, cache=workshop.cache, reporter=reporter)
-    inside = enter(rootfs, image.config, sandbox, limits=dataclasses.replace(limits, seconds=None))
-    require_runnable(
-        inside,
-        image.config.architecture,
-        hint="its own Python compiles (image.precompile): build on such a machine, or without it",
-    )
-    inside = dataclasses.replace(
-        inside,
-        env={"PATH": inside.env["PATH"], "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
-    )
-    script = resources.files("envlock.bytecode").joinpath("inside.py").read_text("utf-8")
-    library = () if lock.base is not None else ("stdlib",)  # a base image stays as it is
-    binds = tuple(
-        Bind(source=out, target=f"{_OUT}-{share}", writable=True) for share, out in enumerate(outs)
-    )
-    room = len(outs) if limits.processes is None else limits.processes - _OTHERS
-    jobs = str(max(1, min(workshop.workers, len(outs), room)))
-    roots = (f"/{scheme_of(lock).site_packages}", *library)
-    argv = ("python3", "-S", "-c", script, jobs, *(bind.target for bind in binds), "--", *roots)
-    with reporter.task("compiling modules"):
-        done = inside.run(argv, binds=binds)
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").splitlines()[-5:]
-        raise ArtifactError(
-            "the image's Python could not compile the modules",
-            details=[f"  {line}" for line in said],
-            hint="leave image.precompile out, or see what python3 in the image lacks",
-        )
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder in ``folder``; what a killed run left goes when the cache is pruned."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        place = tempfile.TemporaryDirectory(prefix=".compiling-", dir=folder)
+    with place as scratch:
+        yield Path(scratch)
 
 
-def pack_bytecode(compiled: Sequence[Path], blobs: Path) -> StreamDigests:
-    """Write the layer of what the image's Python wrote to the files ``compiled``."""
+def pack_bytecode(compiled: Sequence[Path], blobs: Path, site: str) -> StreamDigests:
+    """Write the layer of what the image's Python wrote to the files ``compiled``.
+
+    site: the folder of the image whose modules come first.  A module that several files have
+    is written once, where they agree.
+    """
+    found = in_order((record for file in compiled for record in records(file)), site)
     with layer_blob(blobs) as (out, done):
-        writer = LayerWriter(out)
-        for file in compiled:
-            with disk_errors(file), file.open("rb") as stream:
-                for path, data in _read(stream):
-                    if not _PYC.fullmatch(path) or {".", ".."} & set(path.split("/")):
-                        raise ArtifactError(f"the image's Python wrote a module to {path!r}")
-                    writer.add(regular(path.lstrip("/"), data))
+        writer, before = LayerWriter(out), ("", b"")
+        for record, data in contents(found):
+            if (record.path, data) != before:
+                writer.add(regular(record.path.lstrip("/"), data))
+            before = (record.path, data)
         done.append(writer.finish())
     return done[0]
-
-
-def _read(stream: BinaryIO) -> Iterator[tuple[str, bytes]]:
-    """Yield paths and contents; raises ArtifactError for what is cut off or absurdly long."""
-    while head := stream.read(8):
-        path, size = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
-        if len(head) == 8 and path <= _LONGEST_PATH and size <= _LARGEST_MODULE:
-            name, data = stream.read(path), stream.read(size)
-            if len(data) == size:
-                yield name.decode("utf-8", "surrogateescape"), data
-                continue
-        raise ArtifactError("what the image's Python compiled is damaged")

@@ -70,7 +70,12 @@ KINDS = {
 PLACES = (
     _place("downloads", "artifacts/[0-9a-f][0-9a-f]", f"({_SHA256})"),
     _place("downloads", "partial", rf"({_SHA256})\.part"),
-    _place("packed", "segments", rf"([^-]+-{_SHA256})\.(?:gz|json)", useless=_of_another_packer),
+    _place(
+        "packed",
+        "segments",
+        rf"([^-]+-{_SHA256})\.(?:gz|json|pyc)",
+        useless=_of_another_packer,
+    ),
     _place("unpacked", "rootfs", f"(sha256-{_SHA256})", mark="last-used"),
     _place("unpacked", "unpacked", f"(sha256-{_SHA256})", mark="last-used"),
     _place("unpacked", "linking", "(?!)()"),  # nothing but what killed runs left
@@ -92,7 +97,8 @@ PLACES = (
 )
 
 _MADE = re.compile(
-    r"\.segment-[a-z0-9_]{8}|\.nix-seed-[a-z0-9_]{8}|\.linking-[a-z0-9_]{8}|\.trash-.+"
+    r"\.segment-[a-z0-9_]{8}|\.compiling-[a-z0-9_]{8}|\.nix-seed-[a-z0-9_]{8}"
+    r"|\.linking-[a-z0-9_]{8}|\.trash-.+"
 )
 _RENAMED = re.compile(r"\.partial-(.+)|\.(.+)\.[a-z0-9_]{8}")
 _AUDITING = re.compile(r"(?:parts|packages)-[a-z0-9_]{8}")
