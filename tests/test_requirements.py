@@ -112,6 +112,12 @@ def test_malformed_metadata_fails_and_is_named() -> None:
     assert len(verdict.malformed) == 3
 
 
+def test_brackets_without_an_end_are_malformed() -> None:
+    verdict = check(have("a", "1", "b; " + "(" * 10_000))
+    assert len(verdict.malformed) == 1
+    assert verdict.malformed[0].endswith("its marker has too many brackets in each other")
+
+
 def test_the_first_of_two_counts() -> None:
     assert check(have("a", "1", "b==1"), have("b", "1"), have("B", "2")).ok
 

@@ -130,7 +130,7 @@ def _read(path: Path) -> dict[str, Any]:
         table = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"the configuration cannot be read: {error}", where=str(path)) from error
     unknown = sorted(table.keys() - _KEYS)
     if unknown:

@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from envlock.lock.model import VoidedRequirement
 
 
+def parse_requirement(text: str) -> Requirement:
+    """Return a requirement (PEP 508); raises InvalidRequirement for what is none.
+
+    The library calls itself for each bracket of a marker: more of them than it can is none, too.
+    """
+    try:
+        return Requirement(text)
+    except RecursionError:
+        raise InvalidRequirement("its marker has too many brackets in each other") from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
     """One installed distribution as its own METADATA describes it; location: its directory."""
@@ -156,10 +167,11 @@ class _Check:
             self._malformed.append(f"{item.name} has the version {item.version!r}, not PEP 440's")
         for text in item.requires:
             try:
-                requirements.append(Requirement(text))
+                requirements.append(parse_requirement(text))
             except InvalidRequirement as error:
                 self._malformed.append(
-                    f"{item.name} {item.version} requires {text!r}: {str(error).splitlines()[0]}"
+                    f"{item.name} {item.version} requires {text[:200]!r}: "
+                    f"{str(error).splitlines()[0]}"
                 )
         return requirements
 
@@ -169,7 +181,7 @@ class _Check:
         queue = [*self._dependents]
         for text in roots:
             try:
-                self._ask(Requirement(text), set(), extras, queue)
+                self._ask(parse_requirement(text), set(), extras, queue)
             except InvalidRequirement as error:
                 self._malformed.append(f"the spec requires {text!r}: {error}")
         while queue:
@@ -223,7 +235,7 @@ class _Check:
 def locked_requirement(text: str) -> Requirement:
     """Return a requirement that stands in a lock; raises LockError for what is none (PEP 508)."""
     try:
-        return Requirement(text)
+        return parse_requirement(text)
     except InvalidRequirement:
         raise LockError(
             f"the lock has {text[:80]!r} where a requirement belongs",
@@ -233,7 +245,7 @@ def locked_requirement(text: str) -> Requirement:
 
 def _is_requirement(text: str) -> bool:
     try:
-        Requirement(text)
+        parse_requirement(text)
     except InvalidRequirement:
         return False
     return True
@@ -242,7 +254,7 @@ def _is_requirement(text: str) -> bool:
 def _key(dependent: str, requirement: str) -> tuple[str, str, str]:
     """Return what makes two voided requirements the same one; markers do not matter."""
     try:
-        parsed = Requirement(requirement)
+        parsed = parse_requirement(requirement)
     except InvalidRequirement:
         return canonicalize_name(dependent), requirement, ""
     wanted = parsed.url or str(parsed.specifier)

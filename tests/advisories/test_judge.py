@@ -215,6 +215,19 @@ def test_a_bomb_in_a_zip_is_refused(tmp_path: Path) -> None:
         read_advisories(archive)
 
 
+def test_a_damaged_zip(tmp_path: Path) -> None:
+    archive = tmp_path / "all.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr("a.json", b" " * 1000)
+        place = out.getinfo("a.json").header_offset + 30 + len("a.json")
+    data = bytearray(archive.read_bytes())
+    data[place] = 0xFF  # a kind of block that DEFLATE does not have
+    archive.write_bytes(data)
+    with pytest.raises(UsageError, match="the advisories cannot be read") as caught:
+        read_advisories(archive)
+    assert caught.value.where == str(archive)
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),

@@ -84,6 +84,8 @@ def test_a_python_that_the_file_does_not_want(tmp_path: Path) -> None:
         ("[project]\ndependencies = 'numpy'\n", "dependencies must be a list of texts"),
         ("[project]\ndependencies = [1]\n", "dependencies must be a list of texts"),
         ("[project]\ndependencies = ['a =>1']\n", "'a =>1' is not a requirement"),
+        (f"[project]\ndependencies = ['a; {'(' * 9999}']\n", "too many brackets in each other"),
+        (f"x = {'[' * 9999}\n", "this is not valid TOML"),
         ("[project]\ndependencies = ['a>1', 'A<2']\n", "a is asked for twice: a>1 and A<2"),
         ("[project]\nrequires-python = '3..1'\n", "requires-python: '3..1' is not understood"),
         ("[project]\nrequires-python = '<3.5'\n", "no Python from 3.9 to 3.14 fits"),

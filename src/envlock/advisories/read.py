@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from envlock.advisories.model import Advisories, Advisory, Affected, Event
 from envlock.errors import UsageError
+from envlock.layers.zipcontent import BROKEN_ZIP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
             yield str(path), _limited(str(path), path.stat().st_size, path.read_bytes)
         else:
             raise UsageError("there is no such file or folder", where=str(path))
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except BROKEN_ZIP as error:
         raise UsageError(f"the advisories cannot be read: {error}", where=str(path)) from None
 
 

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from envlock.errors import SpecError
 from envlock.intake.draft import Forced, requirement
 from envlock.intake.requirements import read_into
+from envlock.requirements import parse_requirement
 from envlock.urls import carries_secret, redact
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def index_name(url: str, taken: Mapping[str, str]) -> str:
 def pinned_version(text: str) -> str | None:
     """Return the version of an exact pin."""
     try:
-        specifiers = list(Requirement(text).specifier)
+        specifiers = list(parse_requirement(text).specifier)
     except InvalidRequirement:
         return None
     exact = len(specifiers) == 1 and specifiers[0].operator in ("==", "===")

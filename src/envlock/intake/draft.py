@@ -10,6 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from envlock.errors import Location, SpecError, UsageError
+from envlock.requirements import parse_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -193,7 +194,7 @@ def check_owners(conda: Sequence[Item], pypi: Sequence[Item]) -> None:
 def requirement(text: str, location: Location) -> Item:
     """Return a requirement by name (PEP 508); raises SpecError."""
     try:
-        parsed = Requirement(text)
+        parsed = parse_requirement(text)
     except InvalidRequirement as error:
         raise SpecError(
             f"{text!r} is not a requirement: {str(error).splitlines()[0]}",

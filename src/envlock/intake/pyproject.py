@@ -84,7 +84,9 @@ class _Reader:
 
     def _extras(self, draft: Draft, project: dict[str, Any]) -> None:
         """Take the chosen extras; an extra may ask for others of its own project."""
-        from packaging.requirements import InvalidRequirement, Requirement
+        from packaging.requirements import InvalidRequirement
+
+        from envlock.requirements import parse_requirement
 
         table = project.get("optional-dependencies", {})
         extras = {canonicalize_name(name): name for name in table}
@@ -100,7 +102,7 @@ class _Reader:
             self._take(draft, extras[name], texts)
             for text in texts:
                 try:
-                    parsed = Requirement(text)
+                    parsed = parse_requirement(text)
                 except InvalidRequirement:
                     continue  # refused above
                 if canonicalize_name(parsed.name) == canonicalize_name(project.get("name", "")):

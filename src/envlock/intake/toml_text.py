@@ -19,7 +19,7 @@ def read_toml(path: Path, shown: str) -> tuple[dict[str, Any], list[str]]:
         return tomllib.loads(text), text.splitlines()
     except OSError as error:
         raise UsageError(f"the file cannot be read: {error.strerror}", where=shown) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"this is not valid TOML: {error}", where=shown) from None
 
 

@@ -202,5 +202,5 @@ def _oldest(requires: str) -> str:
 def _holds(text: str, environment: dict[str, str]) -> bool:
     try:
         return Marker(text).evaluate({**environment, "extra": ""})
-    except InvalidMarker:
+    except (InvalidMarker, RecursionError):
         return True

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from envlock.requirements import parse_requirement
 from envlock.solve.conda.overrides import effect, forced_distribution
 from envlock.solve.wrong_overrides import error
 
@@ -124,7 +125,7 @@ def _against_wheels(override: Override, conda: CondaSolution) -> list[Override]:
     against: dict[str, Requirement] = {}
     for name in left:
         try:
-            against[name] = Requirement(override.claims[name])
+            against[name] = parse_requirement(override.claims[name])
         except InvalidRequirement:
             raise error(
                 override,

@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from envlock.errors import SpecError
+from envlock.requirements import parse_requirement
 from envlock.spec.conda import parse_asked
 from envlock.spec.matchspec import match_name
 from envlock.spec.model import Override
@@ -129,7 +130,7 @@ def _of_conda_package(
 
 def _is_requirement(text: str) -> bool:
     try:
-        Requirement(text)
+        parse_requirement(text)
     except InvalidRequirement:
         return False
     return True

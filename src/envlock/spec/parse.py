@@ -13,6 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from envlock.errors import Location, SpecError
+from envlock.requirements import parse_requirement
 from envlock.sizes import size_in_bytes
 from envlock.spec.accepts import accepts_pattern, check_accepts
 from envlock.spec.attestations import parse_attestations
@@ -121,7 +122,7 @@ class _Parser:
     def requirement(self, place: Place, text: str) -> Requirement:
         """Return a PEP 508 requirement by name; URLs are refused."""
         try:
-            requirement = Requirement(text)
+            requirement = parse_requirement(text)
         except InvalidRequirement as error:
             reason = str(error).splitlines()[0]
             raise SpecError(
@@ -328,7 +329,7 @@ def _meant(text: str) -> str | None:
     """Return a hint for ``=>``, ``=<`` and a single ``=``, if that is all that is wrong."""
     right = _TWISTED.sub(lambda found: f"{found[1] or '='}=", text)
     try:
-        Requirement(right)
+        parse_requirement(right)
     except InvalidRequirement:
         return None
     return f'did you mean "{right}"?'

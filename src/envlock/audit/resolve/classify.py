@@ -13,6 +13,7 @@ from envlock.audit.model import ERRORS, WARNINGS, Finding, Need, Severity, norma
 from envlock.audit.resolve.escapes import Escape, Tally, bits
 from envlock.audit.resolve.providers import distribution_for
 from envlock.audit.resolve.tops import main_roots
+from envlock.requirements import parse_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -310,7 +311,7 @@ def _parsed(lines: tuple[str, ...]) -> tuple[Requirement, ...]:
     found = []
     for line in lines:
         try:
-            found.append(Requirement(line))
+            found.append(parse_requirement(line))
         except InvalidRequirement:
             continue
     return tuple(found)

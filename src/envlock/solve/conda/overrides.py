@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from envlock.lock.model import VoidedRequirement
+from envlock.requirements import parse_requirement
 from envlock.solve.conda.explain import unlisted
 from envlock.solve.conda.records import (
     entries_on,
@@ -155,7 +156,7 @@ def _pins(
 
 def _applying(text: str, environment: Mapping[str, str]) -> Requirement | None:
     try:
-        requirement = Requirement(text)
+        requirement = parse_requirement(text)
     except InvalidRequirement:
         return None
     marker = requirement.marker
@@ -193,7 +194,7 @@ def _same(claim: str, pin: str) -> bool:
     if same_spec(claim, pin):
         return True
     try:
-        one, other = Requirement(claim), Requirement(pin)
+        one, other = parse_requirement(claim), parse_requirement(pin)
     except InvalidRequirement:
         return False
     same_name = canonicalize_name(one.name) == canonicalize_name(other.name)

@@ -20,6 +20,7 @@ from envlock.errors import ArtifactError, FetchError, IntegrityError
 from envlock.files import disk_errors
 from envlock.layers.zipcontent import BROKEN_ZIP
 from envlock.leases import used
+from envlock.requirements import parse_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -188,10 +189,11 @@ def _parse(wheel: Chosen, text: bytes) -> Described:
     requires = []
     for line in raw.get("requires_dist", []):
         try:
-            requires.append(Requirement(line))
+            requires.append(parse_requirement(line))
         except InvalidRequirement as error:
             raise ArtifactError(
-                f"{wheel.name} {wheel.version} requires {line!r}, which PEP 508 does not know",
+                f"{wheel.name} {wheel.version} requires {line[:200]!r}, "
+                "which PEP 508 does not know",
                 details=(f"  {str(error).splitlines()[0]}",),
             ) from None
     extras = frozenset(canonicalize_name(extra) for extra in raw.get("provides_extra", []))

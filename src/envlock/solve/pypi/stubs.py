@@ -10,8 +10,10 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.version import InvalidVersion, Version
+
+from envlock.requirements import parse_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +76,7 @@ def extra_requirements(stub: Provided) -> list[str]:
     found = []
     for text in stub.requires or ():
         try:
-            marker = Requirement(text).marker
+            marker = parse_requirement(text).marker
         except InvalidRequirement:
             continue
         if marker is not None and "extra" in str(marker):
