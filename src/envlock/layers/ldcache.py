@@ -36,6 +36,10 @@ ACCEPTED: Mapping[str, frozenset[int]] = {
 }
 """The kinds of objects (``SharedObject.flags``) that each target's ldconfig knows."""
 
+_ELF, _ELF_LIBC6 = 0x0001, 0x0003
+_TELLS_ELF = (2, 36)
+"""The newest glibc of a Debian release whose ldconfig tells FLAG_ELF from FLAG_ELF_LIBC6."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheEntry:
@@ -157,9 +161,11 @@ class _Folder:
 
 
 def scan(
-    root: Root, directories: Sequence[str], multiarch: str
+    root: Root, directories: Sequence[str], multiarch: str, glibc: tuple[int, ...]
 ) -> tuple[list[CacheEntry], list[Link]]:
     """Return the cache's entries, and the links for SONAMEs that the tree lacks.
+
+    glibc: the version of the ldconfig that is followed, as ``(2, 41)``.
 
     ldconfig would also turn a SONAME's link to a newer file of that SONAME; Debian ships no
     two such files in one directory, and a package's link stays as it is.
@@ -167,12 +173,13 @@ def scan(
     entries: list[CacheEntry] = []
     links: list[Link] = []
     for folder in _folders(root, directories):
-        for soname, name, is_link, flags in _search(root, folder, ACCEPTED[multiarch]):
+        for soname, name, is_link, kind in _search(root, folder, ACCEPTED[multiarch]):
             here = f"{folder.real}/{soname}"
             if not folder.hwcaps and not is_link and root.resolve(here) is None:
                 links.append(Link(path=here, target=name))
             # In a glibc-hwcaps directory the file itself is named, and no links are made.
             path = f"{folder.shown}/{name if folder.hwcaps else soname}"
+            flags = _ELF_LIBC6 if kind == _ELF and glibc > _TELLS_ELF else kind
             entries.append(CacheEntry(soname=soname, path=path, flags=flags, hwcaps=folder.hwcaps))
     return entries, links
 

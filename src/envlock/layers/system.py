@@ -9,6 +9,7 @@ inode numbers), compiled ``.pyc`` files, /etc/alternatives (links lead to their 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from envlock.errors import ArtifactError
@@ -71,17 +72,27 @@ def _basics(system: System) -> None:
 def _loader_cache(system: System, multiarch: str) -> None:
     """libc-bin's ldconfig trigger: links for SONAMEs, and the cache."""
     directories = configured_directories(system.kept, multiarch)
-    entries, links = scan(system.tree, directories, multiarch)
+    glibc = _glibc(system.tree)
+    entries, links = scan(system.tree, directories, multiarch, _release(glibc))
     for link in links:
         system.put(symlink(link.path, link.target))
     if entries:
-        system.put(regular("etc/ld.so.cache", cache_bytes(entries, _generator(system.tree))))
+        system.put(regular("etc/ld.so.cache", cache_bytes(entries, _generator(glibc))))
 
 
-def _generator(tree: Tree) -> str:
-    """Return what Debian's ldconfig of these packages calls itself (``ldconfig --version``)."""
+def _glibc(tree: Tree) -> str:
+    """Return the Debian version of glibc's tools among these packages; ``""`` without them."""
     versions = {facts.package: facts.version for facts in tree.packages}
-    version = versions.get("libc-bin") or versions.get("libc6")
+    return versions.get("libc-bin") or versions.get("libc6") or ""
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Return the upstream version's numbers: (2, 41) of ``2.41-12+deb13u1``."""
+    return tuple(int(number) for number in re.findall("[0-9]+", version.partition("-")[0]))
+
+
+def _generator(version: str) -> str:
+    """Return what Debian's ldconfig of this version calls itself (``ldconfig --version``)."""
     if not version:
         return "envlock"
     release = version.partition("-")[0]
