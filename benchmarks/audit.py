@@ -8,8 +8,9 @@ with one wheel in the place of its distribution's; ``--full`` compares that with
 
     python benchmarks/audit.py --many FOLDER
 
-audits the wheels of a folder together, for this Python; an empty folder is filled with about
-300 popular wheels first.
+audits 300 popular wheels together, for this Python: the first of ``MANY`` (tests/audit/corpus.py),
+each with what it requires, until there are 300.  An empty folder is filled first.  Then numpy
+changes by a line (``--edit`` names another distribution).
 """
 
 from __future__ import annotations
@@ -25,9 +26,13 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import Requirement
 
 from envlock.audit.api import audit_files, audit_indexes, load_indexes, target_of
+from envlock.audit.index.wheel import metadata_of
+from envlock.audit.model import normalize
 from envlock.fetch.store import Store
 from envlock.lock.codec import load_lock
 
@@ -40,6 +45,8 @@ if TYPE_CHECKING:
 
 TARGETS = {"cold": 20.0, "many": 5.0, "unchanged": 0.5, "swap": 2.0}
 """Seconds: index and run of a lock, run of 300 wheels, no change, one distribution changed."""
+WHEELS = 300
+"""How many wheels ``--many`` takes."""
 MEMORY = 500
 """Megabytes that no process may take more of."""
 
@@ -50,6 +57,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, help="ENVLOCK_CACHE_DIR")
     parser.add_argument("--many", type=Path, metavar="FOLDER")
     parser.add_argument("--swap", type=Path, nargs="*", default=[])
+    parser.add_argument("--edit", metavar="NAME", default="numpy")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
     arguments = parser.parse_args()
@@ -79,7 +87,10 @@ def main() -> None:
         else:
             timed("run", paths, "many")
         timed("unchanged", paths, "unchanged")
-        for swap in arguments.swap:
+        swaps = list(arguments.swap)
+        if arguments.many is not None and not swaps:
+            swaps.append(_edited(paths, arguments.edit, cache))
+        for swap in swaps:
             changed = _swapped(paths, swap)
             load_indexes(changed, cache=cache, jobs=arguments.jobs)
             timed(f"with {'-'.join(swap.name.split('-')[:2])}", changed, "swap")
@@ -107,13 +118,52 @@ def _locked(arguments: argparse.Namespace) -> tuple[dict[str, Path], Target]:
 def _many(folder: Path) -> tuple[dict[str, Path], Target]:
     folder.mkdir(parents=True, exist_ok=True)
     if not any(folder.glob("*.whl")):
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)]
-        command += ["--only-binary", ":all:", "--disable-pip-version-check", *MANY]
-        subprocess.run(command, check=True)
-    wheels = sorted(folder.glob("*.whl"))
+        command = [sys.executable, "-m", "pip", "download", "-qq", "--progress-bar", "off"]
+        command += ["--only-binary", ":all:", "--disable-pip-version-check"]
+        subprocess.run([*command, "--dest", str(folder), *MANY], check=True)
+    wheels = _chosen({_distribution(wheel): wheel for wheel in sorted(folder.glob("*.whl"))})
     print(f"{len(wheels)} wheels")
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     return {_digest(wheel): wheel for wheel in wheels}, target_of(python, "linux-64")
+
+
+def _chosen(wheels: dict[str, Path]) -> list[Path]:
+    """Return wheels of a folder, by distribution, that have what they require; at most 300."""
+    chosen: set[str] = set()
+    for root in MANY:
+        more: set[str] = set()
+        left = [normalize(root)]
+        while left:
+            name = left.pop()
+            if name in wheels and name not in more | chosen:
+                more.add(name)
+                left += _required(wheels[name])
+        if len(chosen | more) <= WHEELS:
+            chosen |= more
+    return [wheels[name] for name in sorted(chosen)]
+
+
+def _required(wheel: Path) -> list[str]:
+    """Return what a wheel requires here, without its extras."""
+    requirements = (Requirement(line) for line in _metadata(wheel)["requires"])
+    return [
+        normalize(one.name)
+        for one in requirements
+        if one.marker is None or one.marker.evaluate({"extra": ""})
+    ]
+
+
+def _edited(paths: dict[str, Path], name: str, folder: Path) -> Path:
+    """Return a copy of a distribution's wheel in which the package has one more name."""
+    wheel = next(path for path in paths.values() if _distribution(path) == normalize(name))
+    changed = folder / wheel.name
+    with zipfile.ZipFile(wheel) as before, zipfile.ZipFile(changed, "w") as after:
+        for info in before.infolist():
+            data = before.read(info)
+            if info.filename == f"{name}/__init__.py":
+                data += b"\nedited = True\n"
+            after.writestr(info, data)
+    return changed
 
 
 def _digest(path: Path) -> str:
@@ -121,10 +171,14 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _distribution(path: Path) -> str:
+def _metadata(path: Path) -> dict[str, Any]:
     with zipfile.ZipFile(path) as archive:
-        folder = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-    return folder.partition("-")[0].replace("_", "-").lower()
+        file = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return metadata_of(archive.read(file).decode("utf-8", "replace"))
+
+
+def _distribution(path: Path) -> str:
+    return normalize(_metadata(path)["name"])
 
 
 def _swapped(paths: dict[str, Path], wheel: Path) -> dict[str, Path]:

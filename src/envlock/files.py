@@ -154,13 +154,18 @@ def exchange(one: Path, other: Path) -> bool:
     raise OSError(number, os.strerror(number), str(other))
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a file beside its name, bring it to the disk, and rename it; raises DiskError."""
+def write_atomically(path: Path, data: bytes, mode: int = 0o644, *, sync: bool = True) -> None:
+    """Write a file beside its name, bring it to the disk, and rename it; raises DiskError.
+
+    sync: wait for the disk.  Without it the file may be damaged after the power failed, which
+    is for what can be made anew, and whose readers know damage.
+    """
     with written_beside(path.parent, f".{path.name}.") as (out, beside):
         out.write(data)
         beside.chmod(mode)
         out.flush()
-        os.fsync(out.fileno())
+        if sync:
+            os.fsync(out.fileno())
         beside.replace(path)
 
 

@@ -6,13 +6,11 @@ import dataclasses
 import gc
 import hashlib
 import json
-import sys
 import tempfile
-import threading
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from envlock.audit.codec import audit_from_data, audit_to_data
 from envlock.audit.index.cache import IndexCache, decode
@@ -22,7 +20,9 @@ from envlock.audit.index.parallel import index_all
 from envlock.audit.model import Audit, Target
 from envlock.audit.owners import owned
 from envlock.audit.packages import bare, fitted, has_code, key_of
+from envlock.audit.resolve.ahead import running_ahead
 from envlock.audit.resolve.audit import trace
+from envlock.audit.resolve.deep import deep
 from envlock.audit.resolve.keeping import LAYOUT, Kept, prune
 from envlock.audit.resolve.report import report
 from envlock.audit.resolve.stubs import typeshed
@@ -32,7 +32,7 @@ from envlock.platforms import PLATFORMS
 from envlock.progress import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from envlock.audit.index.model import WheelIndex
     from envlock.lock.model import Lock
@@ -40,10 +40,6 @@ if TYPE_CHECKING:
 
 RESOLVE = 27
 """Version of the rules; a change makes every cached audit be made anew."""
-
-_STACK = 512 * 1024 * 1024
-_RECURSION = 60_000
-_T = TypeVar("_T")
 
 
 def target_of(python: str, platform: str) -> Target:
@@ -119,7 +115,7 @@ def audit_lock(
     made, notes = _loaded(files, names, cache, jobs, reporter)
     indexes = [bare(one) for one in artifacts if not has_code(one)]
     indexes += [fitted(made[one.sha256], one) for one in artifacts if one.sha256 in made]
-    audit = audit_indexes(indexes, target, notes=notes, cache=cache)
+    audit = audit_indexes(indexes, target, notes=notes, cache=cache, jobs=jobs)
     _write_audit(known, audit)
     return audit
 
@@ -139,7 +135,7 @@ def audit_files(
     if found is not None:
         return found
     indexes, notes = load_indexes(paths, cache=cache, jobs=jobs, reporter=reporter)
-    audit = audit_indexes(indexes, target, notes=notes, cache=cache)
+    audit = audit_indexes(indexes, target, notes=notes, cache=cache, jobs=jobs)
     if not audit.unverified:
         _write_audit(known, audit)
     return audit
@@ -204,18 +200,23 @@ def audit_indexes(
     *,
     notes: Sequence[str] = (),
     cache: Path | None = None,
+    jobs: int = 1,
 ) -> Audit:
-    """Audit indexes as one environment, in which each distribution has one owner."""
+    """Audit indexes as one environment, in which each distribution has one owner.
+
+    jobs: with more than one, and a cache, a second process may help; see :func:`audit_wheels`.
+    """
     ordered = owned(indexes)
     kept = _kept(cache, ordered, target)
 
     def work() -> Audit:
-        found = trace(ordered, target, cache, kept)
+        with running_ahead(ordered, target, cache, kept, jobs) as ahead:
+            found = trace(ordered, target, cache, kept, ahead)
         made = report(found)
         found.release()
         return made
 
-    made = _deep(work)
+    made = deep(work)
     return dataclasses.replace(made, notes=(*notes, *made.notes))
 
 
@@ -230,13 +231,17 @@ def audit_keyed(
     *,
     cache: Path | None = None,
     notes: Sequence[str] = (),
+    jobs: int = 1,
 ) -> Audit:
-    """Audit indexes by the keys of their content; such an audit is taken from ``cache``."""
+    """Audit indexes by the keys of their content; such an audit is taken from ``cache``.
+
+    jobs: as of :func:`audit_indexes`.
+    """
     known = _known(cache, indexes, target)
     found = _read_audit(known)
     if found is None:
         with _no_collector():
-            found = audit_indexes(indexes.values(), target, cache=cache)
+            found = audit_indexes(indexes.values(), target, cache=cache, jobs=jobs)
         _write_audit(known, found)
     return dataclasses.replace(found, notes=(*notes, *found.notes))
 
@@ -255,32 +260,6 @@ def _write_audit(known: Path | None, audit: Audit) -> None:
         text = json.dumps(audit_to_data(audit), separators=(",", ":"))
         write_atomically(known, zlib.compress(text.encode("utf-8", "surrogatepass"), 6))
         prune(known.parent)
-
-
-def _deep(action: Callable[[], _T]) -> _T:
-    """Run with a stack that long chains of imports fit into."""
-    result: list[Any] = []
-
-    def work() -> None:
-        try:
-            result.append((True, action()))
-        except BaseException as error:  # noqa: BLE001  # carried over to the caller
-            result.append((False, error))
-
-    saved = sys.getrecursionlimit(), threading.stack_size()
-    sys.setrecursionlimit(max(saved[0], _RECURSION))
-    try:
-        threading.stack_size(_STACK)
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-    finally:
-        threading.stack_size(saved[1])
-        sys.setrecursionlimit(saved[0])
-    fine, value = result[0]
-    if not fine:
-        raise value
-    return value  # type: ignore[no-any-return]
 
 
 def _known(cache: Path | None, paths: Iterable[str], target: Target) -> Path | None:

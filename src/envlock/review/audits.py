@@ -21,6 +21,7 @@ from envlock.audit.packages import key_of
 from envlock.errors import FetchError
 from envlock.files import write_atomically
 from envlock.leases import used
+from envlock.workers import usable_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,13 @@ class Auditor:
                 )
             with self._reporter.task(f"auditing {len(artifacts)} packages"):
                 keyed = {looked.keys[sha256]: index for sha256, index in looked.indexes.items()}
-                found = audit_keyed(keyed, self._target, cache=self._cache, notes=looked.notes)
+                found = audit_keyed(
+                    keyed,
+                    self._target,
+                    cache=self._cache,
+                    notes=looked.notes,
+                    jobs=usable_cpus(),
+                )
             place = self._place(artifacts)  # wholes that were fetched are verified by now
             text = json.dumps(audit_to_data(found), separators=(",", ":"))
             write_atomically(place, zlib.compress(text.encode("utf-8", "surrogatepass"), 6))

@@ -64,10 +64,10 @@ class IndexCache:
         """Keep an index as :func:`encode` gives it; raises DiskError."""
         path = self._path(sha256)
         if path is not None:
-            write_atomically(path, data)
+            write_atomically(path, data, sync=False)
             latest = self._latest(_parts(data)[0]["name"])
             if latest is not None:
-                write_atomically(latest, sha256.encode())
+                write_atomically(latest, sha256.encode(), sync=False)
 
     def records(self, name: str) -> dict[tuple[str, str, str], Record]:
         """Return what the distribution's last wheel had, by module, kind and digest."""

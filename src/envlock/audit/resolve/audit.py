@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from envlock.audit.index.model import WheelIndex
     from envlock.audit.model import Target
+    from envlock.audit.resolve.ahead import Ahead
     from envlock.audit.resolve.keeping import Kept
     from envlock.audit.resolve.state import Failure, Module
+    from envlock.audit.resolve.traces import Tracer
 
 
 @dataclass(slots=True)
@@ -51,15 +53,18 @@ def trace(
     target: Target,
     cache: Path | None = None,
     kept: Kept | None = None,
+    ahead: Ahead | None = None,
 ) -> Trace:
     """Run everything.
 
-    cache: a folder for what the standard library has; kept: parts of earlier runs, which
-    change how long it takes and nothing else.
+    cache: a folder for what the standard library has; kept: parts of earlier runs, and ahead:
+    those of another process, which change how long it takes and nothing else.
     """
     world = World(indexes, target, cache)
-    found = _imports(world, kept)
+    found = imports(world, kept)
     for name in sorted(world.modules):
+        if ahead is not None:
+            ahead.reach(name)
         calls = _functions(found.run, name)
         found.called |= calls.all
         found.surely |= calls.certain
@@ -69,7 +74,8 @@ def trace(
     return found
 
 
-def _imports(world: World, kept: Kept | None) -> Trace:
+def imports(world: World, kept: Kept | None) -> Trace:
+    """Run the roots of all distributions, and then all other modules."""
     run = Run(world, kept)
     found = Trace(run)
     for index in world.indexes:
@@ -91,8 +97,11 @@ def _functions(run: Run, name: str) -> Escapes:
     if module is None or tracer is None or run.replay is None:
         return _called(run, module) if module is not None else Escapes(run.numbers)
     known = run.replay.functions(module)
-    if known is not None:
-        return known
+    return known if known is not None else noted(run, tracer, module)
+
+
+def noted(run: Run, tracer: Tracer, module: Module) -> Escapes:
+    """Run the functions of a module and keep what they ask and give."""
     notes = Notes(0, home=module)
     run.noting(notes)
     run.looks.look(module)

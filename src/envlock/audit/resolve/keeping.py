@@ -16,6 +16,7 @@ import os
 import struct
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from envlock.audit.index.model import WheelIndex
 
-LAYOUT = 4
+LAYOUT = 5
 """Version of what is kept; a change makes everything be run anew."""
 VARIANTS = 6
 """How many parts are kept for one module: one for each world that it was met in."""
@@ -42,6 +43,7 @@ LARGEST = 64 * 1024 * 1024
 _DIGEST = 32
 _LENGTH = struct.Struct("<I")
 _CHUNK = 48
+_WRITERS = 2
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error, struct.error)
 
 Part = dict[str, Any]
@@ -126,6 +128,14 @@ class Shelf:
         parts[name] = [part, *parts.get(name, ())][:VARIANTS]
         self.changed = True
 
+    def join(self, other: Shelf) -> None:
+        """Take over the functions' parts of a shelf that has a table of questions of its own."""
+        numbers = self.numbered(tuple(question) for question in other.questions)
+        for name, parts in other.functions.items():
+            for part in reversed(parts):
+                asked = {key: [numbers[n] for n in part[key]] for key in ("finds", "events")}
+                self.put("functions", name, {**part, **asked})
+
     def pack(self) -> bytes:
         """Return the shelf as a file."""
         if self.fresh:
@@ -182,19 +192,36 @@ def prune(folder: Path) -> None:
 
 
 class Kept:
-    """Shelves by distribution; ``world`` is what every answer depends on (rules, target)."""
+    """Shelves by distribution; ``world`` is what every answer depends on (rules, target).
 
-    def __init__(self, folder: Path, world: str) -> None:
+    ``folder`` None keeps nothing on disk.
+    """
+
+    def __init__(self, folder: Path | None, world: str) -> None:
         self._folder = folder
         self._world = hashlib.sha256(world.encode()).hexdigest()[:24]
         self._shelves: dict[str, Shelf] = {}
 
     def of(self, owner: WheelIndex) -> Shelf:
         """Return the shelf of a distribution."""
-        name = normalize(owner.name)
+        return self.shelf(normalize(owner.name))
+
+    def shelf(self, name: str) -> Shelf:
+        """Return the shelf of a distribution by its normalized name."""
         found = self._shelves.get(name)
         if found is None:
-            found = self._shelves[name] = self._read(self._path(name))
+            path = self._path(name)
+            found = self._shelves[name] = self._read(path) if path is not None else Shelf()
+        return found
+
+    def has(self, owner: WheelIndex) -> bool:
+        """Tell whether there is a shelf of a distribution on disk, without reading it."""
+        path = self._path(normalize(owner.name))
+        return path is not None and path.exists()
+
+    def taken(self) -> dict[str, Shelf]:
+        """Hand over all shelves, by the distributions' normalized names, and forget them."""
+        found, self._shelves = self._shelves, {}
         return found
 
     def _read(self, path: Path) -> Shelf:
@@ -211,17 +238,31 @@ class Kept:
     def keep(self) -> None:
         """Write what is new, let go of it, and remove what is old.
 
-        A disk that refuses only costs time.
+        A disk that refuses only costs time.  While one shelf is packed, or on its way to the
+        disk, another one is made ready.
         """
-        changed = False
-        for name in sorted(self._shelves):
-            shelf = self._shelves.pop(name)
-            if shelf.changed:
-                changed = True
-                with contextlib.suppress(DiskError):
-                    write_atomically(self._path(name), shelf.pack())
-        if changed:
-            prune(self._folder)
+        if self._folder is None:
+            return
+        shelves = [pair for pair in sorted(self.taken().items()) if pair[1].changed]
+        shelves.reverse()
+        if not shelves:
+            return
 
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.{self._world}.trace"
+        def write() -> None:
+            with contextlib.suppress(IndexError):
+                while True:
+                    self._write(*shelves.pop())
+
+        with ThreadPoolExecutor(_WRITERS) as writers:
+            for _ in range(_WRITERS):
+                writers.submit(write)
+        prune(self._folder)
+
+    def _write(self, name: str, shelf: Shelf) -> None:
+        path = self._path(name)
+        if path is not None:
+            with contextlib.suppress(DiskError):
+                write_atomically(path, shelf.pack(), sync=False)
+
+    def _path(self, name: str) -> Path | None:
+        return None if self._folder is None else self._folder / f"{name}.{self._world}.trace"

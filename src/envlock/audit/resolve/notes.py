@@ -87,8 +87,8 @@ class Notes:
         self.low = min(self.low, other.low)
         self.finds.update(other.finds)
         self.events.update(other.events)
-        for key, failure in other.failures.items():
-            self.failures.setdefault(key, failure)
+        for failure in other.failures.values():
+            self.failed(failure)
         for key, (how, force) in other.handled.items():
             self.treat(key, how, force=force)
         self.wanted.update(other.wanted)
@@ -97,6 +97,12 @@ class Notes:
         self.before = {**other.before, **self.before}
         self.readers.extend(other.readers)
         self.safe = self.safe and other.safe
+
+    def failed(self, failure: Failure) -> None:
+        """Note a failure; of the places with the same key the first in the source is told."""
+        known = self.failures.get(failure.key)
+        if known is None or failure.order < known.order:
+            self.failures[failure.key] = failure
 
     def treat(self, key: tuple[str, str, str, str], how: str, *, force: bool) -> None:
         """Note what became of a failure; force: whatever was known of it before."""

@@ -117,7 +117,7 @@ class Run:
         """Note the failure of a need in a function of a module and return it."""
         made = self.make(kind, user, function, line, module, name, error, optional)
         if self.notes is not None:
-            self.notes.failures.setdefault(made.key, made)
+            self.notes.failed(made)
         known = self.failures.setdefault(made.key, made)
         if known is not made and made.order < known.order:
             self.moved.append((known, known.place))
