@@ -53,7 +53,6 @@ def worker_pool(
     """
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(prepare,))
-    others = set(multiprocessing.active_children())
     try:
         _start(pool, workers)
         yield pool
@@ -61,7 +60,7 @@ def worker_pool(
         pool.shutdown(cancel_futures=True)
         raise
     except BaseException:
-        for process in set(multiprocessing.active_children()) - others:
+        for process in list((pool._processes or {}).values()):  # noqa: SLF001  # public in 3.14
             process.terminate()
         pool.shutdown(cancel_futures=True)
         raise
