@@ -12,6 +12,7 @@ from envlock.lock.codec import lock_path
 from envlock.platforms import PLATFORMS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -52,6 +53,13 @@ class Project:
 
     def _check(self, name: str) -> None:
         """Raise UsageError for what cannot be the name of an environment."""
+        if name.endswith(_PLATFORM_ENDS) and name in self.names():
+            raise UsageError(
+                f"{name!r} is no name of an environment: build/{name} is where the image of "
+                f"{name.rpartition('.')[0]} for that platform would be",
+                where=f"envs/{name}.yaml",
+                hint="rename the file, and the name in it",
+            )
         if _NAME.fullmatch(name) and len(name) <= _LONGEST:
             return
         if name in self.names():
@@ -91,13 +99,24 @@ class Project:
             )
         return platforms
 
-    def image(self, name: str) -> Path:
-        """Return where ``envlock build`` puts the image, an OCI layout."""
-        return self.root / "build" / name
+    def image(self, name: str, platform: str | None = None) -> Path:
+        """Return where ``envlock build`` puts the image, an OCI layout.
+
+        That is ``build/NAME`` for the platform that is built when none is asked for, and
+        ``build/NAME.PLATFORM`` for another one, so that neither takes the other's place.
+        """
+        locked = [known for known in PLATFORMS if self.lock(name, known).exists()]
+        usual = platform is None or len(locked) < 2 or platform == usual_platform(locked)
+        return self.root / "build" / (name if usual else f"{name}.{platform}")
 
     def shown(self, path: Path) -> str:
         """Return a path as messages name it: relative to the project where it is inside."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def usual_platform(locked: Sequence[str]) -> str:
+    """Return which of the platforms of an environment is taken when none is asked for."""
+    return locked[0] if len(locked) == 1 else "linux-64"
 
 
 def find_project(start: Path) -> Project:

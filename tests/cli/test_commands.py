@@ -291,6 +291,7 @@ def test_which_of_several_platforms_is_built(machine: Machine) -> None:
 
     from envlock.lock.codec import dump_lock
     from envlock.lock.model import Lock
+    from envlock.validate.layout import open_layout
 
     spec = {"name": "one", "python": "3.11", "platform": {"glibc": "2.36"}}
     lock = Lock(name="one", platform="linux-64", spec=spec, artifacts=())
@@ -307,3 +308,18 @@ def test_which_of_several_platforms_is_built(machine: Machine) -> None:
     assert done.returncode == 0, done.stderr
     assert said not in done.stderr
     assert "one linux-aarch64" in done.stderr
+    assert "envlock run build/one.linux-aarch64 -- COMMAND" in done.stderr
+    layouts = [machine.project / "build" / name for name in ("one", "one.linux-aarch64")]
+    assert [open_layout(layout).config.architecture for layout in layouts] == ["amd64", "arm64"]
+    machine.project.joinpath("build/one.linux-aarch64/index.json").unlink()
+    done = machine.run("validate", "one", "--platform", "linux-aarch64")
+    assert done.returncode == 2
+    assert "there is no build/one.linux-aarch64" in done.stderr
+    assert "envlock build one --platform linux-aarch64" in done.stderr
+
+
+def test_a_name_that_is_another_ones_image(machine: Machine) -> None:
+    machine.write_spec("one.linux-64")
+    done = machine.run("solve", "one.linux-64")
+    assert done.returncode == 2
+    assert "envs/one.linux-64.yaml: 'one.linux-64' is no name of an environment" in done.stderr

@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import tarfile
 import termios
 from typing import TYPE_CHECKING
 
@@ -145,3 +146,17 @@ def test_an_image_for_another_machine(built: Machine) -> None:
     lock.touch()
     done = built.run("run", NAME, "x")
     assert f"envlock build {NAME} --platform {known}" in done.stderr
+
+
+@pytest.mark.container
+def test_an_image_by_its_path(built: Machine) -> None:
+    layout = built.project / "build" / NAME
+    with tarfile.open(built.project / "image.tar", "w") as archive:
+        archive.add(layout, ".")
+    layout.rename(built.project / "elsewhere")
+    for image in ("image.tar", "elsewhere", "./elsewhere", str(built.project / "image.tar")):
+        done = built.run("run", image, "python3", "-c", "print('there')")
+        assert (done.returncode, done.stdout) == (0, "there\n"), done.stderr
+    done = built.run("run", "./nothing", "python3")
+    assert done.returncode == 2
+    assert "./nothing: this is neither an OCI layout nor a tar of one" in done.stderr

@@ -80,7 +80,7 @@ def build_image(
     )
     paths = obtain(state, lock, order.artifact_map, workshop, taken.unneeded)
     fetched = time.monotonic() - started
-    if target == state.project.image(lock.name):
+    if target == state.project.image(lock.name, lock.platform):
         project_folder(target.parent)
     papers = Papers(
         lock,
@@ -180,7 +180,7 @@ def _expected(state: Context, lock: Lock, order: Order) -> Expected | None:
 
     if not order.check:
         return None
-    return Expected(against=order.against, near=(state.project.image(lock.name),))
+    return Expected(against=order.against, near=(state.project.image(lock.name, lock.platform),))
 
 
 def _source_date_epoch() -> int:
@@ -212,6 +212,11 @@ def _record(state: Context, lock: Lock, built: Built) -> None:
         state.output.message(f"recorded in {state.project.shown(path)}")
 
 
+def _by_path(shown: str | None) -> str | None:
+    """Return a path so that no command takes it for an environment's name."""
+    return shown if shown is None or "/" in shown else f"./{shown}"
+
+
 def _summary(
     state: Context, lock: Lock, target: Path | None, built: Built, *, recorded: bool
 ) -> dict[str, Any]:
@@ -224,7 +229,9 @@ def _summary(
     digests = built.digests
     shown = state.project.shown(target.absolute()) if target is not None else None
     home = target is not None and target == state.project.image(lock.name)
-    for line in summary_lines(lock, built, shown, recorded=recorded, at_home=home):
+    for line in summary_lines(
+        lock, built, shown, recorded=recorded, image=lock.name if home else _by_path(shown)
+    ):
         state.output.message(line)
     state.output.result(digests.manifest)
     from envlock.validate.report import as_data

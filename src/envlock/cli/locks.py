@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 def load_named(state: Context, name: str, platform: str | None, *, verb: str = "builds") -> Lock:
     """Return the lock of an environment; warns where its spec has moved on."""
     from envlock.lock.check import differences
+    from envlock.project import usual_platform
     from envlock.spec.projection import project
 
     platforms = state.project.locked_platforms(name)
-    chosen = platform or (platforms[0] if len(platforms) == 1 else "linux-64")
+    chosen = platform or usual_platform(platforms)
     if chosen not in platforms:
         raise UsageError(
             f"{name} is not locked for {chosen}", hint=f"it is for {', '.join(platforms)}"

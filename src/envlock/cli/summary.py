@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from envlock.cli.output import counted, megabytes
+from envlock.platforms import PLATFORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,12 +19,12 @@ _LARGEST = 3
 
 
 def summary_lines(
-    lock: Lock, built: Built, shown: str | None, *, recorded: bool, at_home: bool
+    lock: Lock, built: Built, shown: str | None, *, recorded: bool, image: str | None
 ) -> list[str]:
     """Return the image for people.
 
-    shown: where it lies; recorded: its digest was written into the lock just now; at_home: it
-    lies where the other commands look for it.
+    shown: where it lies; recorded: its digest was written into the lock just now; image: what
+    ``envlock run`` takes it by, None where it lies nowhere here.
     """
     digests = built.digests
     times = ", ".join(f"{stage} {value:.1f} s" for stage, value in built.seconds.items())
@@ -36,12 +38,17 @@ def summary_lines(
     lines += [f"  override  {text}" for text in _overrides(lock, built)]
     told = "recorded in the lock" if recorded else _recorded(lock, built)
     lines.append(f"  digest    {told}")
-    if at_home:
-        lines.append(
-            f"  next      envlock run {lock.name} -- COMMAND; elsewhere by envlock build "
-            f"{lock.name} --push REF, or --load podman"
-        )
+    if image is not None:
+        lines.append(f"  next      {_next(lock, image)}")
     return lines
+
+
+def _next(lock: Lock, image: str) -> str:
+    here = PLATFORMS[lock.platform].machine == os.uname().machine
+    runs = f"envlock run {image} -- COMMAND{'' if here else ', on a machine for it'}"
+    if image != lock.name:
+        return runs
+    return f"{runs}; elsewhere by envlock build {lock.name} --push REF, or --load podman"
 
 
 def summary_data(lock: Lock, built: Built) -> dict[str, Any]:

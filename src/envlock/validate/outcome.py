@@ -29,7 +29,14 @@ def ran(kind: CheckKind, done: Completed, argv: tuple[str, ...], package: str | 
 def told(done: Completed, program: str) -> tuple[str, ...]:
     """Say how a failed check ended, and what to do where that is known."""
     said = explain(done, program)
-    return (*said, *absent_libraries(said))
+    return (*said, *absent_libraries(said), *_absent_zones(said))
+
+
+def _absent_zones(said: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what to do where zoneinfo (PEP 615) found no data: Debian's Python comes without."""
+    if not any("ZoneInfoNotFoundError: " in line for line in said):
+        return ()
+    return ("the image has no time zones: add tzdata to debian.packages, and solve again",)
 
 
 def explain(done: Completed, program: str) -> tuple[str, ...]:

@@ -146,8 +146,12 @@ def build_command(
     def one(name: str) -> list[dict[str, Any]]:
         where = delivery(state, name, references.get(name), load, output)
         locks = [bundled] if bundled else load_all(state, name, platform, every=push is not None)
-        target = output or state.project.image(name)
-        made = [build_image(state, lock, target, where, order) for lock in locks]
+        made = [
+            build_image(
+                state, lock, output or state.project.image(name, lock.platform), where, order
+            )
+            for lock in locks
+        ]
         where.finish(state)
         return [{**document, **where.told} for document in made]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envlock.cli.app import command
-from envlock.cli.commands.validate import built_image
+from envlock.cli.commands.validate import built_image, given_layout
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.proof import sandbox, this_gpu
@@ -30,7 +30,9 @@ def run_command(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="An environment that is built.", autocompletion=environments
+            metavar="IMAGE",
+            help="An environment that is built, an OCI layout, or a tar of one.",
+            autocompletion=environments,
         ),
     ],
     argv: Annotated[
@@ -55,7 +57,7 @@ def run_command(
     from envlock.validate.rootfs import prepare_rootfs
 
     state: Context = context.obj
-    image = open_layout(built_image(state, name))
+    image = open_layout(_place(state, name))
     rootfs = prepare_rootfs(image, cache=state.cache, reporter=state.output)
     inside = enter(rootfs, image.config, sandbox(), limits=UNLIMITED)
     words = argv[1:] if argv and argv[0] == "--" else argv
@@ -67,19 +69,36 @@ def run_command(
         shown = this_gpu(state)
         inside, binds = enter_gpu(inside, shown), (*shown.binds, *binds)
     _require_program(inside, wanted[0], binds)
-    require_runnable(inside, image.config.architecture, hint=_elsewhere(state, name))
+    require_runnable(inside, image.config.architecture, hint=_elsewhere(state, image.title or name))
     done = inside.run(wanted, network=network, binds=binds, interactive=True)
     sys.exit(done.returncode)
 
 
-def _elsewhere(state: Context, name: str) -> str:
-    """Return what to do with an image for another machine, here or there."""
+def _place(state: Context, image: str) -> Path:
+    """Return where the image is: at its path, or where the one for this machine was built."""
+    if "/" in image or image.endswith(".tar") or (Path(image) / "oci-layout").is_file():
+        return given_layout(image) or Path(image)
+    ours = state.project.image(image, _this_platform())
+    return ours if (ours / "index.json").is_file() else built_image(state, image)
+
+
+def _this_platform() -> str | None:
+    """Return the platform whose images this machine runs."""
     from envlock.platforms import PLATFORMS
 
     machine = os.uname().machine
-    for known in PLATFORMS.values():
-        if known.machine == machine and state.project.lock(name, known.name).exists():
-            return f"to have it for this one: envlock build {name} --platform {known.name}"
+    return next((known.name for known in PLATFORMS.values() if known.machine == machine), None)
+
+
+def _elsewhere(state: Context, name: str) -> str:
+    """Return what to do with an image for another machine, here or there."""
+    ours = _this_platform()
+    try:
+        locked = ours is not None and state.project.lock(name, ours).exists()
+    except UsageError:  # the image may be run where its project is not
+        locked = False
+    if locked:
+        return f"to have it for this one: envlock build {name} --platform {ours}"
     return "run it on such a machine"
 
 

@@ -88,7 +88,7 @@ def validate_command(
     if rootfs is not None:
         report = _unpacked(state, rootfs, chosen, inside, gpu=gpu)
     else:
-        layout = layout or built_image(state, chosen.name)
+        layout = layout or built_image(state, chosen.name, chosen.platform)
         report = prover(state, chosen, gpu=gpu, inside=inside)(layout)
     _tell(state, report)
     _tell_another(state, chosen, report)
@@ -122,7 +122,7 @@ def _chosen(
 
     if image is None and lock is None:
         raise UsageError("which environment is it?", hint="name it, or its lock with --lock")
-    layout = _given_layout(image) if image is not None and not unpacked else None
+    layout = given_layout(image) if image is not None and not unpacked else None
     if lock is not None:
         chosen = load_lock(lock)
         if platform not in (None, chosen.platform):
@@ -132,7 +132,7 @@ def _chosen(
     else:
         chosen = load_named(state, str(image), platform)
     if layout is None and not unpacked and image is not None:
-        layout = built_image(state, image)
+        layout = built_image(state, image, chosen.platform)
     return chosen, layout
 
 
@@ -207,7 +207,7 @@ def _installed(state: Context, prefix: Path, lock: Path | None, *, gpu: bool) ->
     return report
 
 
-def _given_layout(image: str) -> Path | None:
+def given_layout(image: str) -> Path | None:
     """Return the layout or tar that ``image`` names, None where it is an environment's name."""
     path = Path(image)
     if path.is_file() or (path / "oci-layout").exists():
@@ -217,12 +217,18 @@ def _given_layout(image: str) -> Path | None:
     return None
 
 
-def built_image(state: Context, name: str) -> Path:
+def built_image(state: Context, name: str, platform: str | None = None) -> Path:
     """Return where the built image of an environment is; raises UsageError without one."""
-    path = state.project.image(name)
+    path = state.project.image(name, platform)
     if not (path / "index.json").is_file():
         state.project.locked_platforms(name)
-        raise UsageError(f"{name} is not built", hint=f"run envlock build {name}")
+        usual = path == state.project.image(name)
+        raise UsageError(
+            f"{name} is not built{'' if usual else f' for {platform}'}: there is no "
+            f"{state.project.shown(path)}",
+            hint=f"run envlock build {name}{'' if usual else f' --platform {platform}'}; an image "
+            "that is elsewhere, as -o put it, is named by its path, with a / in it",
+        )
     return path
 
 
