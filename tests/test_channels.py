@@ -113,7 +113,15 @@ def test_mistakes(tmp_path: Path, text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ENVLOCK_CHANNEL_A", "ENVLOCK_CHANNELS"])
-@pytest.mark.parametrize("url", ["https://u:s3cret@e.example.com", "s3cret"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://u:s3cret@e.example.com",
+        "s3cret",
+        "https://e.example.com/s3cret,https://f.example.com",
+        "https://e.example.com/s3cret, https://f.example.com",
+    ],
+)
 def test_mistakes_in_variables(tmp_path: Path, name: str, url: str) -> None:
     with pytest.raises(UsageError, match=name) as caught:
         _load(tmp_path, "", **{name: url})

@@ -16,6 +16,8 @@ from envlock.urls import carries_secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+HOW_URL = "write it as https://host/path, http://host/path or file:///path"
+HOW_URLS = f"{HOW_URL}, several with spaces between them"
 _KEYS = {"urls", "token", "headers"}
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
@@ -143,6 +145,6 @@ def _urls(
         raise UsageError(
             f"{place} is no URL or list of URLs",
             where=where,
-            hint="write it as https://host/path, http://host/path or file:///path",
+            hint=HOW_URLS,
         )
     return tuple(url.rstrip("/") for url in items)

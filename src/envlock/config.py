@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from envlock.channels import ChannelSettings, channel_settings
+from envlock.channels import HOW_URL, HOW_URLS, ChannelSettings, channel_settings
 from envlock.errors import UsageError
 from envlock.limits import Limits, limits_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+_SEVERAL = re.compile(r"[,;](?:(?:https?|file):|$)")
+"""What people put between URLs, and URLs may hold elsewhere."""
 
 _TABLES = {"indexes", "mirrors", "registries", "snapshots", "keyrings"}
 _KEYS = _TABLES | {
@@ -187,7 +190,7 @@ def _check_urls(table: dict[str, Any], path: Path, environ: Mapping[str, str]) -
             raise UsageError(
                 f"{name} is no URL" + (" or list of URLs" if several else ""),
                 where=where,
-                hint="write it as https://host/path, http://host/path or file:///path",
+                hint=HOW_URLS if several else HOW_URL,
             )
 
 
@@ -197,7 +200,7 @@ def _is_url(text: str) -> bool:
         _ = parts.port  # a property that raises, too
     except ValueError:
         return False
-    if re.search(r"[\s\x00-\x1f\x7f]", text):
+    if re.search(r"[\s\x00-\x1f\x7f]", text) or _SEVERAL.search(text):
         return False
     if parts.scheme == "file":
         return parts.path.startswith("/")

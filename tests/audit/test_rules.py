@@ -560,6 +560,20 @@ def test_a_part_for_an_extra_is_optional_where_no_part_is_the_main_one(audit: Au
     assert ("user",) in {f.roots for f in found.of("breaks-import")}
 
 
+def test_what_is_private_in_a_namespace_counts_by_who_imports_it(audit: Auditor) -> None:
+    parts = {
+        "space/store.py": "try:\n    import space._store\nexcept ImportError:\n    pass\n",
+        "space/_store.py": "import absent\n",
+    }
+    found = audit({"space-store": parts})
+    assert found.roots == {"space.store": "ok"}
+    assert not found.of("breaks-import", "may-break-import")
+    found = audit({"space-store": {**parts, "space/store.py": "import space._store\n"}})
+    assert texts(found.of("breaks-import")) == ["space._store needs absent"]
+    assert [f.chain[0] for f in found.of("breaks-import")] == ["space.store"]
+    assert audit({"_only": {"_only.py": "import absent\n"}}).roots == {"_only": "broken"}
+
+
 def test_a_distribution_that_is_missing_in_many_places_is_one_finding(audit: Auditor) -> None:
     package = {
         "app/__init__.py": "from . import second, first\n",

@@ -138,7 +138,7 @@ def test_what_is_not_carried_over_is_told_with_its_place(tmp_path: Path) -> None
         (31, "https"),
         (32, "vision"),
         (33, "tool"),
-        (36, "the index is called extra-1, and is asked first for everything"),
+        (36, "the index is called example, and is asked first for everything"),
         (37, "no-build-isolation"),
         (39, "urllib3 <2"),
         (50, "setup.sh"),

@@ -46,7 +46,7 @@ odd==${VERSION}
     ]
     assert [str(one.requirement) for one in spec.pypi.constraints] == ["werkzeug<3"]
     assert [(one.name, one.url) for one in spec.indexes] == [
-        ("extra-1", "https://index.example.com/cu124")
+        ("example-cu124", "https://index.example.com/cu124")
     ]
     told = notes(found)
     assert [note.split(":")[1] for note in told[:-1]] == ["2", "9", "10", "11", "12", "13", "14"]

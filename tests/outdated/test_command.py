@@ -217,3 +217,10 @@ def test_a_solve_that_would_fail_is_told_and_the_rest_shown(solved: Machine, ind
     assert _package(outlook, "plugin")["allowed"] is None
     assert _package(outlook, "plugin")["newest"] == "1.4"
     assert "envlock solve -U demo would fail" in solved.run("outdated").stderr
+
+
+def test_offline_says_what_to_do(solved: Machine) -> None:
+    done = solved.run("outdated", "--offline")
+    assert done.returncode == 3
+    assert "the network is needed, but --offline was given" in done.stderr
+    assert done.stderr.rstrip().endswith("without --offline the rest follows")

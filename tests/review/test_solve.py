@@ -490,3 +490,18 @@ def test_where_no_check_runs_code(world: Machine) -> None:
     said = _solve(world, checked).stderr
     assert told not in said
     assert "because is still" not in said
+
+
+def test_a_spec_without_any_check(machine: Machine, index: Index) -> None:
+    offer(index, "app", "1.0", {"app/__init__.py": ""})
+    offer(index, "space-part", "1.0", {"space/part/__init__.py": ""})
+    offer(index, "only-data", "1.0", {"elsewhere/data.txt": ""})
+    offer(index, "PyYAML", "6.0", {"yaml/__init__.py": ""})
+    body = "pypi: {dependencies: [only-data, app, space-part, pyyaml]}\n"
+    said = _solve(machine, body).stderr
+    advice = "checks: [{import: app}, {import: space.part}, {import: yaml}]\n"
+    assert said.count("no check says what must work in the image; at the top level of ") == 1
+    assert advice in said
+    assert "no check says" not in _solve(machine, body + advice).stderr
+    body = "pypi: {dependencies: [only-data]}\n"
+    assert "no check says" not in _solve(machine, body).stderr

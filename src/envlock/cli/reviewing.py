@@ -111,6 +111,28 @@ def unseen_line(spec: Spec, audit: Audit) -> str:
     return f"{text}{imports}{more} to its checks"
 
 
+def unchecked_line(spec: Spec, audit: Audit) -> str:
+    """Say what to write where no check shows that an image of the spec works at all."""
+    from envlock.audit.resolve.providers import module_of
+
+    if spec.checks or any(override.checks for override in spec.overrides):
+        return ""
+    asked = dict.fromkeys(one.requirement.name for one in spec.pypi.dependencies)
+    modules = [
+        next((known for known in (name.replace("-", "."), own) if known in audit.roots), None)
+        for name in asked
+        for own in [module_of(name, audit.roots)]
+    ]
+    found = [module for module in modules if module]
+    if not found:
+        return ""
+    written = ", ".join(f"{{import: {module}}}" for module in found[:_FEW])
+    return (
+        f"no check says what must work in the image; at the top level of {spec.file}, for "
+        f"instance: checks: [{written}]"
+    )
+
+
 def unsaid_lines(spec: Spec) -> list[str]:
     """Say what was pasted into a spec without a reason of one's own, as ``<what needs it>``."""
     from envlock.review.paste import is_unsaid
@@ -206,7 +228,8 @@ def tell_more(state: Context, spec: Spec, lock: Lock, found: Review) -> None:
     """Say what nobody declares or has, and what no static look sees."""
     absent = absent_lines(spec, lock, found.audit)
     unsaid = unsaid_lines(spec)
-    for line in (*unsaid, *absent, undeclared_line(spec, found), unseen_line(spec, found.audit)):
+    unproven = unseen_line(spec, found.audit) or unchecked_line(spec, found.audit)
+    for line in (*unsaid, *absent, undeclared_line(spec, found), unproven):
         if line:
             state.output.message(f"  {line}")
 

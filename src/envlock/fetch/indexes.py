@@ -65,6 +65,7 @@ class SimpleIndex:
         from pypi_simple import ACCEPT_ANY, UnsupportedRepoVersionError
 
         url = f"{self._url(index).rstrip('/')}/{canonicalize_name(project)}/"
+        hint = "check the network and the index's URL, then run the command again"
         try:
             page = self._http.page(url, accept=ACCEPT_ANY, limit=_LIMIT)
             return _packages(page, project)
@@ -72,6 +73,8 @@ class SimpleIndex:
             return []
         except FetchError as error:
             problem, details = error.message, (f"  {error.where}",) if error.where else ()
+            if self._http.offline and error.hint:
+                hint = error.hint
         except (
             UnsupportedRepoVersionError, ValueError, KeyError, TypeError, AttributeError,
             RecursionError,
@@ -80,7 +83,7 @@ class SimpleIndex:
         raise FetchError(
             f"the index {index!r} cannot be read: {problem}",
             details=details,
-            hint="check the network and the index's URL, then run the command again",
+            hint=hint,
         )
 
     def _url(self, index: str) -> str:

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from envlock.errors import Location, SpecError, UsageError
 from envlock.intake.channels import add_channel
 from envlock.intake.draft import SECRET_NAME, Draft, Forced, Item, requirement
+from envlock.intake.indexes import add_index
 from envlock.intake.requirements import PipReader
 from envlock.intake.selectors import applies
 from envlock.intake.toml_text import at, read_toml
@@ -228,11 +229,7 @@ class _Reader:
                 location, f"{redact(url)}: write the index without the credential under indexes:"
             )
             return None
-        known = {place: name for name, place in draft.indexes.items()}
-        if url not in known:
-            known[url] = f"extra-{len(known) + 1}"
-            draft.indexes[known[url]] = url
-        return known[url]
+        return add_index(draft.indexes, url)
 
     def _options(self, draft: Draft, table: Mapping[str, Any], prefix: str) -> None:
         where = f"{prefix}pypi-options"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from envlock.errors import Location, SpecError, UsageError
 from envlock.intake.draft import Draft, requirement
+from envlock.intake.indexes import add_index
 from envlock.urls import carries_secret, redact
 
 if TYPE_CHECKING:
@@ -125,14 +126,13 @@ class PipReader:
                 location, "the default index is the machine's: [indexes] in config.toml"
             )
             return
-        names = {u: name for name, u in self.draft.indexes.items()}
-        name = names.get(url) or f"extra-{len(names) + 1}"
-        self.draft.indexes[name] = url
-        if url not in names:
+        known = set(self.draft.indexes)
+        name = add_index(self.draft.indexes, url)
+        if name not in known:
             self.draft.note(
                 location,
-                f"the index is called {name}, and is asked first for everything: give it a name, "
-                "and the packages that come from it",
+                f"the index is called {name}, and is asked first for everything: say which "
+                "packages come from it",
             )
 
 

@@ -16,12 +16,17 @@ SIDE = frozenset({"tests", "test", "testing", "docs", "examples", "benchmarks", 
 
 
 def roots(index: WheelIndex) -> list[str]:
-    """Return the packages that ``import`` is tried on."""
-    return [
+    """Return the packages that ``import`` is tried on.
+
+    Those with an underscore before their names are the distribution's own affair (PEP 8); they
+    count by what imports them, unless it has no others.
+    """
+    tops = [
         top
         for top in index.tops
         if SIDE.isdisjoint((top.partition(".")[0], top.rpartition(".")[2]))
     ]
+    return [top for top in tops if not _private(top)] or tops
 
 
 def main_roots(index: WheelIndex) -> set[str]:
@@ -31,7 +36,11 @@ def main_roots(index: WheelIndex) -> set[str]:
     named = {top for top in every if _plain(top) == name}
     if not named:
         named = {top for top in every if _plain(top) in name or name in _plain(top)}
-    return named or {top for top in every if not top.startswith("_")}
+    return named or set(every)
+
+
+def _private(top: str) -> bool:
+    return any(part.startswith("_") for part in top.split("."))
 
 
 def _plain(name: str) -> str:
