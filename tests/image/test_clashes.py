@@ -66,6 +66,21 @@ def test_other_content_is_a_named_error(
     assert not (tmp_path / "image").exists()
 
 
+def test_all_that_differ_are_told_at_once(layers: str, tmp_path: Path) -> None:
+    one, two = ({f"shared/{name}.py": text for name in "abc"} for text in (b"1", b"2"))
+    with pytest.raises(ArtifactError) as caught:
+        build(tmp_path, one, two)
+    site = "/opt/env/lib/python3.11/site-packages"
+    assert caught.value.message == "one and two install different files at the same paths"
+    assert caught.value.details == (f"  one and two: {site}/shared/a.py and 2 more",)
+    make_wheel(tmp_path, "three", "1.0", {"shared/c.py": b"3"}, pack=pack)
+    with pytest.raises(ArtifactError) as caught:
+        environment_of(*sorted(tmp_path.glob("*.whl"))).build(tmp_path / "i", tmp_path / "cache")
+    assert caught.value.message.startswith("pairs of wheels install different files")
+    assert len(caught.value.details) == 2
+    assert caught.value.hint
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_file_where_another_has_a_folder(reverse: bool, layers: str, tmp_path: Path) -> None:
     contents = [{"thing": b"a file"}, {"thing/module.py": b"in a folder"}]

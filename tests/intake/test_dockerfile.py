@@ -204,6 +204,23 @@ END
     assert "Dockerfile:4:1: the stage site is left out" in notes(found)
 
 
+def test_installers_of_a_stage_that_is_copied_from(tmp_path: Path) -> None:
+    text = """\
+FROM python:3.11 AS builder
+RUN pip install poetry && poetry install && make all
+FROM python:3.11
+COPY --from=builder /app /app
+RUN poetry --version
+"""
+    found = draft(tmp_path, FILE, text)
+    told = [note for note in notes(found) if "poetry" in note or "make" in note]
+    assert [note.partition(": ")[0] for note in told] == [
+        "Dockerfile:2:17", "Dockerfile:2:17", "Dockerfile:5:5"
+    ]  # fmt: skip
+    assert told[2].endswith("left out: poetry --version")
+    assert not found.pypi
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -221,7 +238,12 @@ END
         ("WHAT now", "WHAT is not known here"),
         ("CMD run && stop", "CMD: it needs a shell, so the image gets dash"),
         ("WORKDIR $WHERE", "WORKDIR: the value of $WHERE is not known"),
-        ("RUN conda env update", "left out: conda env update"),
+        ("RUN conda env update", "left out: conda env update: name its environment.yml with"),
+        ("RUN pip install poetry==1.8 x", "poetry: it only installs others"),
+        ("RUN poetry install --no-root", "left out: poetry install --no-root: have poetry write"),
+        ("RUN python -m pipenv sync", "left out: python -m pipenv sync: have pipenv write"),
+        ("RUN /bin/uv sync --frozen", "left out: /bin/uv sync --frozen: name its uv.lock with"),
+        ("RUN micromamba -y install x", "name its environment.yml with --from, too, or write"),
     ],
 )
 def test_notes(tmp_path: Path, line: str, said: str) -> None:

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from envlock.errors import SpecError
 from envlock.intake.draft import Forced, requirement
+from envlock.intake.installers import TOOLS
 from envlock.intake.requirements import read_into
 from envlock.requirements import parse_requirement
 from envlock.urls import carries_secret, redact
@@ -69,7 +70,9 @@ class PipSteps:
                 self.draft.note(one.at(text), f"{text}: the value of the variable is not known")
                 continue
             item = requirement(text, one.at(text))
-            if item.name in _TOOLS:
+            if item.name in TOOLS:
+                self.draft.note(one.at(text), f"{item.name}: it only installs others")
+            if item.name in _TOOLS | TOOLS:
                 continue
             names.append(item.name)
             pin = pinned_version(item.text)

@@ -17,6 +17,7 @@ from envlock.intake.docker_base import read_base
 from envlock.intake.docker_pip import PipSteps
 from envlock.intake.docker_syntax import instructions, substitute
 from envlock.intake.draft import SECRET_NAME, Draft
+from envlock.intake.installers import installs_otherwise
 from envlock.intake.shell_lines import apt_packages, commands, is_python, pip_call
 
 if TYPE_CHECKING:
@@ -226,6 +227,9 @@ class _Reader:
         packages = apt_packages(command)
         if call is not None:
             steps.take(one, call, command)
+        elif (advice := installs_otherwise(command.words)) is not None:
+            place = one.at(command.words[0])
+            self.draft.note(place, f"left out: {_short(str(command))}: {advice}")
         elif not whole:
             return
         elif packages is not None:

@@ -48,9 +48,18 @@ def check_wheels(lock: Lock, paths: Mapping[str, Path]) -> Owners:
         for entry in environment_entries(plan_layers(lock)[-1])
         if entry.kind != "dir"
     }
+    found: dict[tuple[str, str], list[str]] = {}
     for wheel in lock.of_kind("pypi"):
+        me = Owner(wheel.name)
         for file, mark in _marks(wheel, paths[wheel.sha256], scheme):
-            claim(owners, file, mark, Owner(wheel.name))
+            known, owner = owners.setdefault(file, (mark, me))
+            if known == mark:
+                continue
+            if owner in (ITSELF, me):
+                raise _same_path(owner, me, file)
+            found.setdefault((owner.name, me.name), []).append(file)
+    if found:
+        raise _same_paths(found)
     check_parents(owners)
     return owners
 
@@ -119,6 +128,7 @@ def check_parents(owners: Owners) -> None:
                 raise _below(owners[parent][1].name, parent, owner.name, path)
 
 
+_SHOWN = 10
 ITSELF = Owner("the environment itself")
 _GO = (
     "one of the two must go: a wheel by pypi.exclude, a conda package by asking for nothing that "
@@ -132,6 +142,22 @@ def _same_path(owner: Owner, other: Owner, file: str) -> ArtifactError:
         return ArtifactError(message, hint=_leave(other.name))
     message = f"{owner.name} and {other.name} both install /{file}, and differently"
     return ArtifactError(message, hint=_GO)
+
+
+def _same_paths(found: Mapping[tuple[str, str], Sequence[str]]) -> ArtifactError:
+    """Return one error for all files at which wheels differ, by the names of two of them."""
+    (pair, files), *more = found.items()
+    if not more and len(files) == 1:
+        return _same_path(Owner(pair[0]), Owner(pair[1]), files[0])
+    several = "pairs of wheels" if more else f"{pair[0]} and {pair[1]}"
+    message = f"{several} install different files at the same paths"
+    lines = [
+        f"  {one} and {two}: /{files[0]}"
+        + (f" and {len(files) - 1} more" if len(files) > 1 else "")
+        for (one, two), files in found.items()
+    ]
+    left = [f"  and {len(lines) - _SHOWN} pairs more"] if len(lines) > _SHOWN else []
+    return ArtifactError(message, details=(*lines[:_SHOWN], *left), hint=_GO)
 
 
 def _below(owner: str, parent: str, other: str, path: str) -> ArtifactError:
