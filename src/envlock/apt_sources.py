@@ -12,16 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from envlock.debian_archive import Archive
+from envlock.debian_archive import RELEASES, Archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _POCKETS = ("", "-updates", "-security")
 """Suites that apt takes packages from by default; backports are not among them."""
-
-_RELEASES = ("bullseye", "bookworm", "trixie", "forky", "duke", "sid")
-"""Suites of Debian: a mirror that has one of them has the others, too."""
 
 DEFAULT_KEYRING = Path("usr/share/keyrings/debian-archive-keyring.gpg")
 """Below the root: where the package debian-archive-keyring puts Debian's keys."""
@@ -76,7 +73,7 @@ def apt_archives(
         if set(components) & set(source.components) and _is_debian(source)
     ]
     found = _entries(sources, suite, suite)
-    for other in _RELEASES if suite in _RELEASES else ():
+    for other in RELEASES if suite in RELEASES else ():
         found = found or _entries(sources, suite, other)
     return [
         _archive(root, name, entries, check_valid_until)

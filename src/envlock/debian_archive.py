@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 TIMESTAMP = "%Y%m%dT%H%M%SZ"
 """How a snapshot archive writes a time, always in UTC."""
 
+RELEASES = ("bullseye", "bookworm", "trixie", "forky", "duke", "sid")
+"""Suites of Debian: a mirror that has one of them has the others, too."""
+
 SNAPSHOT_DELAYS = (timedelta(0), timedelta(hours=6), timedelta(days=1))
 """A snapshot is taken after the Release's ``Date`` and a snapshot service answers with the newest
 state at or before the asked time: the state with just this index may carry a later time."""

@@ -9,6 +9,9 @@ import pytest
 
 from envlock.errors import ArtifactError, FetchError, IntegrityError, UsageError
 from envlock.layers.unpacked import inflate
+from envlock.platforms import PLATFORMS
+from envlock.progress import SILENT
+from envlock.solve.debian import DebianRequest, solve_debian
 from envlock.solve.debian.packages import parse_package
 from envlock.solve.debian.release import read_release
 
@@ -218,6 +221,28 @@ def test_security_updates_win(repository: Repository, tmp_path: Path) -> None:
         ("debian", "20250520T120000Z"),
         ("debian-security", "20250521T120000Z"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("suite", "said"),
+    [
+        (
+            "jammy",
+            "jammy is Ubuntu's, and the OS layer is Debian's: write bookworm or trixie; or name",
+        ),
+        ("bookwrom", "did you mean bookworm? or name a mirror"),
+        ("trixie", "name a mirror: ENVLOCK_MIRROR_DEBIAN"),
+        ("company", "name a mirror: ENVLOCK_MIRROR_DEBIAN"),
+    ],
+)
+def test_suites_that_no_source_has(suite: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        solve_debian(
+            DebianRequest(suite=suite, packages=()), PLATFORMS["linux-64"], (), FolderTransport({}),
+            SILENT,
+        )  # fmt: skip
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith(said)
 
 
 def test_no_archives_says_how_to_get_some(repository: Repository) -> None:

@@ -141,6 +141,17 @@ def test_without_debian(machine: Machine, index: Index) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_another_python_than_the_suites(machine: Machine, index: Index) -> None:
+    index.wheel("a", "1.0")
+    spec = machine.write_spec("one", "pypi: {dependencies: [a]}\n")
+    spec.write_text(spec.read_text().replace('python: "3.11"', 'python: "3.14"'))
+    done = machine.run("solve")
+    assert done.returncode == 1
+    assert "nothing in the image is Python 3.14" in done.stderr
+    assert "  Debian's packages bring Python 3.11\n" in done.stderr
+    assert 'hint: write python: "3.11"; or choose a suite that has 3.14, or take' in done.stderr
+
+
 def test_without_packages_from_pypi(machine: Machine) -> None:
     machine.write_spec("one")
     done = machine.run("--json", "solve")

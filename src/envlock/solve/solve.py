@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from envlock.spec.model import Spec, Target
 
 
+_DEBIAN_PYTHON = re.compile(r"python(3\.\d+)-minimal")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solvers:
     """The machine's means: where indexes are read and how."""
@@ -177,12 +180,16 @@ def _check_python(
     wanted = f"python{spec.python}-minimal"
     if not needed or any(deb.name == wanted for deb in debs):
         return
-    where = str(spec.debian.location) if spec.debian else spec.file
+    there = [found[1] for deb in debs if (found := _DEBIAN_PYTHON.fullmatch(deb.name))]
+    add = f"add {wanted} and libpython{spec.python}-stdlib to debian.packages, or choose the "
     raise UnsatisfiableError(
         f"nothing in the image is Python {spec.python}, which the PyPI packages are for",
-        where=where,
-        hint=f"add {wanted} and libpython{spec.python}-stdlib to debian.packages, or choose the "
-        "Python that the suite has",
+        where=str(spec.debian.location) if spec.debian else spec.file,
+        details=(f"  Debian's packages bring Python {' and '.join(there)}",) if there else (),
+        hint=f'write python: "{there[0]}"; or choose a suite that has {spec.python}, or take it '
+        "from conda (python in conda.dependencies) or a base image (image.base)"
+        if there
+        else f"{add}Python that the suite has",
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from envlock.debian_archive import parse_timestamp, snapshot_base, snapshot_urls
+from envlock.debian_archive import RELEASES, parse_timestamp, snapshot_base, snapshot_urls
 from envlock.errors import ArtifactError, UsageError
 from envlock.layers.deb import read_control
 from envlock.lock.model import Artifact, DebianSection
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from envlock.solve.debian.indexes import Source
     from envlock.solve.debian.packages import DebianPackage
     from envlock.solve.debian.transport import Transport
+
+_UBUNTUS = frozenset({"bionic", "focal", "jammy", "noble", "plucky", "questing", "resolute"})
+"""Suites that people know from another distribution's images."""
 
 WORKERS = 8
 """Packages fetched at the same time; they are many and small."""
@@ -70,9 +74,15 @@ def solve_debian(
 
 
 def _no_archives(request: DebianRequest) -> UsageError:
+    suite, meant = request.suite, ""
+    if suite in _UBUNTUS:
+        meant = f"{suite} is Ubuntu's, and the OS layer is Debian's: write bookworm or trixie; or "
+    elif suite not in RELEASES:
+        close = get_close_matches(suite, RELEASES, n=1)
+        meant = f"did you mean {close[0]}? or " if close else ""
     return UsageError(
-        f"this machine has no apt sources for {request.distribution} {request.suite}",
-        hint="name a mirror: ENVLOCK_MIRROR_DEBIAN and ENVLOCK_MIRROR_DEBIAN_SECURITY, or "
+        f"this machine has no apt sources for {request.distribution} {suite}",
+        hint=f"{meant}name a mirror: ENVLOCK_MIRROR_DEBIAN and ENVLOCK_MIRROR_DEBIAN_SECURITY, or "
         "[mirrors] in config.toml; and the keys that sign it: ENVLOCK_KEYRING_DEBIAN "
         "(the package debian-archive-keyring has them)",
     )
