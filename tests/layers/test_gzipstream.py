@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -342,3 +343,24 @@ def test_golden_bytes() -> None:
     assert hashlib.sha256(packed).hexdigest() == (
         "d298d8a334f1e68e529244633f8d897ecd18f9ba701805cb891477e879152ada"
     )
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_who_compresses_changes_nothing(threads: int) -> None:
+    """Not the order either, where bytes of our own stand between others."""
+    noise = random.Random(1).randbytes(700)
+
+    def write_to(writer: GzipWriter) -> StreamDigests:
+        for number in range(4):
+            for _ in range(100):
+                writer.write(bytes([number]) * 3000 + noise)
+            writer.copy_stored(noise)
+        return writer.finish()
+
+    alone, helped = io.BytesIO(), io.BytesIO()
+    digests = write_to(GzipWriter(alone))
+    with ThreadPoolExecutor(threads) as helpers:
+        assert write_to(GzipWriter(helped, helpers=helpers)) == digests
+        nothing = GzipWriter(io.BytesIO(), helpers=helpers).finish()
+    assert helped.getvalue() == alone.getvalue()
+    assert nothing == GzipWriter(io.BytesIO()).finish()

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -203,7 +204,7 @@ def _made(
         amount = sum(file.stat().st_size for file in files)
         with reporter.task("packing compiled modules", amount, "bytes") as task:
             site = f"/{scheme_of(lock).site_packages}"
-            done = pool.submit(pack_bytecode, files, place.blobs, site).result()
+            done = pool.submit(pack_bytecode, files, place.blobs, site, workshop.workers).result()
             task.advance(amount)
     return done
 
@@ -218,15 +219,17 @@ def _scratch(folder: Path) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def pack_bytecode(compiled: Sequence[Path], blobs: Path, site: str) -> StreamDigests:
+def pack_bytecode(
+    compiled: Sequence[Path], blobs: Path, site: str, threads: int = 1
+) -> StreamDigests:
     """Write the layer of what the image's Python wrote to the files ``compiled``.
 
-    site: the folder of the image whose modules come first.  A module that several files have
-    is written once, where they agree.
+    site: the folder of the image whose modules come first; threads: that compress.  A module
+    that several files have is written once, where they agree.
     """
     found = in_order((record for file in compiled for record in records(file)), site)
-    with layer_blob(blobs) as (out, done):
-        writer, before = LayerWriter(out), ("", b"")
+    with layer_blob(blobs) as (out, done), ThreadPoolExecutor(threads) as helpers:
+        writer, before = LayerWriter(out, helpers=helpers), ("", b"")
         for record, data in contents(found):
             if (record.path, data) != before:
                 writer.add(regular(record.path.lstrip("/"), data))

@@ -117,6 +117,9 @@ class Staging:
     def publish(self) -> None:
         """Give the image its name; what only the old image needed is removed."""
         with disk_errors(self.target):
+            for blob in self.blobs.iterdir():
+                if blob.stat().st_nlink == 1:  # else it is another image's, too
+                    sync(blob)
             if self._is_free():
                 sync(self.blobs)
                 sync(self.folder)

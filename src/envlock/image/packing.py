@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from concurrent.futures import as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING
 
+from envlock.files import disk_errors, sync
 from envlock.image.pool import packing_pool, to_encode
 from envlock.layers.condapack import (
     CondaItem,
@@ -17,7 +18,7 @@ from envlock.layers.pack import pack_os, pack_segment, pack_wheels
 from envlock.platforms import PLATFORMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future, ProcessPoolExecutor
     from pathlib import Path
 
@@ -84,7 +85,7 @@ class Packing:
     ) -> dict[str, StreamDigests]:
         """Return the digests of each layer by its plan's key; known: what some will be.
 
-        checked: waits for what must be right before anything is packed.
+        checked: waits for what must be right before layers are made.
         """
         self._known = known
         artifacts = [artifact for plan in plans for artifact in plan.artifacts]
@@ -92,18 +93,28 @@ class Packing:
         with (
             self._reporter.task(f"packing {len(plans)} layers", total, "bytes") as task,
             packing_pool(self._workers, to_encode(artifacts, self._segments)) as pool,
+            ThreadPoolExecutor(1) as disk,
         ):
             try:
-                checked()  # runs beside the compiler and the start of the processes
-                return self._packed(pool, plans, task)
+                digests, settling = {}, []
+                for plan, layer in self._packed(pool, plans, task, checked):
+                    digests[plan.key] = layer
+                    settling.append(disk.submit(self._settle, layer))
+                for settled in settling:
+                    settled.result()
+                return digests
             finally:
                 if self._fresh:
                     shutil.rmtree(self._segments, ignore_errors=True)
 
     def _packed(
-        self, pool: ProcessPoolExecutor, plans: Sequence[LayerPlan], task: Task
-    ) -> dict[str, StreamDigests]:
-        """Pack the packages that are many, slow and small first.
+        self,
+        pool: ProcessPoolExecutor,
+        plans: Sequence[LayerPlan],
+        task: Task,
+        checked: Callable[[], object],
+    ) -> Iterator[tuple[LayerPlan, StreamDigests]]:
+        """Yield layers as they are made; the packages that are many, slow and small are first.
 
         Their layers are joined before the smaller wheels are begun: at the end there is
         something small for every process.
@@ -120,6 +131,7 @@ class Packing:
                 single[packing] = plan
             elif plan.kind == "conda":
                 joinings.append((plan, self._conda(pool, plan, task)))
+        checked()  # beside the compiler, the start of the processes and the first packages
         wheels = [plan for plan in largest_first if plan.kind in {"distribution", "rest"}]
         sizes = {plan.key: sum(a.size for a in plan.artifacts) for plan in wheels}
         joined = sum(a.size for plan, _ in joinings for a in plan.artifacts)
@@ -127,17 +139,20 @@ class Packing:
         futures |= {self._wheels(pool, p): p for p in wheels if sizes[p.key] >= joined}
         futures |= {join(): plan for plan, join in joinings}
         futures |= {self._wheels(pool, p): p for p in wheels if sizes[p.key] < joined}
-        digests = {}
         for finished in as_completed(futures):
             plan = futures[finished]
-            digests[plan.key] = finished.result()
+            yield plan, finished.result()
             task.advance(sizes.get(plan.key, 0))
         for done in as_completed(single):
-            plan = single[done]
-            digests[plan.key], facts = done.result()
+            layer, facts = done.result()
             self.facts[facts.name] = facts
-            task.advance(plan.artifacts[0].size)
-        return digests
+            yield single[done], layer
+            task.advance(single[done].artifacts[0].size)
+
+    def _settle(self, layer: StreamDigests) -> None:
+        """Bring a layer to the disk while others are made."""
+        with disk_errors(self._blobs):
+            sync(self._blobs / layer.digest.removeprefix("sha256:"))
 
     def _wheels(self, pool: ProcessPoolExecutor, plan: LayerPlan) -> Future[StreamDigests]:
         mine = {a.sha256: self._paths[a.sha256] for a in plan.artifacts}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from typing import TYPE_CHECKING, BinaryIO
 
 from envlock.errors import ArtifactError, IntegrityError
@@ -54,11 +53,13 @@ def _named(file: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def layer_blob(folder: Path) -> Iterator[tuple[BinaryIO, list[StreamDigests]]]:
-    """Yield a file in ``folder`` that gets its digest as its name once it is complete."""
+    """Yield a file in ``folder`` that gets its digest as its name once it is complete.
+
+    Whoever publishes it brings it to the disk: the next layer need not wait for that.
+    """
     done: list[StreamDigests] = []
     with written_beside(folder, ".layer-") as (out, beside):
         yield out, done
         beside.chmod(0o644)
         out.flush()
-        os.fsync(out.fileno())
         beside.replace(folder / done[0].digest.removeprefix("sha256:"))

@@ -14,6 +14,7 @@ import ctypes
 import shutil
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).with_name("deflate.c")
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c99", "-O2", "-ffp-contract=off", "-shared", "-fPIC")
+_ROOM = deflate.largest(deflate.CHUNK)
 _PATIENCE = 60  # seconds; a second is usual
 
 _TRIAL = b"".join(
@@ -39,7 +41,7 @@ _TRIAL = b"".join(
 
 
 class Encoder:
-    """The two functions of a compiled ``deflate.c``, for one thread.
+    """The two functions of a compiled ``deflate.c``; threads can call them at once.
 
     Raises OSError if it cannot be loaded.
     """
@@ -50,7 +52,7 @@ class Encoder:
         for function in (self._compress, self._literals):
             function.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p]
             function.restype = ctypes.c_size_t
-        self._room = ctypes.create_string_buffer(deflate.largest(deflate.CHUNK))
+        self._here = threading.local()
 
     def compress(self, data: bytes) -> bytes:
         """Return what ``deflate.compress`` returns; raises MemoryError."""
@@ -60,9 +62,16 @@ class Encoder:
         """Return what ``deflate.literals`` returns; raises MemoryError."""
         return self._call(self._literals, data)
 
+    def _room(self) -> ctypes.Array[ctypes.c_char]:
+        """Return this thread's place for what comes out."""
+        room: ctypes.Array[ctypes.c_char] | None = getattr(self._here, "room", None)
+        if room is None:
+            room = self._here.room = ctypes.create_string_buffer(_ROOM)
+        return room
+
     def _call(self, function: ctypes._NamedFuncPointer, data: bytes) -> bytes:
         most = deflate.largest(len(data))
-        out = self._room if most <= len(self._room) else ctypes.create_string_buffer(most)
+        out = ctypes.create_string_buffer(most) if most > _ROOM else self._room()
         written = function(data, len(data), out)
         if data and not written:
             raise MemoryError

@@ -20,6 +20,7 @@ vouches for all of them.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -31,6 +32,7 @@ from envlock.layers.inflating import DAMAGED, GZIP, RAW, crc32, decompressor
 if TYPE_CHECKING:
     import zlib
     from collections.abc import Iterable, Iterator
+    from concurrent.futures import Executor, Future
 
 HEADER = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255])
 """No name, no time, no hint of a level; OS 255 is "unknown" (RFC 1952, 2.3.1)."""
@@ -43,6 +45,9 @@ _PART = 256 * 1024
 
 _PACKED_PART = 64 * 1024
 """Bytes of our own members that are inflated at once."""
+
+_AHEAD = 8
+"""Chunks that helpers may have finished before they are written."""
 
 _FINAL_BLOCK = 0x01
 
@@ -123,11 +128,19 @@ class GzipWriter:
     """Writes gzip members to ``out`` and digests both sides on the way.
 
     known: what will come out, if that is known; :meth:`finish` holds it against what did.
+    helpers: threads that compress bytes of our own, if some are free for that.
     """
 
-    def __init__(self, out: BinaryIO, known: StreamDigests | None = None) -> None:
+    def __init__(
+        self,
+        out: BinaryIO,
+        known: StreamDigests | None = None,
+        helpers: Executor | None = None,
+    ) -> None:
         self._out = out
         self._known = known
+        self._helpers = helpers
+        self._compressing: deque[Future[bytes]] = deque()
         self._plain_hash = hashlib.sha256()
         self._packed_hash = hashlib.sha256()
         self._pending = bytearray()
@@ -146,8 +159,16 @@ class GzipWriter:
             return
         with memoryview(self._pending) as pending:
             for start in range(0, whole, deflate.CHUNK):
-                self._emit(deflate.compress(bytes(pending[start : start + deflate.CHUNK])))
+                self._compress(bytes(pending[start : start + deflate.CHUNK]))
         del self._pending[:whole]
+
+    def _compress(self, chunk: bytes) -> None:
+        if self._helpers is None:
+            self._emit(deflate.compress(chunk))
+            return
+        self._compressing.append(self._helpers.submit(deflate.compress, chunk))
+        if len(self._compressing) > _AHEAD:
+            self._emit(self._compressing.popleft().result())
 
     def copy_stored(self, data: bytes) -> None:
         """Add bytes that are not worth compressing."""
@@ -227,7 +248,8 @@ class GzipWriter:
 
         Raises UnexpectedBytesError where other bytes were known to come out.
         """
-        if not self._size and not self._pending:
+        self._flush()
+        if not self._size:
             self._emit(b"")
         self._close_member()
         if self._known is not None:
@@ -253,6 +275,8 @@ class GzipWriter:
         self._plain_size += size
 
     def _flush(self) -> None:
+        while self._compressing:
+            self._emit(self._compressing.popleft().result())
         if self._pending:
             self._emit(deflate.compress(bytes(self._pending)))
             self._pending.clear()

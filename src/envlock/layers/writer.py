@@ -11,6 +11,7 @@ from envlock.layers.gzipstream import GzipWriter, StreamDigests
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from concurrent.futures import Executor
 
     from envlock.layers.gzipstream import Streamable
 
@@ -19,13 +20,19 @@ class LayerWriter:
     """Writes one layer (OCI image-spec, layer.md): parents first, no path twice."""
 
     def __init__(
-        self, out: BinaryIO, *, parents: bool = True, known: StreamDigests | None = None
+        self,
+        out: BinaryIO,
+        *,
+        parents: bool = True,
+        known: StreamDigests | None = None,
+        helpers: Executor | None = None,
     ) -> None:
         """``parents``: write a directory entry before the first path below it.
 
-        known: what will come out, if an earlier build told (see ``GzipWriter``).
+        known: what will come out, if an earlier build told; helpers: threads that compress (see
+        ``GzipWriter``).
         """
-        self._stream = GzipWriter(out, known)
+        self._stream = GzipWriter(out, known, helpers)
         self._parents = parents
         self._seen: dict[str, str] = {}
 
