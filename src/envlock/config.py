@@ -91,14 +91,14 @@ def load_config(environ: Mapping[str, str]) -> Config:
     names = environ.get("ENVLOCK_CONDA_NAMES") or table.get("conda-names")
     cache = environ.get("ENVLOCK_CACHE_DIR") or table.get("cache-dir")
     return Config(
-        cache_dir=Path(cache).expanduser() if cache else platformdirs.user_cache_path("envlock"),
+        cache_dir=_home(cache) if cache else platformdirs.user_cache_path("envlock"),
         indexes=table.get("indexes", {}) | _from_environ(environ, "ENVLOCK_INDEX_"),
         default_index=functools.partial(_default_index, environ),
         mirrors={name: _urls(value) for name, value in table.get("mirrors", {}).items()}
         | {n: _urls(v) for n, v in _from_environ(environ, "ENVLOCK_MIRROR_").items()},
         snapshots=table.get("snapshots", {}) | _from_environ(environ, "ENVLOCK_SNAPSHOT_"),
         keyrings={
-            name: Path(value).expanduser()
+            name: _home(value)
             for name, value in (
                 table.get("keyrings", {}) | _from_environ(environ, "ENVLOCK_KEYRING_")
             ).items()
@@ -113,7 +113,7 @@ def load_config(environ: Mapping[str, str]) -> Config:
             where=str(path),
             is_url=_is_url,
         ),
-        conda_names=Path(names).expanduser() if names else None,
+        conda_names=_home(names) if names else None,
         registries={
             re.sub(r"[^a-z0-9]", "-", name.lower()): place
             for name, place in table.get("registries", {}).items()
@@ -126,6 +126,16 @@ def load_config(environ: Mapping[str, str]) -> Config:
             or table.get("insecure-registries", [])
         ),
     )
+
+
+def _home(text: str) -> Path:
+    """Return a path whose ``~`` or ``~user`` is the folder that it means; raises UsageError."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UsageError(
+            f"{text}: nobody here has this name, or no home", hint="write the path from / on"
+        ) from None
 
 
 def _read(path: Path) -> dict[str, Any]:

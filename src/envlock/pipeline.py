@@ -18,6 +18,7 @@ from envlock.imagediff import explain
 from envlock.layers.parts import check_sizes, limit_of
 from envlock.layers.plan import compiles, image_layers
 from envlock.limits import Limits
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -232,8 +233,7 @@ class ProofError(CheckFailedError):
     def __init__(self, report: Report) -> None:
         failed = report.count("failed")
         super().__init__(
-            f"{failed} check{'s' if failed != 1 else ''} of {report.name} failed; "
-            "the image was not published",
+            f"{counted(failed, 'check')} of {report.name} failed; the image was not published",
             hint="the report says which; envlock build --no-validate builds without the proof",
         )
         self.report = report

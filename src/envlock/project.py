@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envlock.errors import LockError, UsageError
-from envlock.lock.codec import lock_path
 from envlock.platforms import PLATFORMS
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ class Project:
 
     def lock(self, name: str, platform: str) -> Path:
         """Return where the lock is or will be."""
-        return lock_path(self.root / "locks", name, platform)
+        return self.root / "locks" / f"{name}.{platform}.lock.json"
 
     def locked_platforms(self, name: str) -> list[str]:
         """Return the platforms an environment is locked for; raises LockError for none."""

@@ -1,4 +1,4 @@
-"""Sizes as people write them: ``20GB``, ``500 MiB``."""
+"""Sizes as people write them (``20GB``, ``500 MiB``), and numbers of things."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def size_in_bytes(text: str) -> int:
     if found is None:
         raise ValueError(f"{text!r} is no size")
     return int(float(found[1]) * (_UNITS | _BINARY_UNITS)[found[2].lower()])
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number of things in words: ``1 wheel``, ``2 wheels``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"

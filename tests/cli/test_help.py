@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,3 +91,16 @@ def test_the_same_option_is_the_same_everywhere() -> None:
             if option in parameter.opts and name not in {"init", "run"}
         }
         assert len(told) == 1, (option, told)
+
+
+def test_help_loads_no_library_and_no_core() -> None:
+    """Each command waits for what is imported before it is known which one it is."""
+    script = "import sys; from envlock.cli import commands; print(*sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = set(told.stdout.split())
+    assert "envlock.cli.commands.solve" in loaded
+    heavy = {"yaml", "jsonschema", "packaging", "requests", "rattler", "solv", "jinja2", "rich"}
+    core = {"envlock.lock.model", "envlock.spec.model", "envlock.layers", "envlock.validate"}
+    assert not loaded & (heavy | core)

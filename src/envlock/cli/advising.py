@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from envlock.cli.output import megabytes
 from envlock.errors import EnvlockError
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -183,7 +184,7 @@ def headline(way: Way) -> str:
         name = f"add {', '.join(change.adds)}"
     count = len(way.voids)
     if count:
-        void = f"voids {count} pin{'s' if count != 1 else ''}"
+        void = f"voids {counted(count, 'pin')}"
     else:
         void = "no override needed" if change.kind != "add" else "asked for by name"
     return f"{name}: {void}, {breakage(way.breaks)}"

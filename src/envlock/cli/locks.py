@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from envlock.errors import UsageError
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +37,9 @@ def load_named(state: Context, name: str, platform: str | None, *, verb: str = "
         found = differences(project(spec, chosen), lock)
         if found:
             state.output.warn(
-                f"{spec.file} has changed since it was locked ({len(found)} differences, the "
-                f"first: {found[0]}); this {verb} the lock. envlock solve {name} renews it"
+                f"{spec.file} has changed since it was locked "
+                f"({counted(len(found), 'difference')}, the first: {found[0]}); "
+                f"this {verb} the lock. envlock solve {name} renews it"
             )
     if lock.merged:
         state.output.warn(

@@ -9,6 +9,7 @@ import typer
 
 from envlock.cli.output import error_document, megabytes
 from envlock.errors import EnvlockError, UsageError
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,12 +92,12 @@ def tell_built(output: Output, outcome: Outcome[dict[str, Any]]) -> None:
         seen |= fresh.keys()
         apart += sum(layer["bytes"] for layer in image["layers"])
         together += sum(fresh.values())
-        layers = f"{len(image['layers'])} layers, {len(fresh)} not in those above"
+        layers = f"{counted(len(image['layers']), 'layer')}, {len(fresh)} not in those above"
         seconds = f"{sum(image['seconds'].values()):.1f} s"
         rows.append((image["name"], image["platform"], layers, megabytes(image["bytes"]), seconds))
     shared = f", {megabytes(together)} (each apart: {megabytes(apart)})" if rows else ""
     failed = f", {len(outcome.errors)} failed" if outcome.errors else ""
-    tell(output, outcome, rows, f"{_count(len(rows), 'image')}{shared}{failed}")
+    tell(output, outcome, rows, f"{counted(len(rows), 'image')}{shared}{failed}")
 
 
 def tell_solved(output: Output, outcome: Outcome[dict[str, Any]]) -> None:
@@ -106,14 +107,10 @@ def tell_solved(output: Output, outcome: Outcome[dict[str, Any]]) -> None:
             lock["name"],
             lock["platform"],
             "changed" if lock["changed"] else "unchanged",
-            f"{lock['artifacts']} artifacts",
+            counted(lock["artifacts"], "artifact"),
             megabytes(lock["bytes"]),
         )
         for lock in outcome.documents
     ]
     failed = f", {len(outcome.errors)} failed" if outcome.errors else ""
-    tell(output, outcome, rows, f"{_count(len(rows), 'lock')}{failed}")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number != 1 else ''}"
+    tell(output, outcome, rows, f"{counted(len(rows), 'lock')}{failed}")

@@ -171,11 +171,6 @@ def error_document(error: EnvlockError) -> dict[str, Any]:
     }
 
 
-def counted(number: int, thing: str) -> str:
-    """Return a number of things in words: ``1 wheel``, ``2 wheels``."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
 def megabytes(size: int) -> str:
     """Return a size for people: ``3.1 GB``, ``17 MB``, ``4 kB``."""
     for unit, step in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from envlock.cli.output import counted
 from envlock.cli.solved import changed_packages
 from envlock.errors import CheckFailedError
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from envlock.cli.output import counted, megabytes
+from envlock.cli.output import megabytes
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

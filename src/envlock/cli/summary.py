@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from envlock.cli.output import counted, megabytes
+from envlock.cli.output import megabytes
 from envlock.platforms import PLATFORMS
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,6 +17,7 @@ from envlock.image.layout import staging
 from envlock.image.mapping import read_artifact_map
 from envlock.lock.codec import load_lock
 from envlock.progress import SILENT
+from envlock.sizes import counted
 from envlock.workers import usable_cpus
 
 
@@ -39,7 +40,7 @@ def build_lock(
     missing = [artifact.file for artifact in lock.artifacts if artifact.sha256 not in paths]
     if missing:
         raise LockError(
-            f"{len(missing)} artifact{'s' if len(missing) > 1 else ''} of the lock "
+            f"{counted(len(missing), 'artifact')} of the lock "
             f"{'are' if len(missing) > 1 else 'is'} not in the map: {', '.join(missing[:3])}",
             where=str(artifact_map),
         )

@@ -76,15 +76,7 @@ def install(
     scheme = scheme_of(lock, str(place).lstrip("/"))
     with staging(place) as root:
         done = _install_all(lock, paths, scheme, root, reporter, workers)
-        owners: Owners = {}
-        own = [] if interpreter is None else _links(interpreter, scheme)
-        if lock.of_kind("conda"):
-            own.append(regular(f"{scheme.prefix}/conda-meta/history", b""))
-        for entry in own:
-            claim(owners, entry.path, (0, -1), ITSELF)
-        _claim_all(owners, lock, done, scheme.prefix)  # from here on no path leads through a link
-        for entry in (*(link for one in done for link in one.links), *own):
-            write_entry(entry, scheme, root)
+        files = _complete(lock, done, _own(lock, interpreter, scheme), scheme, root)
         packages = [one.facts for one in done if one.facts is not None]
         marker = Marker(
             lock=lock,
@@ -92,14 +84,14 @@ def install(
             env=_variables(packages),
         )
         write_marker(root, marker)
-        write_listing(root, _listing(owners, own, scheme.prefix))
+        write_listing(root, files)
         root.chmod(0o755)
         if prove is not None:
             prove(root, marker)
         publish(root, place)
     return Environment(
         prefix=place,
-        files=len(owners),
+        files=len(files),
         env=marker.env,
         activation=tuple((facts.name, path) for facts in packages for path in facts.activation),
         link_scripts=(
@@ -107,6 +99,31 @@ def install(
             *((script.package, script.path) for script in scripts_to_run(lock)),
         ),
     )
+
+
+def _own(lock: Lock, interpreter: Interpreter | None, scheme: Scheme) -> list[Entry]:
+    """Return what belongs to no artifact."""
+    own = [] if interpreter is None else _links(interpreter, scheme)
+    if lock.of_kind("conda"):
+        own.append(regular(f"{scheme.prefix}/conda-meta/history", b""))
+    return own
+
+
+def _complete(
+    lock: Lock, done: Sequence[Installed], own: Sequence[Entry], scheme: Scheme, root: Path
+) -> dict[str, Mark]:
+    """Write links and ``own`` entries; return the mark of each file by its path below the prefix.
+
+    Raises ArtifactError, before it writes any, where two artifacts put different things at one
+    path or a path leads through a link.
+    """
+    owners: Owners = {}
+    for entry in own:
+        claim(owners, entry.path, (0, -1), ITSELF)
+    _claim_all(owners, lock, done, scheme.prefix)
+    for entry in (*(link for one in done for link in one.links), *own):
+        write_entry(entry, scheme, root)
+    return _listing(owners, own, scheme.prefix)
 
 
 def _claim_all(owners: Owners, lock: Lock, done: Sequence[Installed], prefix: str) -> None:

@@ -227,7 +227,12 @@ def _symbol_table(first: int, extras: list[int], most: int) -> tuple[list[int], 
 _LENGTH_SYMBOL, _LENGTH_BITS = _symbol_table(3, _LENGTH_EXTRA, _MAX_MATCH)
 _LENGTH_SYMBOL[_MAX_MATCH], _LENGTH_BITS[_MAX_MATCH] = 28, ""  # 258 has a symbol of its own
 _LENGTH_SYMBOL = [257 + symbol for symbol in _LENGTH_SYMBOL]
-_DISTANCE_SYMBOL, _DISTANCE_BITS = _symbol_table(1, _DISTANCE_EXTRA, _WINDOW)
+
+
+@cache
+def _distances() -> tuple[list[int], list[str]]:
+    """Return the symbol and the bits of each distance: who never compresses does not wait."""
+    return _symbol_table(1, _DISTANCE_EXTRA, _WINDOW)
 
 
 # --- codes ---
@@ -276,6 +281,7 @@ def _body(
     tokens: list[int], distinct: Iterable[int], literals: dict[int, str], distances: dict[int, str]
 ) -> str:
     bits = {}
+    symbols, extra_bits = _distances()
     for token in distinct:
         if token < _END_OF_BLOCK:
             bits[token] = literals[token]
@@ -284,8 +290,8 @@ def _body(
         bits[token] = (
             literals[_LENGTH_SYMBOL[length]]
             + _LENGTH_BITS[length]
-            + distances[_DISTANCE_SYMBOL[distance]]
-            + _DISTANCE_BITS[distance]
+            + distances[symbols[distance]]
+            + extra_bits[distance]
         )
     return "".join(map(bits.__getitem__, tokens)) + literals[_END_OF_BLOCK]
 
@@ -294,12 +300,13 @@ def _dynamic_block(tokens: list[int]) -> str:
     counts = Counter(tokens)
     literals: Counter[int] = Counter({_END_OF_BLOCK: 1})
     distances: Counter[int] = Counter()
+    symbols, _ = _distances()
     for token, count in counts.items():
         if token < _END_OF_BLOCK:
             literals[token] += count
         else:
             literals[_LENGTH_SYMBOL[token >> 16]] += count
-            distances[_DISTANCE_SYMBOL[token & 0xFFFF]] += count
+            distances[symbols[token & 0xFFFF]] += count
     literal_lengths = _code_lengths(literals, 15)
     distance_lengths = _code_lengths(distances, 15) if distances else {0: 1}
     return (

@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
 
 
-def lock_path(folder: Path, name: str, platform: str) -> Path:
-    """Return where the lock of an environment lies in ``locks/``."""
-    return folder / f"{name}.{platform}.lock.json"
-
-
 def dump_lock(lock: Lock) -> str:
     """Return the lock file's text; the same lock gives the same text."""
     value = plain_lock(lock)

@@ -11,6 +11,7 @@ from envlock.audit.words import additions, lines
 from envlock.errors import EnvlockError
 from envlock.review.codec import review_to_data
 from envlock.review.paste import dependency_lines, override_block, patterns, spec_block
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +68,8 @@ def warning_of(spec: Spec, review: Review) -> str | None:
     """Return a warning of imports that fail for distributions that the spec does not ask for."""
     if not review.elsewhere:
         return None
-    text = [f"{_count(review.elsewhere, 'import')} of what {spec.file} does not name cannot work"]
+    number = counted(len(review.elsewhere), "import")
+    text = [f"{number} of what {spec.file} does not name cannot work"]
     text += _told(review.elsewhere)
     for place, block in _blocks(spec, review, review.elsewhere):
         text += [f"  {place} write", *block]
@@ -136,7 +138,7 @@ def _of_override(item: OverrideReview, review: Review) -> _Problem:
         )
     return _Problem(
         where=str(override.location),
-        message=f"the override of {override.package} breaks {_count(found, 'thing')} "
+        message=f"the override of {override.package} breaks {counted(len(found), 'thing')} "
         "that nobody has accepted",
         details=tuple(details),
         advice="" if all(finding.add for finding in found) else "force another version",
@@ -150,7 +152,7 @@ def _joint(spec: Spec, review: Review) -> list[_Problem]:
     return [
         _Problem(
             where=spec.file,
-            message=f"the overrides together break {_count(found, 'thing')} that nobody has "
+            message=f"the overrides together break {counted(len(found), 'thing')} that nobody has "
             "accepted",
             details=tuple(_told(found)),
             advice="force other versions",
@@ -172,9 +174,10 @@ def _natural(spec: Spec, review: Review, found: Sequence[Finding]) -> list[_Prob
     """What is broken without any override's doing."""
     if not found:
         return []
-    message = f"{_count(found, 'import')} of what it does not name cannot work"
+    number = counted(len(found), "import")
+    message = f"{number} of what it does not name cannot work"
     if review.required:
-        message = f"what it asks for cannot be imported: {_count(found, 'import')} cannot work"
+        message = f"what it asks for cannot be imported: {number} cannot work"
     choose = "choose other versions, or force one and say why"
     return [
         _Problem(
@@ -215,10 +218,6 @@ def _told(findings: Sequence[Finding]) -> list[str]:
         told += [f"  {line}" for line in rest]
     more = sum(map(len, list(groups.values())[_SHOWN:]))
     return [*told, f"  and {more} more; --json has all"] if more > 0 else told
-
-
-def _count(findings: Sequence[Finding], thing: str) -> str:
-    return f"{len(findings)} {thing}{'s' if len(findings) != 1 else ''}"
 
 
 def _distribution(finding: Finding) -> str:

@@ -61,13 +61,9 @@ def solve(
     ``upgrade_packages``, and not at all with ``upgrade``.  Raises UnsatisfiableError,
     OverrideError, FetchError, UsageError.
     """
+    _check_asked(spec)
     if base is not None:
         _check_base(spec, target, base)
-    if spec.debian is None and not spec.pypi.dependencies and not wants_conda(spec):
-        raise SpecError(
-            f"{spec.file} asks for nothing",
-            hint="list packages in debian.packages, conda.dependencies and pypi.dependencies",
-        )
     old = None if upgrade else previous
     python = solve_python(
         spec,
@@ -81,11 +77,7 @@ def solve(
         _warn_of_older(previous.debian if previous else None, section, reporter)
     _check_python(spec, debs, base, bool(python.wheels) and not python.conda.has_python)
     _check_glibc(spec, target, debs)
-    ours = python.artifacts
-    if solvers.conda is not None:
-        ours = with_effects(ours, solvers.conda, reporter)
-        check_link_scripts(spec, ours, reporter)
-        ours = settled(spec, ours, solvers.conda, reporter)
+    ours = _looked_into(spec, python.artifacts, solvers.conda, reporter)
     artifacts = sorted((*ours, *debs), key=lambda a: (a.kind, a.name, a.file))
     if base is None:
         _warn_of_missing(artifacts, reporter)
@@ -99,6 +91,28 @@ def solve(
         overrides=python.overrides,
         excludes=python.excludes,
     )
+
+
+def _check_asked(spec: Spec) -> None:
+    if spec.debian is None and not spec.pypi.dependencies and not wants_conda(spec):
+        raise SpecError(
+            f"{spec.file} asks for nothing",
+            hint="list packages in debian.packages, conda.dependencies and pypi.dependencies",
+        )
+
+
+def _looked_into(
+    spec: Spec, artifacts: tuple[Artifact, ...], conda: CondaMeans | None, reporter: Reporter
+) -> tuple[Artifact, ...]:
+    """Return wheels and conda packages with what the latter's files decide.
+
+    That is what their link scripts do, and whose file stays where two have different ones.
+    """
+    if conda is None:
+        return artifacts
+    known = with_effects(artifacts, conda, reporter)
+    check_link_scripts(spec, known, reporter)
+    return settled(spec, known, conda, reporter)
 
 
 def _debian(

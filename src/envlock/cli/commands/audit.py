@@ -16,6 +16,7 @@ from envlock.cli.many import Outcome, each
 from envlock.cli.options import NamesArgument, OfflineOption
 from envlock.cli.output import error_document
 from envlock.errors import EnvlockError, UsageError
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from envlock.audit import Audit
@@ -203,10 +204,11 @@ def _files(state: Context, paths: list[Path], python: str, platform: str) -> _Au
         jobs=_jobs(),
         reporter=state.output,
     )
-    _show(state, f"{len(paths)} packages, Python {python}, {platform}", audit, frozenset())
+    title = f"{counted(len(paths), 'package')}, Python {python}, {platform}"
+    _show(state, title, audit, frozenset())
     broken = audit.count("breaks-import")
     problem = AuditFailedError(
-        f"{broken} import{'s' if broken != 1 else ''} cannot work",
+        f"{counted(broken, 'import')} cannot work",
         hint="choose other versions; envlock audit --json has every finding",
     )
     return _Audited(document=_document(audit), problem=problem if broken else None)

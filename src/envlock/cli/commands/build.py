@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,6 +32,10 @@ from envlock.cli.options import (
     PlatformOption,
 )
 from envlock.errors import UsageError
+
+if TYPE_CHECKING:
+    from envlock.cli.delivering import Engine
+    from envlock.lock.model import Lock
 
 
 class _Compression(Enum):
@@ -141,21 +145,42 @@ def build_command(
         cache_from=open_cache(state, cache_from, "--cache-from") if cache_from else None,
         cache_to=open_cache(state, cache_to, "--cache-to") if cache_to else None,
     )
-    references = push_references(push, asked)
+    places = _Places(output=output, push=push, load=load)
+    _build_all(state, asked, bundled, platform, places, order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Places:
+    """Where images go, as the command line has it."""
+
+    output: Path | None
+    push: str | None
+    load: Engine | None
+
+
+def _build_all(
+    state: Context,
+    names: list[str],
+    bundled: Lock | None,
+    platform: str | None,
+    places: _Places,
+    order: Order,
+) -> None:
+    """Build the images of all environments, and tell what became of each."""
+    references = push_references(places.push, names)
+    every = places.push is not None
 
     def one(name: str) -> list[dict[str, Any]]:
-        where = delivery(state, name, references.get(name), load, output)
-        locks = [bundled] if bundled else load_all(state, name, platform, every=push is not None)
-        made = [
-            build_image(
-                state, lock, output or state.project.image(name, lock.platform), where, order
-            )
-            for lock in locks
-        ]
+        where = delivery(state, name, references.get(name), places.load, places.output)
+        locks = [bundled] if bundled else load_all(state, name, platform, every=every)
+        made = []
+        for lock in locks:
+            target = places.output or state.project.image(name, lock.platform)
+            made.append(build_image(state, lock, target, where, order))
         where.finish(state)
         return [{**document, **where.told} for document in made]
 
-    outcome = each(state.output, asked, one)
+    outcome = each(state.output, names, one)
     tell_built(state.output, outcome)
     state.output.document({"images": outcome.documents, "failed": outcome.failed})
     outcome.leave()

@@ -13,6 +13,7 @@ from envlock.cli.context import Context
 from envlock.cli.options import NameArgument, OfflineOption, PlatformOption
 from envlock.cli.output import megabytes
 from envlock.errors import UsageError
+from envlock.sizes import counted
 
 
 @command("bundle")
@@ -56,7 +57,7 @@ def bundle_command(
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     count = len(artifacts)
     state.output.message(
-        f"{name} {lock.platform}: {count} artifacts, {megabytes(size)} -> {target}"
+        f"{name} {lock.platform}: {counted(count, 'artifact')}, {megabytes(size)} -> {target}"
     )
     state.output.result(f"sha256:{digest}")
     state.output.document(

@@ -12,7 +12,7 @@ from envlock.cli.context import Context
 from envlock.cli.output import megabytes
 from envlock.cli.tables import table
 from envlock.errors import UsageError
-from envlock.sizes import size_in_bytes
+from envlock.sizes import counted, size_in_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def info_command(context: typer.Context) -> None:
     if besides:
         state.output.message(f"{megabytes(besides)} in this folder are no entries of the cache")
     if commands:
-        state.output.message(f"in use by {commands} running command{'s' if commands > 1 else ''}")
+        state.output.message(f"in use by {counted(commands, 'running command')}")
     state.output.document(
         {
             "dir": str(folder),

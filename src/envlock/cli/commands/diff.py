@@ -12,7 +12,6 @@ import typer
 from envlock.cli.app import command
 from envlock.cli.complete import environments
 from envlock.cli.context import Context
-from envlock.cli.difference import as_data, as_markdown, as_text
 from envlock.cli.locks import check_platform
 from envlock.errors import LockError, UsageError
 
@@ -72,6 +71,8 @@ def diff_command(
     ] = False,
 ) -> None:
     """Show what changed in locks: packages, sizes, overrides, and what the spec asks."""
+    from envlock.cli.difference import as_data, as_markdown, as_text
+
     state: Context = context.obj
     if names is not None and len(names) > 2:
         raise UsageError("two locks are compared with each other, no more")

@@ -16,6 +16,7 @@ from envlock.cli.locks import load_named
 from envlock.cli.options import ArtifactMapOption, NameArgument, OfflineOption, PlatformOption
 from envlock.cli.proof import prefix_prover, say_report
 from envlock.errors import CheckFailedError
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,8 +115,7 @@ def _prover(state: Context, place: Path, reports: list[Report]) -> Callable[[Pat
         if not report.ok:
             failed = report.count("failed")
             raise CheckFailedError(
-                f"{failed} check{'s' if failed != 1 else ''} of {report.name} failed; "
-                f"{place} is as it was",
+                f"{counted(failed, 'check')} of {report.name} failed; {place} is as it was",
                 hint="envlock install --no-validate installs without the proof",
             )
 

@@ -14,6 +14,7 @@ from envlock.cli.many import each
 from envlock.cli.options import PlatformOption
 from envlock.cli.output import megabytes
 from envlock.cli.tables import table
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from envlock.lock.model import Lock
@@ -75,7 +76,8 @@ def _environment(state: Context, spec: Spec, platform: str) -> dict[str, Any]:
         "bytes": size,
         "overrides": [override.package for override in lock.overrides],
         "image": lock.built.manifest if lock.built else None,
-        "shown": f"{len(lock.artifacts)} artifacts, {megabytes(size)}  {spec.description}".rstrip(),
+        "shown": f"{counted(len(lock.artifacts), 'artifact')}, {megabytes(size)}  "
+        f"{spec.description}".rstrip(),
     }
 
 

@@ -10,7 +10,8 @@ from envlock.cli.app import command
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
 from envlock.cli.options import NamesArgument, OfflineOption, PlatformOption
-from envlock.cli.output import counted, megabytes
+from envlock.cli.output import megabytes
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from envlock.lock.model import Lock

@@ -12,8 +12,9 @@ from envlock.cli.complete import environments
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
 from envlock.cli.options import NameArgument, PlatformOption
-from envlock.cli.output import counted, megabytes
+from envlock.cli.output import megabytes
 from envlock.errors import LockError, StaleLockError, UsageError
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,7 @@ def _usual_place(state: Context, name: str) -> Path:
 def _tell(state: Context, lock: Lock, page: Page, shown: str, size: int) -> None:
     """Tell what page was written where; size in bytes."""
     state.output.message(
-        f"{lock.name} {lock.platform}: {len(page.packages)} packages, "
+        f"{lock.name} {lock.platform}: {counted(len(page.packages), 'package')}, "
         f"{counted(len(page.cards), 'override')}, {megabytes(size)} -> {shown}"
     )
     state.output.document(

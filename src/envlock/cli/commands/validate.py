@@ -14,6 +14,7 @@ from envlock.cli.locks import load_named
 from envlock.cli.options import PlatformOption
 from envlock.cli.proof import prefix_prover, prover, sandbox, this_gpu, unprotected
 from envlock.errors import CheckFailedError, UsageError
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from envlock.lock.model import Lock
@@ -175,10 +176,10 @@ def _record(state: Context, lock: Lock, report: Report, path: Path, given: Path 
 def _judge(report: Report, *, strict: bool) -> None:
     failed, recovered = report.count("failed"), report.count("recovered")
     if failed:
-        raise CheckFailedError(f"{failed} check{'s' if failed != 1 else ''} failed")
+        raise CheckFailedError(f"{counted(failed, 'check')} failed")
     if strict and recovered:
         raise CheckFailedError(
-            f"{recovered} accepted failure{'s' if recovered != 1 else ''} no longer happen"
+            f"{counted(recovered, 'accepted failure')} no longer happen"
             + ("s" if recovered == 1 else ""),
             hint="remove the lines from accepts; without --strict this is only told",
         )

@@ -9,7 +9,6 @@ from envlock.errors import SpecError, UnsatisfiableError
 from envlock.lock.model import LockedOverride
 from envlock.platforms import PLATFORMS
 from envlock.solve.conda.channels import Channels
-from envlock.solve.conda.explain import explain
 from envlock.solve.conda.names import with_names
 from envlock.solve.conda.overrides import check_until, effect, forced_conda
 from envlock.solve.conda.packages import PackageReader, may_bring_distributions
@@ -104,6 +103,8 @@ def solve_conda(
         try:
             records = rattler.ask(question)
         except UnsatisfiableError as failure:
+            from envlock.solve.conda.explain import explain
+
             raise explain(failure, spec, target, rattler, question) from None
     chosen = [artifact(record, channels.name(record.channel)) for record in records]
     _check_python(spec, conda, chosen)
