@@ -203,6 +203,12 @@ def test_a_server_cannot_make_us_wait_for_a_day(
     assert _get(_fetcher(tmp_path), _url(served)).read_bytes() == DATA
 
 
+@pytest.mark.parametrize("told", ["soon", "9" * 5000, f"Mon, 20 Nov 2023 19:12:08 +{'9' * 30}"])
+def test_a_server_that_tells_no_time(served: Index, tmp_path: Path, told: str) -> None:
+    served.faults[NAME] = Fault(fail=1, status=503, retry_after=told)
+    assert _get(_fetcher(tmp_path), _url(served)).read_bytes() == DATA
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 418, 429, 500, 503])
 def test_an_answer_that_stays(served: Index, tmp_path: Path, status: int) -> None:
     served.faults[NAME] = Fault(fail=-1, status=status, retry_after="0")

@@ -85,6 +85,12 @@ def test_a_busy_registry_is_asked_again(
     assert place.waits[:2] == [7.0, 7.0]
 
 
+@pytest.mark.parametrize("told", ["soon", "\u00b2", f"Mon, 20 Nov 2023 19:12:08 +{'9' * 30}"])
+def test_a_busy_registry_that_tells_no_time(told: str, place: Place, blob: Make) -> None:
+    place.proxy.faults.append(Fault("PATCH", "status", status=503, headers={"Retry-After": told}))
+    assert upload(place.repository(), blob(LARGE))[0].way == "sent"
+
+
 def test_a_registry_that_stays_busy_is_given_up(place: Place, blob: Make) -> None:
     place.proxy.faults.append(Fault("PATCH", "status", status=503, times=-1))
     with pytest.raises(TransientError, match="503") as caught:

@@ -212,11 +212,15 @@ def _login(url: str) -> tuple[_Origin, _Login]:
 
 @functools.cache
 def _retry_class() -> type[Retry]:
+    from urllib3.exceptions import InvalidHeader
     from urllib3.util import Retry
 
     class Impatient(Retry):
         def get_retry_after(self, response: Any) -> float | None:
-            seconds = super().get_retry_after(response)
+            try:
+                seconds = super().get_retry_after(response)
+            except (InvalidHeader, ValueError, OverflowError):  # it tells none
+                return None
             return seconds if seconds is None else min(seconds, _LONGEST_WAIT)
 
     return Impatient

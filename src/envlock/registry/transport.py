@@ -228,14 +228,14 @@ def delay(tried: int, asked: float | None) -> float:
 
 
 def _retry_after(text: str | None) -> float | None:
-    """Return the seconds of a Retry-After (RFC 9110, 10.2.3), None where it has none."""
+    """Return the seconds of a Retry-After (RFC 9110, 10.2.3), None where it tells none."""
     if text is None:
         return None
-    if text.strip().isdigit():
+    if text.isascii() and text.strip().isdecimal():
         return float(text)
     try:
         moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     now = dt.datetime.now(dt.UTC)
     return max(0.0, (moment - now).total_seconds()) if moment.tzinfo else None

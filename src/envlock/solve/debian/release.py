@@ -113,7 +113,7 @@ def _date(text: str) -> datetime:
     """Parse an RFC 5322 date that names its zone (Release files say ``UTC``)."""
     try:
         date = parsedate_to_datetime(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ArtifactError(f"not a date: {text!r}") from error
     if date.tzinfo is None:
         raise ArtifactError(f"a date without a time zone: {text!r}")
