@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,3 +140,22 @@ def test_links_lead_somewhere(page: Path) -> None:
 def _anchors(page: Path) -> set[str]:
     heads = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
     return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_the_house_has_a_line_for_each_room() -> None:
+    """And in the order of the import rules: what stands above may import what stands below."""
+    plan = (ROOT / "docs/explanation/house.md").read_text("utf-8").split("```")[1]
+    tree, _, last = plan.partition("└──")
+    above, below = re.findall(r"── (\w+)(?:/|\.py) ", tree), re.findall(r"(\w+)\.py", last)
+    there = [path for path in (ROOT / "src/envlock").iterdir() if path.suffix in {"", ".py"}]
+    assert {*above, *below} == {path.stem for path in there if not path.name.startswith("_")}
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    layers = tomllib.loads(text)["tool"]["importlinter"]["contracts"][0]["layers"]
+    ranks = {
+        room.strip().removeprefix("envlock."): rank
+        for rank, layer in enumerate(layers)
+        for room in layer.split("|")
+    }
+    found = [ranks[room] for room in above]
+    assert found == sorted(found)
+    assert max(found) < min(ranks[room] for room in below)
