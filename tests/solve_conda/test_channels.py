@@ -214,7 +214,9 @@ class TestOwnChannel:
         table = json.loads(repodata.read_text())
         del table["packages.conda"]["a-1.0-h0_0.conda"]["size"]
         _rewrite(own / "noarch", table)
-        with pytest.raises(Exception, match="does not tell the sha256 and the size of a 1"):
+        with pytest.raises(
+            UnsatisfiableError, match="does not tell the sha256 and the size of a 1"
+        ):
             solver('conda:\n  channels: [main]\n  dependencies: ["a"]\n')
 
 
