@@ -12,6 +12,7 @@ from envlock.fetch.store import Store
 
 from ..makers.index import Fault, Index
 from ..makers.machine import NOWHERE
+from ..makers.wheels import make_wheel
 from .solving import Solver, sources, versions
 
 if TYPE_CHECKING:
@@ -220,11 +221,35 @@ def test_without_hashes(index: Index, solver: Solver) -> None:
 
 @pytest.mark.parametrize("json", [True, False])
 def test_without_sizes(index: Index, solver: Solver, json: bool) -> None:
+    """Then the server of the file is asked, once."""
     index.json = json
-    index.wheel("a", "1.0", offer={"sizes": False})
-    with pytest.raises(UnsatisfiableError, match="does not tell the sha256 and the size") as caught:
+    wheel = index.wheel("a", "1.0", offer={"sizes": False})
+    for _ in range(2):
+        (artifact,) = solver(ONE).artifacts
+        assert artifact.size == wheel.stat().st_size
+    assert len([one for one in index.requests(".whl") if "range" not in one.headers]) == 1
+
+
+def test_nobody_tells_the_size(index: Index, solver: Solver) -> None:
+    wheel = index.wheel("a", "1.0", offer={"sizes": False, "metadata": True})
+    index.faults[wheel.name] = Fault(endless=True, ranges=False)
+    with pytest.raises(FetchError, match="does not tell the file's size, and neither does") as told:
         solver(ONE)
-    assert "PEP 691" in (caught.value.hint or "")
+    assert "Content-Length" in (told.value.hint or "")
+
+
+def test_a_folder_of_wheels(index: Index, solver: Solver, tmp_path: Path) -> None:
+    """An index that is a folder tells neither, and is read itself."""
+    wheel = make_wheel(tmp_path / "wheels" / "b", "b", "1.0")
+    page = wheel.with_name("index.html")
+    page.write_text(f'<!DOCTYPE html><a href="{wheel.name}">{wheel.name}</a>')
+    index.wheel("a", "1.0", ["b"])
+    (tmp_path / "wheels" / "index.html").write_text("")
+    folder = (tmp_path / "wheels").as_uri()
+    found = solver(f"indexes: {{built: {{url: '{folder}', packages: [b]}}}}\n" + ONE)
+    assert sources(found) == {"a": "pypi", "b": "built"}
+    (one,) = [artifact for artifact in found.artifacts if artifact.name == "b"]
+    assert (one.size, one.sha256) == (wheel.stat().st_size, sha256(wheel.read_bytes()).hexdigest())
 
 
 def test_exclude_newer(index: Index, solver: Solver) -> None:

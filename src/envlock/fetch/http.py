@@ -111,6 +111,27 @@ class Http:
             content=_bounded(_pieces(url, response), url, limit),
         )
 
+    def size(self, url: str) -> int:
+        """Return how many bytes a file has, as its server says; raises FetchError.
+
+        By GET, as HEAD is refused where URLs are signed for the one method.
+        """
+        if url.startswith("file://"):
+            path = _path_of(url)
+            try:
+                return path.stat().st_size
+            except OSError as error:
+                raise FetchError(f"cannot be read: {error.strerror}", where=redact(url)) from error
+        with self._get(url, {}) as response:
+            length = response.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit() and int(length)):
+            raise FetchError(
+                "the server does not tell the file's size, and neither does the index",
+                where=redact(url),
+                hint="the index must tell sizes (PEP 700), or its server send Content-Length",
+            )
+        return int(length)
+
     def stream(self, url: str, offset: int = 0) -> tuple[int, Pieces]:
         """Return where the answer starts (0 or ``offset``) and its pieces; raises FetchError."""
         if url.startswith("file://"):
@@ -309,8 +330,12 @@ def _is_range(text: str, start: int, end: int, size: int) -> bool:
     return text.strip().lower() == f"bytes {start}-{end - 1}/{size}"
 
 
+def _path_of(url: str) -> Path:
+    return Path(unquote(urlsplit(url).path))
+
+
 def _stream_file(url: str, offset: int) -> tuple[int, Pieces]:
-    path = Path(unquote(urlsplit(url).path))
+    path = _path_of(url)
     try:
         stream = path.open("rb")
     except FileNotFoundError:

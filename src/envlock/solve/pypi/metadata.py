@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.metadata import parse_email
@@ -72,7 +72,8 @@ class MetadataReader:
         ):
 
             def one(wheel: Chosen) -> Described:
-                described = _parse(wheel, self.text(wheel))
+                sized = wheel if wheel.size else replace(wheel, size=self._size(wheel))
+                described = _parse(sized, self.text(sized))
                 task.advance(1)
                 return described
 
@@ -120,6 +121,17 @@ class MetadataReader:
                 hint="an index or a mirror tells what the wheel does not say; solve again: the "
                 "wheel is here now, and is asked itself",
             )
+
+    def _size(self, wheel: Chosen) -> int:
+        """Return the size in bytes of a wheel whose index does not tell it; raises FetchError."""
+        from envlock.files import write_atomically
+
+        kept = self._cache / f"{wheel.sha256}.size"
+        if used(kept):
+            return int(kept.read_text())
+        size = self._http.size(wheel.url)
+        write_atomically(kept, str(size).encode())
+        return size
 
     def _kept(self, sha256: str) -> Path:
         return self._cache / f"{sha256}.metadata"

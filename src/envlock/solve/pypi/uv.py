@@ -73,6 +73,7 @@ class Question:
 class Chosen:
     """A wheel that uv chose; ``url`` is for this run only, never for the lock.
 
+    size: bytes, 0 where its index does not tell it (only PEP 700 asks that of one);
     yanked: why its index has withdrawn it, in one line (PEP 592), None where it has not.
     """
 
@@ -326,11 +327,11 @@ def _select(locked: dict[str, Any], question: Question) -> list[tuple[str, str, 
 
 def _chosen(name: str, version: str, wheel: PackageWheel, index: str) -> Chosen:
     sha256 = wheel.hashes.get("sha256")
-    if not sha256 or wheel.url is None or wheel.size is None:
+    if not sha256 or wheel.url is None:
         raise UnsatisfiableError(
-            f"the index {index!r} does not tell the sha256 and the size of {name} {version}",
-            hint="envlock locks nothing that it cannot verify; the index must serve the "
-            "JSON form of the Simple API (PEP 691, PEP 700)",
+            f"the index {index!r} does not tell the sha256 of {name} {version}",
+            hint="envlock locks nothing that it cannot verify; the index must tell the sha256 of "
+            "its files (PEP 503, PEP 691)",
         )
     return Chosen(
         name=name,
@@ -339,7 +340,7 @@ def _chosen(name: str, version: str, wheel: PackageWheel, index: str) -> Chosen:
         url=wheel.url,
         file=wheel.name or wheel.url.rpartition("/")[2],
         sha256=sha256,
-        size=wheel.size,
+        size=wheel.size or 0,
     )
 
 
