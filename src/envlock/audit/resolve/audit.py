@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -62,12 +63,17 @@ def trace(
     """
     world = World(indexes, target, cache)
     found = imports(world, kept)
-    for name in sorted(world.modules):
+    left = Counter(world.key(index) for index in world.owner.values())
+    for name in world.names:
         if ahead is not None:
             ahead.reach(name)
         calls = _functions(found.run, name)
         found.called |= calls.all
         found.surely |= calls.certain
+        owner = world.key(world.owner[name])
+        left[owner] -= 1
+        if kept is not None and not left[owner]:
+            kept.finish(owner)
     world.stdlib.stubs.keep()
     if kept is not None:
         kept.keep()
@@ -84,7 +90,7 @@ def imports(world: World, kept: Kept | None) -> Trace:
             if module is not None:
                 found.roots[top] = module.escapes
     found.reached = {name for name, module in run.modules.items() if module.status == "done"}
-    for name in sorted(world.modules):
+    for name in world.names:
         module = run.imports.load(name)
         if module is not None and module.escapes:
             found.alone[name] = module.escapes

@@ -311,9 +311,7 @@ class Executor:
         if frame.module.entry["kind"] != "pkg":
             package = package.rpartition(".")[0]
         stems = {file.rpartition("/")[2][:-3] for file in node[2]}
-        for name in sorted(self._run.world.modules):
-            if not name.startswith(f"{package}."):
-                continue
+        for name in self._run.world.below(package):
             inner = name[len(package) + 1 :].split(".")
             if len(inner) <= 2 and inner[-1] in stems:
                 self._run.imports.statement(name, frame, node[1])

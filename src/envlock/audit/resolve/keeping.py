@@ -16,7 +16,7 @@ import os
 import struct
 import time
 import zlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,6 @@ LARGEST = 64 * 1024 * 1024
 _DIGEST = 32
 _LENGTH = struct.Struct("<I")
 _CHUNK = 48
-_WRITERS = 2
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error, struct.error)
 
 Part = dict[str, Any]
@@ -201,6 +200,8 @@ class Kept:
         self._folder = folder
         self._world = hashlib.sha256(world.encode()).hexdigest()[:24]
         self._shelves: dict[str, Shelf] = {}
+        self._writer = ThreadPoolExecutor(1)
+        self._written: list[Future[None]] = []
 
     def of(self, owner: WheelIndex) -> Shelf:
         """Return the shelf of a distribution."""
@@ -235,28 +236,24 @@ class Kept:
             os.utime(path)
         return found
 
-    def keep(self) -> None:
-        """Write what is new, let go of it, and remove what is old.
+    def finish(self, name: str) -> None:
+        """Write a shelf, by the distribution's normalized name, on which nothing more is put.
 
-        A disk that refuses only costs time.  While one shelf is packed, or on its way to the
-        disk, another one is made ready.
+        That is done meanwhile; a disk that refuses only costs time.
         """
-        if self._folder is None:
-            return
-        shelves = [pair for pair in sorted(self.taken().items()) if pair[1].changed]
-        shelves.reverse()
-        if not shelves:
-            return
+        shelf = self._shelves.pop(name, None)
+        if shelf is not None and shelf.changed:
+            self._written.append(self._writer.submit(self._write, name, shelf))
 
-        def write() -> None:
-            with contextlib.suppress(IndexError):
-                while True:
-                    self._write(*shelves.pop())
-
-        with ThreadPoolExecutor(_WRITERS) as writers:
-            for _ in range(_WRITERS):
-                writers.submit(write)
-        prune(self._folder)
+    def keep(self) -> None:
+        """Write what is left, wait until all is written, and remove what is old."""
+        for name in sorted(self._shelves):
+            self.finish(name)
+        self._writer.shutdown()
+        for written in self._written:
+            written.result()
+        if self._written and self._folder is not None:
+            prune(self._folder)
 
     def _write(self, name: str, shelf: Shelf) -> None:
         path = self._path(name)

@@ -89,7 +89,7 @@ class Names:
 
     def merge(self, one: dict[str, Any] | None, two: dict[str, Any] | None) -> None:
         """Apply what two branches left; None for a branch that does not come back."""
-        if one is None and two is None:
+        if not one and not two:
             return
         if one is None or two is None:
             for name, entry in (one or two or {}).items():

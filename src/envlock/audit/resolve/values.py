@@ -85,7 +85,7 @@ def parse_version(text: object) -> Value:
 
 def weaker(*values: Value) -> Value:
     """Return the unknown that several parts make together."""
-    return ENV if any(value is ENV for value in values) else DATA
+    return ENV if ENV in values else DATA
 
 
 def compare(operator: str, left: Value, right: Value) -> Value:

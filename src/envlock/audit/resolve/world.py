@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Literal
 
 from envlock.audit.model import normalize
@@ -50,6 +51,12 @@ class World:
         self.era = 0
         for index in self.indexes:
             self._add(index)
+        self.names = sorted(self.modules)
+
+    def below(self, package: str) -> list[str]:
+        """Return the modules below a package, sorted; a slash is what follows a dot."""
+        places = (bisect_left(self.names, f"{package}{end}") for end in "./")
+        return self.names[slice(*places)]
 
     def _add(self, index: WheelIndex) -> None:
         self.versions[normalize(index.name)] = index.version
