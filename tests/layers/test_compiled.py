@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from envlock.image.pool import packing_pool
 from envlock.layers import compiled, deflate
-from envlock.layers.compiled import Encoder, compiled_encoder, use_encoder
+from envlock.layers.compiled import Encoder, compiled_encoder, kept_encoder, use_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, compiled.COMPILERS)), reason="needs a C compiler"
@@ -177,3 +181,32 @@ def test_nothing_is_left_behind() -> None:
         assert library is not None
         assert library.parent.stat().st_mode & 0o077 == 0
     assert not library.parent.exists()
+
+
+def test_one_command_compiles_once() -> None:
+    first = kept_encoder()
+    assert first is not None
+    assert kept_encoder() == first
+    shutil.rmtree(first.parent)  # somebody cleans up
+    second = kept_encoder()
+    assert second is not None
+    assert use_encoder(second)
+
+
+def test_what_a_command_keeps_goes_with_it() -> None:
+    script = "from envlock.layers.compiled import kept_encoder as e; print(e(), e().exists())"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    library, there = done.stdout.split()
+    assert there == "True"
+    assert not Path(library).parent.exists()
+    assert done.stderr == ""
+
+
+def test_no_more_processes_than_there_are_things_to_do() -> None:
+    for workers, jobs, expected in ((5, 1, 1), (2, None, 2)):
+        with packing_pool(workers, 0, jobs) as pool:
+            started = {pool.submit(os.getpid).result() for _ in range(20)}
+            assert len(started) <= expected
+            assert len(pool._processes) == expected

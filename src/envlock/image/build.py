@@ -240,7 +240,7 @@ def pack_packages(
     folder = workshop.cache / SEGMENTS
     with (
         reporter.task("packing Debian packages", sum(deb.size for deb in debs), "bytes") as task,
-        packing_pool(workshop.workers, to_encode(debs, folder)) as pool,
+        packing_pool(workshop.workers, to_encode(debs, folder), len(debs)) as pool,
     ):
         futures = {pool.submit(pack_segment, d, paths[d.sha256], folder): d for d in debs}
         pending = set(futures)

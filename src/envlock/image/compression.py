@@ -59,7 +59,7 @@ def recompress(
     made: dict[str, StreamDigests] = {}
     with (
         reporter.task(f"compressing {len(by_digest)} layers ({method})", plain, "bytes") as task,
-        packing_pool(workers, amount) as pool,
+        packing_pool(workers, amount, len(by_digest)) as pool,
     ):
         largest_first = sorted(by_digest.values(), key=lambda layer: -layer.plain_size)
         waiting = [(one, pool.submit(convert, place.blobs, one, method)) for one in largest_first]

@@ -90,9 +90,12 @@ class Packing:
         self._known = known
         artifacts = [artifact for plan in plans for artifact in plan.artifacts]
         total = sum(artifact.size for artifact in artifacts)
+        jobs = sum(
+            1 if plan.kind in {"distribution", "rest"} else len(plan.artifacts) for plan in plans
+        )
         with (
             self._reporter.task(f"packing {len(plans)} layers", total, "bytes") as task,
-            packing_pool(self._workers, to_encode(artifacts, self._segments)) as pool,
+            packing_pool(self._workers, to_encode(artifacts, self._segments), jobs) as pool,
             ThreadPoolExecutor(1) as disk,
         ):
             try:

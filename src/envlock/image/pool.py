@@ -6,7 +6,7 @@ import contextlib
 import functools
 from typing import TYPE_CHECKING
 
-from envlock.layers.compiled import compiled_encoder, use_encoder
+from envlock.layers.compiled import kept_encoder, use_encoder
 from envlock.lock.model import PACKER
 from envlock.workers import killed_workers, worker_pool
 
@@ -36,13 +36,16 @@ def to_encode(artifacts: Sequence[Artifact], segments: Path) -> int:
 
 
 @contextlib.contextmanager
-def packing_pool(workers: int, amount: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool of processes that pack; ``amount`` bytes or so are to be encoded.
+def packing_pool(
+    workers: int, amount: int, jobs: int | None = None
+) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of at most ``workers`` processes that pack.
 
-    Raises DiskError for a worker that was killed.
+    amount: bytes or so that are to be encoded; jobs: how many things there are to do at once, if
+    that is known.  Raises DiskError for a worker that was killed.
     """
-    with contextlib.ExitStack() as stack:
-        library = stack.enter_context(compiled_encoder()) if amount >= WORTH else None
-        prepare = functools.partial(use_encoder, library) if library else None
-        stack.enter_context(killed_workers())
-        yield stack.enter_context(worker_pool(workers, prepare))
+    library = kept_encoder() if amount >= WORTH else None
+    prepare = functools.partial(use_encoder, library) if library else None
+    most = workers if jobs is None else max(1, min(workers, jobs))
+    with killed_workers(), worker_pool(most, prepare) as pool:
+        yield pool

@@ -9,6 +9,7 @@ Without a compiler the build is slower, and its bytes are the same.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import shutil
@@ -88,6 +89,22 @@ def compiled_encoder() -> Iterator[Path | None]:
     with tempfile.TemporaryDirectory(prefix="envlock-encoder-") as folder:
         library = Path(folder) / "deflate.so"
         yield library if _compiled(compiler, library) else None
+
+
+def kept_encoder() -> Path | None:
+    """Return what :func:`compiled_encoder` yields; it is kept for as long as this process runs."""
+    with _keeping:
+        if _KEPT and _KEPT[0].exists():
+            return _KEPT[0]
+        library = _at_exit.enter_context(compiled_encoder())
+        _KEPT[:] = [] if library is None else [library]
+        return library
+
+
+_KEPT: list[Path] = []
+_keeping = threading.Lock()
+_at_exit = contextlib.ExitStack()
+atexit.register(_at_exit.close)
 
 
 def _compiled(compiler: str, library: Path) -> bool:
