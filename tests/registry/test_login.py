@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import stat
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -298,6 +299,12 @@ def test_challenges() -> None:
         "negotiate": {}, "basic": {"realm": "Bearer x=1, y"}, "bearer": {"realm": "plain"}
     }  # fmt: skip
     assert challenges('BASIC realm="a \\"b\\""') == {"basic": {"realm": 'a "b"'}}
+
+
+def test_a_long_header_does_not_take_long() -> None:
+    begun = time.process_time()
+    challenges('Bearer "\\' + '"\\' * 30_000)
+    assert time.process_time() - begun < 2
 
 
 @given(st.text())

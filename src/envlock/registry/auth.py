@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     Ask = Callable[[str, str, dict[str, Any]], dict[str, Any]]
     """(method, URL, requests' options) to the JSON document that came."""
 
+_LONGEST = 8 * 1024
+"""Characters of a challenge that are looked at; usual ones have some hundred."""
+
 _PARAMETER = re.compile(r'([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _SCHEME = re.compile(r"(?:^|,)\s*([A-Za-z][A-Za-z0-9-]*)(?=\s+[A-Za-z0-9_-]+\s*=|\s*(?:,|$))")
 
 
 def challenges(header: str) -> dict[str, dict[str, str]]:
     """Return the parameters of each challenge of a ``WWW-Authenticate`` by its scheme."""
+    header = header[:_LONGEST]
     bare = re.sub(r'"(?:[^"\\]|\\.)*"', lambda quoted: f'"{"_" * (len(quoted[0]) - 2)}"', header)
     found: dict[str, dict[str, str]] = {}
     starts = list(_SCHEME.finditer(bare))
