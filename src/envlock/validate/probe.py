@@ -32,11 +32,10 @@ if TYPE_CHECKING:
 
 def describe(distribution: metadata.Distribution) -> dict[str, object]:
     """Return one distribution as the reply shows it; name None where METADATA is unreadable."""
-    message: Any = distribution.metadata
-    fields = dict(message.items()) if message else {}
+    message: Any = distribution.metadata or {}
     return {
-        "name": fields.get("Name"),
-        "version": fields.get("Version"),
+        "name": message.get("Name"),
+        "version": message.get("Version"),
         "requires": list(distribution.requires or []),
         "location": os.path.abspath(str(distribution.locate_file(""))),  # noqa: PTH100
     }
