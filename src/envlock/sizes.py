@@ -17,6 +17,14 @@ def size_in_bytes(text: str) -> int:
     return int(float(found[1]) * (_UNITS | _BINARY_UNITS)[found[2].lower()])
 
 
+def whole_number(text: str) -> int | None:
+    """Return what digits say, None for anything else.
+
+    ``str.isdigit`` takes more for digits than ``int`` does, and ``int`` refuses thousands of them.
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
 def counted(number: int, thing: str) -> str:
     """Return a number of things in words: ``1 wheel``, ``2 wheels``."""
     return f"{number} {thing}{'' if number == 1 else 's'}"

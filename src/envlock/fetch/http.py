@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from envlock.errors import FetchError
 from envlock.files import read_pieces
+from envlock.sizes import whole_number
 from envlock.urls import redact
 
 if TYPE_CHECKING:
@@ -123,14 +124,14 @@ class Http:
             except OSError as error:
                 raise FetchError(f"cannot be read: {error.strerror}", where=redact(url)) from error
         with self._get(url, {}) as response:
-            length = response.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdigit() and int(length)):
+            length = whole_number(response.headers.get("Content-Length", ""))
+        if not length:
             raise FetchError(
                 "the server does not tell the file's size, and neither does the index",
                 where=redact(url),
                 hint="the index must tell sizes (PEP 700), or its server send Content-Length",
             )
-        return int(length)
+        return length
 
     def stream(self, url: str, offset: int = 0) -> tuple[int, Pieces]:
         """Return where the answer starts (0 or ``offset``) and its pieces; raises FetchError."""

@@ -19,6 +19,7 @@ from envlock.registry.protocol import (
     digest_of,
 )
 from envlock.registry.upload import BlobUpload
+from envlock.sizes import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -244,8 +245,7 @@ def _limited(answer: requests.Response) -> bytes:
 
 
 def _length(answer: requests.Response) -> int:
-    text = answer.headers.get("Content-Length", "")
-    return int(text) if text.isdigit() else 0
+    return whole_number(answer.headers.get("Content-Length", "")) or 0
 
 
 def _fallback(digest: str) -> str:

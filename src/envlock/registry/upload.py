@@ -18,6 +18,7 @@ from envlock.errors import IntegrityError
 from envlock.files import disk_errors
 from envlock.registry.errors import MissingError, RefusedError, RegistryError, TransientError
 from envlock.registry.transport import ATTEMPTS, delay
+from envlock.sizes import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,9 +106,9 @@ class BlobUpload:
     def _begin(self) -> None:
         self._account(0)
         with self._request("POST", self._place, body=b"") as answer:
-            least = answer.headers.get("OCI-Chunk-Min-Length", "")
-            if least.isdigit():
-                self._chunk = max(self._chunk, int(least))
+            least = whole_number(answer.headers.get("OCI-Chunk-Min-Length", ""))
+            if least is not None:
+                self._chunk = max(self._chunk, least)
                 self._whole |= self._size <= self._chunk
             self._session = self._location(answer, self._place)
 

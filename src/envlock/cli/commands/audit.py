@@ -16,7 +16,7 @@ from envlock.cli.many import Outcome, each
 from envlock.cli.options import NamesArgument, OfflineOption
 from envlock.cli.output import error_document
 from envlock.errors import EnvlockError, UsageError
-from envlock.sizes import counted
+from envlock.sizes import counted, whole_number
 
 if TYPE_CHECKING:
     from envlock.audit import Audit
@@ -185,7 +185,7 @@ def _files(state: Context, paths: list[Path], python: str, platform: str) -> _Au
     from envlock.audit import audit_wheels, target_of
 
     parts = python.split(".")
-    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+    if len(parts) != 2 or not None not in map(whole_number, parts):
         raise UsageError(f"{python!r} is no Python version", hint="write --python 3.11")
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:

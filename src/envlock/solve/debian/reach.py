@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from envlock.sizes import whole_number
 from envlock.solve.debian.conditions import Shipped, status_of
 from envlock.solve.debian.expand import Variables, substitutions
 from envlock.solve.debian.shell import (
@@ -76,7 +77,8 @@ class _Stop(Exception):  # noqa: N818 -- not an error: control flow of the scrip
         super().__init__(words[0])
         self.word = words[0]
         number = words[1] if len(words) > 1 else ""
-        self.status = int(number) == 0 if number.isdigit() else None
+        status = whole_number(number)
+        self.status = None if status is None else status == 0
 
 
 def reachable(script: str, arguments: Sequence[str], setting: Setting) -> list[Run]:
