@@ -262,6 +262,20 @@ def test_exclude_newer(index: Index, solver: Solver) -> None:
         solver("exclude-newer: 2024-03-01T00:00:00Z\n" + ONE)
 
 
+def test_exclude_newer_beside_an_index_without_times(
+    index: Index, extra: Index, solver: Solver
+) -> None:
+    for version, year in (("1.0", "2024"), ("2.0", "2026")):
+        index.wheel("a", version, ["b"], offer={"uploaded": f"{year}-01-01T00:00:00Z"})
+        extra.wheel("b", version, offer={"uploaded": None})
+    said = "exclude-newer: 2025-03-01T00:00:00Z\nindexes: {built: {url: '%s', packages: [b]%s}}\n"
+    with pytest.raises(UnsatisfiableError):
+        solver(said % (extra.url, "") + ONE)
+    found = solver(said % (extra.url, ", exclude-newer: false") + ONE)
+    assert versions(found) == {"a": "1.0", "b": "2.0"}
+    assert sources(found) == {"a": "pypi", "b": "built"}
+
+
 def test_exclude_newer_where_no_time_is_told(index: Index, solver: Solver) -> None:
     index.wheel("a", "1.0", offer={"uploaded": None})
     with pytest.raises(UnsatisfiableError):

@@ -207,6 +207,18 @@ ADDED = {
         "x is taken from two indexes, a and b",
         "one index",
     ),
+    "undated for all that an index has": (
+        "indexes:\n  a: {url: https://example.com/a, exclude-newer: false}\n",
+        "7:6",
+        "exclude-newer is set aside for all that the index 'a' may have",
+        "packages: [a, b]",
+    ),
+    "an index with a moment of its own": (
+        "indexes:\n  a: {url: https://example.com/a, packages: [x], exclude-newer: true}\n",
+        "7:65",
+        "indexes.a",
+        None,
+    ),
     "index of another scheme": (
         "indexes: {a: ftp://example.com}\n",
         "6:14",

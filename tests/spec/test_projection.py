@@ -73,6 +73,11 @@ COUNTS = {
         ),
         ["~ index-order: the order changed"],
     ),
+    "an index without times": (
+        "packages: [inner, outer]",
+        "packages: [inner, outer], exclude-newer: false",
+        ["+ indexes-undated: second"],
+    ),
     "packages of an index": ("[inner, outer]", "[inner]", ["- indexes.second: outer"]),
     "suite": ("suite: bookworm", "suite: trixie", None),
     "Debian package": (

@@ -32,7 +32,7 @@ FORMAT = 2
 """Version of what is kept."""
 
 _SOLVED_BY = ("projection", "python", "platform", "exclude-newer", "indexes", "index-order",
-              "pypi", "conda")  # fmt: skip
+              "indexes-undated", "pypi", "conda")  # fmt: skip
 
 _TEXTS = ("constrains", "link_handled", "link_scripts", "link_unhandled", "track_features")
 _PAIRS = ("provides", "stands_for", "clobbered")

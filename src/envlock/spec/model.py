@@ -61,12 +61,14 @@ class Index:
     """A package index besides ``pypi``.
 
     packages: normalized names that are taken from this index and no other; empty where
-    the index is asked first for everything.
+    the index is asked first for everything; undated: exclude-newer is not asked of them, since
+    the index tells no time of upload.
     """
 
     name: str
     url: str
     packages: tuple[str, ...] = ()
+    undated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

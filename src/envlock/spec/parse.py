@@ -190,7 +190,14 @@ class _Parser:
                         location=self.at(("indexes", name)),
                         hint="a distribution comes from one index",
                     )
-            indexes.append(Index(name=name, url=entry["url"], packages=packages))
+            undated = entry.get("exclude-newer") is False
+            if undated and not packages:
+                raise SpecError(
+                    f"exclude-newer is set aside for all that the index {name!r} may have",
+                    location=self.at(("indexes", name)),
+                    hint="name the packages that come from it: packages: [a, b]",
+                )
+            indexes.append(Index(name=name, url=entry["url"], packages=packages, undated=undated))
         return tuple(indexes)
 
     def debian(self, table: dict[str, Any] | None) -> Debian | None:

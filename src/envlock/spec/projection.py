@@ -35,6 +35,7 @@ def project(spec: Spec, platform: str) -> dict[str, Any]:
         ),
         "exclude-newer": spec.exclude_newer and spec.exclude_newer.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "indexes": {index.name: list(index.packages) for index in spec.indexes},
+        "indexes-undated": [index.name for index in spec.indexes if index.undated],
         "index-order": [index.name for index in spec.indexes],
         "pypi": _filled(
             dependencies=_texts(spec.pypi.dependencies),

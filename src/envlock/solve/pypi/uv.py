@@ -154,9 +154,9 @@ class Uv:
             here = Path(folder)
             stubs = write_stub_index(here, asked.stubs) if asked.stubs else None
             project = self._project(asked, stubs)
-            self._write(here / "pyproject.toml", project)
+            _write(here / "pyproject.toml", project)
             if question.preferred:
-                self._write(here / "pylock.toml", _preferences(question.preferred))
+                _write(here / "pylock.toml", _preferences(question.preferred))
             said = self._run(here, question, "pylock.toml", "--format", "pylock.toml")
             locked = tomllib.loads((here / "pylock.toml").read_text("utf-8"))
             places = self._places(here, question) if _ambiguous(question.indexes) else {}
@@ -172,11 +172,6 @@ class Uv:
         )
         return chosen, needless
 
-    def _write(self, path: Path, table: dict[str, Any]) -> None:
-        import tomli_w
-
-        path.write_text(tomli_w.dumps(table), "utf-8")
-
     def _project(self, question: Question, stubs: str | None) -> dict[str, Any]:
         """Return the pyproject.toml that puts the question (uv's settings reference)."""
         indexes: list[dict[str, Any]] = [{"name": STUBS, "url": stubs}] if stubs else []
@@ -186,6 +181,7 @@ class Uv:
         ]
         indexes.append({"name": "pypi", "url": self._index_urls["pypi"], "default": True})
         pins = _bound(question)
+        undated = [name for one in question.indexes if one.undated for name in one.packages]
         return {
             "project": {
                 "name": _project_name(question),
@@ -200,6 +196,7 @@ class Uv:
                     "override-dependencies": [_override(o) for o in question.overrides],
                     "index": indexes,
                     "sources": {package: {"index": pins[package]} for package in sorted(pins)},
+                    "exclude-newer-package": dict.fromkeys(undated, False),
                 }
             },
         }
@@ -267,6 +264,12 @@ class Uv:
             for line in lines
             if "# via" in line and line.endswith("(pyproject.toml)") and "," not in line
         }
+
+
+def _write(path: Path, table: dict[str, Any]) -> None:
+    import tomli_w
+
+    path.write_text(tomli_w.dumps(table), "utf-8")
 
 
 def wheel_tags(python: str, target: Target) -> list[Tag]:
