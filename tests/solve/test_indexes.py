@@ -269,8 +269,10 @@ def test_exclude_newer_beside_an_index_without_times(
         index.wheel("a", version, ["b"], offer={"uploaded": f"{year}-01-01T00:00:00Z"})
         extra.wheel("b", version, offer={"uploaded": None})
     said = "exclude-newer: 2025-03-01T00:00:00Z\nindexes: {built: {url: '%s', packages: [b]%s}}\n"
-    with pytest.raises(UnsatisfiableError):
-        solver(said % (extra.url, "") + ONE)
+    asking = said % (extra.url, "") + "pypi: {dependencies: [b]}\n"
+    with pytest.raises(UnsatisfiableError) as caught:
+        solver(asking)
+    assert "write exclude-newer: false beside its packages" in (caught.value.hint or "")
     found = solver(said % (extra.url, ", exclude-newer: false") + ONE)
     assert versions(found) == {"a": "1.0", "b": "2.0"}
     assert sources(found) == {"a": "pypi", "b": "built"}

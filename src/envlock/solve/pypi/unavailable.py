@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from envlock.solve.pypi.uv import Question
     from envlock.spec.model import Asked
 
+_TOO_NEW = re.compile(r"was filtered by `exclude-newer`")
 _DEPENDS = re.compile(r"(\S+) depends? on ([\w.-]+)")
 
 
@@ -49,6 +50,11 @@ def unavailable(
         hints.append(elsewhere(own))
     else:
         what = f"{own}, and no index has such a version"
+    if _TOO_NEW.search(said):
+        hints.append(
+            "exclude-newer leaves nothing of it; where its index tells no times of upload, write "
+            "exclude-newer: false beside its packages under indexes"
+        )
     if newest is not None:
         before = " before exclude-newer" if question.exclude_newer else ""
         hints.insert(0, f"the newest that {taker} can take{before} is {name} {newest}")

@@ -96,7 +96,7 @@ def elsewhere(name: str) -> str:
     """Say where to get what is there as source only."""
     return (
         f"envlock builds nothing from source: put a wheel of {name} on an index that the spec "
-        "names, or take a conda package of it"
+        "names (a folder can be one), or take a conda package of it"
     )
 
 
