@@ -148,9 +148,9 @@ def _wanted(archive: CondaArchive, about: Mapping[str, Any]) -> Iterator[tuple[s
         inside = path[match.end() :] if match else ""
         if not inside or inside == _ABOUT:
             continue
-        if inside.endswith((".so", ".pyi")):
+        if inside.endswith((".so", ".pyi")) and not inside.endswith("/__init__.pyi"):
             yield inside, b""
-        elif inside.endswith(".py") or ("/" not in inside and inside.endswith(".pth")):
+        elif inside.endswith((".py", ".pyi")) or ("/" not in inside and inside.endswith(".pth")):
             yield inside, _content(archive, path, SOURCE_LIMIT)
         elif _METADATA.fullmatch(inside):
             yield inside, _content(archive, path, METADATA_LIMIT)

@@ -13,26 +13,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_HANDED = r"^(?!print\b)[\w.]+\(\s*__name__,"  # apipkg.initpkg(__name__, {...}): it is replaced
+# apipkg.initpkg(__name__, {...}), old, new = recreate_module(__name__, ...): it is replaced
+_HANDED = r"^(?!print\b)([a-z]\w*, \w+ = )?[\w.]+\(\s*(#.*\s*)?__name__,"
 _ITSELF = (
     r"(?!__name__\s*\]\s*=\s*_?[A-Z]\w*\()"  # by an object, which finds what lies in its folder
 )
 _ANOTHER = r"(?![\"']\w*[\"']\s*\])"  # pymysql as MySQLdb: nothing below pymysql
+_GLOBALS = r"globals\(\)\s*(\[[^\]]*\]\s*=[^=]|\.update|\.setdefault|\.__|\)|,(?!\s*locals\(\)))"
+_HOOKS = r"meta_path\b\s*(\.\s*(append|insert|extend)|\[[^\]]*\]\s*=[^=]|\+?=[^=]|[,)])"
 _NAMES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (hint, re.compile(pattern, re.MULTILINE))
     for hint, pattern in (
-        ("globals()", r"globals\(\)\s*(\[[^\]]*\]\s*=[^=]|\.update|\.setdefault|\.__|[,)])"),
+        ("globals()", _GLOBALS),
         ("globals()", r"globals\(\)(?<!\wglobals\(\))[ \t]*(#|;|\s*$)"),
         ("modules[", r"modules(?<!\wmodules)\[\s*__(name|package)__\s*\]"),
         ("sys.modules", r"sys\.modules\s*\[\s*__(name|package)__\s*\]"),
         ("sys.modules", r"sys\.modules\.get\(__name__"),
         ("del sys.modules", r"del sys\.modules"),
         ("setattr(", r"setattr\(\s*(sys\.modules|\w*mod(ule)?\b|this\b|__name__)"),
-        ("exec", r"^[ \t]*(six\.)?exec_?[ \t]*\("),
+        ("exec", r"^exec "),  # Python 2's statement; see executes()
         ("import_module(__", r"import_module\(__(name|package)__\)"),
         ("__import__(__name__)", r"__import__\(__name__\)"),
-        ("attach", r"attach(?<!\wattach)(_stub)?\("),
-        (" in dir(", r"for \w+ in dir\("),
+        ("attach", r"attach(?<!\wattach)(_stub)?\(\s*__"),
         ("__name__,", _HANDED),
         (".export", r"^@\w+\.export[ \t]*$"),
     )
@@ -45,24 +47,28 @@ _CHILDREN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("modules.update(", r"modules\.update\("),
         ("sys.modules[", r"sys\.modules\[[\"'][^\]]*[\"']\s*[+%.]"),
         ("modules.setdefault(", r"modules\.setdefault\("),
-        ("meta_path", r"meta_path"),
+        ("meta_path", _HOOKS),
         ("__path__", r"__path__\s*[.+=]"),
         ("__path__", r"^[ \t]*__path__\b"),
-        ("sys.path", r"sys\.path\b"),
         ("modules[", rf"modules(?<!\wmodules)\[\s*{_ITSELF}{_ANOTHER}[^\]]*\]\s*=[^=]"),
-        ("__name__,", _HANDED),
+        ("__name__,", rf"{_HANDED}(?!\s*globals\(\)\))"),  # names are no modules
     )
 )
 _OWN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (hint, re.compile(pattern))
+    (hint, re.compile(pattern, re.MULTILINE))
     for hint, pattern in (
         ("locals()", r"locals\(\)\s*(\[|\.update)"),
         ("vars()", r"vars\(\)\s*(\[|\.update)"),
+        (" in dir(", r"^[ \t]*for \w+ in dir\("),
     )
 )
+_PATH = re.compile(r"sys\.path\b")
+_HOOK = re.compile(_HOOKS)
+_NAMESPACE = re.compile(r"globals|locals|vars\(|__dict__|modules")
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _ALIAS = re.compile(r"sys\.modules\[f[\"']([\w.]+)\.\{(\w+)\}[\"']\]\s*=\s*sys\.modules\[\2\]")
 _NAME_HINTS = tuple(dict.fromkeys(hint for hint, _ in _NAMES))
-_CHILD_HINTS = ("modules", "meta_path", "__path__", "sys.path", "__name__,")
+_CHILD_HINTS = ("modules", "meta_path", "__path__", "__name__,")
 _SCANS = ("listdir", "scandir", "iterdir", "glob", "iter_modules", "walk")
 _LOADS = ("import_module", "exec_module", "__import__", "load_module", "find_module")
 SCANS = re.compile(r"\b(listdir|scandir|iterdir|r?glob|iter_modules|walk_packages|walk)\b")
@@ -72,7 +78,7 @@ _LOAD = re.compile(r"\b(import_module|exec_module|__import__|load_module|find_mo
 
 def may_make_names(text: str) -> bool:
     """Tell whether :func:`makes_names` is worth asking."""
-    return any(hint in text for hint in _NAME_HINTS)
+    return "exec" in text or any(hint in text for hint in _NAME_HINTS)
 
 
 def makes_names(text: str) -> bool:
@@ -96,6 +102,42 @@ def makes_own_names(text: str, inner: Callable[[], list[tuple[int, int]]]) -> bo
 def makes_children(text: str) -> bool:
     """Tell whether code puts modules into ``sys.modules`` or changes where they are found."""
     return any(hint in text for hint in _CHILD_HINTS) and _any(_CHILDREN, text)
+
+
+def makes_neighbours(text: str) -> bool:
+    """Tell whether code may change where modules beside it are found, by ``sys.path``."""
+    return "sys.path" in text and bool(_PATH.search(text))
+
+
+def hooks(text: str) -> bool:
+    """Tell whether code puts an importer of its own onto ``sys.meta_path``."""
+    return "meta_path" in text and bool(_HOOK.search(text))
+
+
+def executes(tree: ast.Module) -> bool:
+    """Tell whether ``exec`` may make names of a module.
+
+    In a function it only does where it is given what leads to a module's namespace; at module
+    level also where it is given none.
+    """
+    inner: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        within = node in inner or isinstance(node, _SCOPES)
+        if within:
+            inner.update(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            called = node.func.id if isinstance(node.func, ast.Name) else called
+            if called in {"exec", "exec_"} and _reaches(node, within=within):
+                return True
+    return False
+
+
+def _reaches(call: ast.Call, *, within: bool) -> bool:
+    given = [*call.args[1:], *(word.value for word in call.keywords)]
+    if not given:
+        return not within or "global " in ast.unparse(call)
+    return any(_NAMESPACE.search(ast.unparse(one)) for one in given)
 
 
 def aliases(text: str) -> list[str]:

@@ -166,6 +166,36 @@ def _table(node: Any, _depth: int) -> Reduced:
     return _keys(node.keys)
 
 
+def _comprehended(node: Any, _depth: int) -> Reduced:
+    """``{f"a:{n}": ... for n in ("b", "c")}``: a table whose keys can be told."""
+    loop = node.generators[0]
+    plain = len(node.generators) == 1 and not loop.ifs and type(loop.target) is ast.Name
+    over = loop.iter.elts if isinstance(loop.iter, ast.Tuple | ast.List | ast.Set) else ()
+    texts = [e.value for e in over if type(e) is ast.Constant and type(e.value) is str]
+    if not plain or not texts or len(texts) != len(over) or len(texts) > _MAX_KEYS:
+        return UNKNOWN
+    made = [_filled(node.key, loop.target.id, text) for text in texts]
+    return UNKNOWN if None in made else ["keys", made]
+
+
+def _filled(key: ast.expr, name: str, text: str) -> str | None:
+    """Return a key that is a name, or a text in which it stands, for one value of the name."""
+    if type(key) is ast.Name and key.id == name:
+        return text
+    filled = ""
+    for part in key.values if type(key) is ast.JoinedStr else (None,):
+        if type(part) is ast.Constant and type(part.value) is str:
+            filled += part.value
+        elif type(part) is ast.FormattedValue and part.conversion == -1 and not part.format_spec:
+            inner = _filled(part.value, name, text)
+            if inner is None:
+                return None
+            filled += inner
+        else:
+            return None
+    return filled
+
+
 def _set(node: Any, _depth: int) -> Reduced:
     keys = _keys(node.elts)
     return keys if keys == UNKNOWN else ["set", keys[1]]
@@ -204,6 +234,7 @@ _REDUCERS: dict[type, Any] = {
     ast.List: _sequence,
     ast.Set: _set,
     ast.Dict: _table,
+    ast.DictComp: _comprehended,
     ast.NamedExpr: _named,
     ast.IfExp: _choice,
 }

@@ -19,12 +19,16 @@ _MYPYC = "__mypyc."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A module of a wheel.  kind: ``py``, ``pkg``, ``so``, ``so-pkg``; read: is it parsed?"""
+    """A module of a wheel.  kind: ``py``, ``pkg``, ``so``, ``so-pkg``; read: is it parsed?
+
+    stub: the ``.pyi`` beside a package's source, or empty.
+    """
 
     module: str
     kind: str
     file: str
     read: bool
+    stub: str = ""
 
 
 def module_of(file: str) -> tuple[str, str] | None:
@@ -60,6 +64,7 @@ def modules_in(files: Iterable[str]) -> dict[str, Member]:
     What mypyc compiles is beaten by the source beside it, which it does the same as.
     """
     every = list(files)
+    stubs = {file for file in every if file.endswith("/__init__.pyi")}
     compiled = any(_MYPYC in file for file in every)
     rank = _COMPILED if compiled else _RANK
     found: dict[str, Member] = {}
@@ -74,8 +79,9 @@ def modules_in(files: Iterable[str]) -> dict[str, Member]:
         parts = module.split(".")
         tests = not _TESTS.isdisjoint(parts[1:]) or parts[0] in _TESTS
         found[module] = Member(
-            module=module, kind=kind, file=file, read=kind in {"py", "pkg"} and not tests
-        )
+            module=module, kind=kind, file=file, read=kind in {"py", "pkg"} and not tests,
+            stub=f"{file}i" if f"{file}i" in stubs else "",
+        )  # fmt: skip
     return found
 
 

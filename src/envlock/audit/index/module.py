@@ -9,11 +9,15 @@ from typing import Any
 
 from envlock.audit.index.dynamic import (
     aliases,
+    executes,
+    hooks,
     makes_children,
     makes_names,
+    makes_neighbours,
     makes_own_names,
     may_make_names,
 )
+from envlock.audit.index.exports import attached
 from envlock.audit.index.expressions import dotted
 from envlock.audit.index.model import PYTHON
 from envlock.audit.index.skeleton import Skeleton
@@ -33,13 +37,17 @@ _MARKS = b"\n" + bytes(code for code in range(33, 127) if chr(code) not in "_\"'
 _SPACES = bytes.maketrans(_MARKS, b" " * len(_MARKS))
 
 
+_MODULE = ["types.ModuleType"]
+
+
 class SkippedError(Exception):
     """A source that is left out; the text says why."""
 
 
-def index_source(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
+def index_source(source: bytes, module: str, *, package: bool, stub: bytes = b"") -> dict[str, Any]:
     """Return the index of one source; raises SkippedError and nothing else.
 
+    stub: what stands in the ``.pyi`` beside it, where the source asks for that.
     One that is no Python as envlock's own parses it has ``invalid``, the reason, and a body that
     fails in targets that are not newer: since 3.7, which made ``async`` a keyword, no Python
     gave up syntax that the one before it had.
@@ -51,7 +59,7 @@ def index_source(source: bytes, module: str, *, package: bool) -> dict[str, Any]
     if b"\0" in source:
         raise SkippedError("no text, as it holds a null byte")
     try:
-        return _index(source, module, package)
+        return _index(source, module, package, stub)
     except RecursionError:
         raise SkippedError("nested too deeply") from None
     except MemoryError:
@@ -70,35 +78,53 @@ def _tokens(source: bytes) -> int:
     return marks + len(source.translate(_SPACES).split())
 
 
-def _index(source: bytes, module: str, package: bool) -> dict[str, Any]:
+def _index(source: bytes, module: str, package: bool, stub: bytes) -> dict[str, Any]:
     tree = ast.parse(source)
     text = source.decode("utf-8", "replace")
     base = module if package else module.rpartition(".")[0]
     skeleton = Skeleton(tree, text, Uses(source, text), base)
     listed = [["a", "?", None]] if skeleton.lists else []
     found: dict[str, Any] = {"body": skeleton.body + listed, "functions": skeleton.functions}
+    lazy = attached(tree, stub) if "attach" in text and "__getattr__" in text else None
+    if lazy is not None:
+        names, statement = lazy
+        found["body"] += [["b", names], ["a", "=", names]]
+        skeleton.decided.append((statement.lineno, statement.end_lineno or statement.lineno))
+    if "].__class__" in text and (another := _reclassed(tree)) is not None:
+        names, node = another
+        found["body"].append(["b", names])
+        skeleton.decided.append((node.lineno, node.end_lineno or node.lineno))
     own = f"setattr({module.rpartition('.')[2]}," in text
     own = own or makes_own_names(text, lambda: _inner(tree))
-    if own or (may_make_names(text) and makes_names(_eager(tree, text, skeleton.decided))):
+    if own or (may_make_names(text) and _makes_names(tree, text, skeleton.decided)):
         found["open"] = True
     if "sys.modules[f" in text:
         found["aliases"] = aliases(text)
     if makes_children(text):
         found["children"] = True
-        if "def find_module" in text and "find_spec" not in text:
-            found["stale"] = True
+    elif makes_neighbours(text):
+        found["searches"] = True
+    if "children" in found and "def find_module" in text and "find_spec" not in text:
+        found["stale"] = True
     if skeleton.globals:
         found["globals"] = sorted(skeleton.globals)
-    if "meta_path" in text:
+    if hooks(text):
         found["hook"] = True
         found["strings"] = sorted(_strings(tree))
     if "__getattr__" in text and _binds_getattr(tree.body):
         found["getattr"] = True
         found["strings"] = sorted(_strings(tree))
-        typed = typed_names(tree.body)
-        if (typed and typed.issubset(found["strings"])) or _tabled(tree):
+        typed = typed_names(tree.body) if not _elsewhere(tree) else set()
+        if lazy or (typed and typed.issubset(found["strings"])) or _tabled(tree):
             found["closed"] = True
     return found
+
+
+def _makes_names(tree: ast.Module, text: str, decided: list[tuple[int, int]]) -> bool:
+    eager = _eager(tree, text, decided)
+    if "setattr(" in eager and not _names_itself(tree):
+        eager = eager.replace("setattr(", "(")  # of other modules, whichever these are
+    return makes_names(eager) or ("exec" in text and executes(tree))
 
 
 def _eager(tree: ast.Module, text: str, decided: list[tuple[int, int]]) -> str:
@@ -107,7 +133,7 @@ def _eager(tree: ast.Module, text: str, decided: list[tuple[int, int]]) -> str:
     listed = (n for n in tree.body if isinstance(n, ast.Assign) and _lists_own_names(n))
     plain = (
         (node.lineno, node.end_lineno or node.lineno)
-        for node in (*lazy, *listed, *_docstrings(tree))
+        for node in (*lazy, *listed, *_docstrings(tree), *_itself(tree, decided))
     )
     spans = [*decided, *plain]
     if not spans:
@@ -116,6 +142,48 @@ def _eager(tree: ast.Module, text: str, decided: list[tuple[int, int]]) -> str:
     for first, last in spans:
         lines[first - 1 : last] = [""] * (last - first + 1)
     return "\n".join(lines)
+
+
+def _names_itself(tree: ast.Module) -> bool:
+    """Tell whether code asks how its module is called, or is given a module by a plain text."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in {"__name__", "__package__", "__spec__"}:
+            return True
+        if isinstance(node, ast.Subscript) and type(node.slice) is ast.Constant:  # noqa: SIM102
+            if dotted(node.value) == "sys.modules":
+                return True
+    return False
+
+
+def _reclassed(tree: ast.Module) -> tuple[list[str], ast.stmt] | None:
+    """Return what ``sys.modules[__name__].__class__ = X`` adds, where X asks nobody for names."""
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and type(node.value) is ast.Name:
+            told = [ast.unparse(target) for target in node.targets]
+            other = classes.get(node.value.id)
+            if told == ["sys.modules[__name__].__class__"] and other is not None:
+                inner = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+                names = [one.name for one in other.body if isinstance(one, inner)]
+                assigned = [one for one in other.body if isinstance(one, ast.Assign)]
+                names += [n for one in assigned for t in one.targets for n in bound_names(t)]
+                asks = {"__getattr__", "__getattribute__"}.intersection(names)
+                plain = [dotted(base) for base in other.bases] in (["ModuleType"], _MODULE)
+                return (names, node) if plain and not asks else None
+    return None
+
+
+def _itself(tree: ast.Module, decided: list[tuple[int, int]]) -> list[ast.stmt]:
+    """Return ``module = sys.modules[__name__]`` where only what is decided uses that."""
+    found: list[ast.stmt] = []
+    for node in tree.body if decided else ():
+        if isinstance(node, ast.Assign) and ast.unparse(node.value) == "sys.modules[__name__]":
+            names = [name for target in node.targets for name in bound_names(target)]
+            uses = (n.lineno for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id in names)
+            known = (*decided, (node.lineno, node.lineno))
+            if all(any(first <= line <= last for first, last in known) for line in uses):
+                found.append(node)
+    return found
 
 
 def _inner(tree: ast.Module) -> list[tuple[int, int]]:
@@ -159,6 +227,18 @@ def _tabled(tree: ast.Module) -> bool:
             if "__getattr__" in names and given[:1] == ["__name__"] and len(given) == 2:
                 return given[1] in tables
     return False
+
+
+def _elsewhere(tree: ast.Module) -> bool:
+    """Tell whether ``__getattr__ = make(__name__)``: the names are in a table of the helper's."""
+    return any(
+        isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and not node.value.keywords
+        and [dotted(argument) for argument in node.value.args] == ["__name__"]
+        and any("__getattr__" in bound_names(target) for target in node.targets)
+        for node in tree.body
+    )
 
 
 def _lists_own_names(node: ast.Assign) -> bool:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _TAIL = 64 * 1024
 _GAP = 64 * 1024
 _HEADER = 30 + 1024  # a local file header: fixed part and extra fields, without the name
+_STUB = 16 * 1024  # a stub that is longer is fetched when it is wanted
 _ATTEMPTS = 5
 _PATIENCE = 0.2  # seconds before the second attempt; doubled each time
 _READ_BESIDES = frozenset({"METADATA", "entry_points.txt"})
@@ -65,13 +66,17 @@ class PartialWheel(io.RawIOBase):
         """
         self.fetch([(max(0, self._size - _TAIL), self._size)])
         archive = LocalArchive(cast("IO[bytes]", self))
-        read = {member.file for member in members_of(archive).values() if member.read}
+        members = [member for member in members_of(archive).values() if member.read]
+        read = {member.file for member in members}
+        small = {member.stub for member in members}  # which are wanted is seen when they are read
         infos = sorted(archive.infos(), key=lambda info: info.header_offset)
         behind = [*(info.header_offset for info in infos[1:]), self._size]
         spans = [
             (info.header_offset, min(following, info.header_offset + _longest(info)))
             for info, following in zip(infos, behind, strict=True)
-            if info.filename in read or _read_besides(info.filename)
+            if info.filename in read
+            or _read_besides(info.filename)
+            or (info.filename in small and info.compress_size < _STUB)
             if info.file_size <= SOURCE_LIMIT
         ]
         return self._missing(self._merged(spans))

@@ -20,7 +20,8 @@ Each statement becomes a node, a list that JSON can hold; ``line`` counts from 1
     ["k", name, body]                  class
     ["G"]                              a global name is set, and nobody can tell which
     ["s", chain]                       an attribute set on an imported module
-    ["a", operator, value]             __all__: "=" or "+" a list, "from" a chain, "?"
+    ["a", operator, value]             __all__: "=", "+" lists, "value" and "from" a chain,
+                                       "of" a module, "dir" what is there, "?"
     ["L", line, [file]]                a loader that scans its own directory
     ["S", line, [major, minor]]        nothing that this Python can parse; it stands alone
 """
@@ -32,17 +33,17 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from envlock.audit.index.dynamic import scanned_files, scans_and_loads
+from envlock.audit.index.exports import added_all, table_all
 from envlock.audit.index.expressions import UNKNOWN, dotted
 from envlock.audit.index.handlers import exception_types, handler_types
 from envlock.audit.index.prune import prune
 from envlock.audit.index.targets import (
-    added_all,
     bind_targets,
     bound_names,
     matched,
+    member_names,
     places,
     stored_names,
-    table_all,
 )
 from envlock.audit.index.uses import defaults
 
@@ -71,6 +72,7 @@ class Skeleton:
         self._lazy_annotations = False
         self._qualified: list[str] = []
         self._classes: set[str] = set()
+        self._enums: dict[str, list[str]] = {}
         self._locals: list[set[str]] = []
         body = self.block(tree.body)
         self.body, self.functions = prune(body, self.functions, methods="meta_path" in text)
@@ -112,6 +114,8 @@ class Skeleton:
             module = ".".join([*base, *([module] if module else [])])
         names = [[alias.name, alias.asname or alias.name] for alias in node.names]
         out.append(["f", node.lineno, module, names])
+        if any(alias == "__all__" for _, alias in names) and not self._locals:
+            out.append(["a", "of", module])
 
     def _expression(self, node: ast.Expr, out: list[Node]) -> None:
         value = node.value
@@ -179,7 +183,7 @@ class Skeleton:
         else:
             out.extend(self.uses.of(node.iter))
             self.bind(bound_names(node.target), out)
-            names = stored_names(node)
+            names = stored_names(node) or ([] if self._locals else member_names(node, self._enums))
             if names:
                 self.bind(names, body)
                 self.decided.append((node.lineno, node.end_lineno or node.lineno))
@@ -264,6 +268,10 @@ class Skeleton:
         finally:
             self._locals = saved
             self._qualified.pop()
+        if not self._qualified and not self._locals:
+            assigned = [one for one in node.body if isinstance(one, ast.Assign)]
+            targets = [target for one in assigned for target in one.targets]
+            self._enums[node.name] = [name for target in targets for name in bound_names(target)]
         out.append(["k", key, [_as_name(inner, key) for inner in body]])
         self.bind([node.name], out)
 

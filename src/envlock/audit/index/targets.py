@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
+from envlock.audit.index.exports import listed
 from envlock.audit.index.expressions import UNKNOWN, dotted, reduce
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from envlock.audit.index.uses import Uses
 
@@ -27,9 +29,16 @@ _TELLING = frozenset(
         ast.List,
         ast.Set,
         ast.Dict,
+        ast.DictComp,
         ast.Subscript,
         ast.IfExp,
     }
+)
+
+
+_MEMBERS = re.compile(
+    r"for (?P<one>\w+) in (?P<over>\w+):\n"
+    r"    setattr\(\w+, (?P=one)\.name, (?P=one)(\.value)?\)"
 )
 
 
@@ -100,6 +109,8 @@ def bind_targets(
             _bind_name(skeleton, target.id, value, out)
         elif isinstance(target, ast.Tuple | ast.List):
             _bind_tuple(skeleton, target, value, out)
+            if "__all__" in bound_names(target):
+                out.append(["a", "?", None])
         elif type(target) is ast.Attribute:
             chain = dotted(target)
             if chain and chain.partition(".")[0] in skeleton.uses.imported:
@@ -111,7 +122,7 @@ def bind_targets(
 def _bind_name(skeleton: Binder, name: str, value: ast.expr, out: list[Node]) -> None:
     local = bool(skeleton._locals)  # noqa: SLF001
     if name == "__all__" and not local:
-        out.append(_all(reduce(value)))
+        out.extend(listed(value))
         return
     if type(value) not in _TELLING:
         skeleton.bind([name], out)
@@ -156,44 +167,6 @@ def _bind_item(skeleton: Binder, target: ast.Subscript, out: list[Node]) -> None
         out.append(["b", [text]] if text is not None else ["G"])
 
 
-def _all(reduced: list[Any]) -> Node:
-    if reduced[0] in {"keys", "set"}:
-        return ["a", "=", reduced[1]]
-    if reduced[0] == "tup" and all(part[0] == "c" for part in reduced[1]):
-        return ["a", "=", [part[1] for part in reduced[1]]]
-    return ["a", "?", None]
-
-
-def table_all(call: ast.Call) -> Node | None:
-    """Return the node of ``__all__.extend(...)`` and its like."""
-    target = dotted(call.func)
-    if target == "__all__.insert":
-        return ["a", "?", None]
-    if target in {"__all__.append", "__all__.extend", "__all__.remove"} and len(call.args) == 1:
-        reduced = reduce(call.args[0])
-        if target.endswith("append") and reduced[0] == "c":
-            return ["a", "+", [reduced[1]]]
-        if target.endswith("extend"):
-            if reduced[0] == "n" and reduced[1].endswith(".__all__"):
-                return ["a", "from", reduced[1].removesuffix(".__all__")]
-            node = _all(reduced)
-            return ["a", "+", node[2]] if node[1] == "=" else node
-        return ["a", "?", None]
-    return None
-
-
-def added_all(value: ast.expr) -> Node:
-    """Return what ``__all__ += value`` means."""
-    reduced = reduce(value)
-    if reduced[0] == "tup" and all(part[0] == "c" for part in reduced[1]):
-        return ["a", "+", [part[1] for part in reduced[1]]]
-    if reduced[0] in {"keys", "set"}:
-        return ["a", "+", reduced[1]]
-    if reduced[0] == "n" and reduced[1].endswith(".__all__"):
-        return ["a", "from", reduced[1].removesuffix(".__all__")]
-    return ["a", "?", None]
-
-
 def stored_names(loop: ast.For | ast.AsyncFor) -> list[str]:
     """Return the names that ``for n in ["a", "b"]: globals()[n] = ...`` binds."""
     target, iterable = loop.target, loop.iter
@@ -214,3 +187,16 @@ def stored_names(loop: ast.For | ast.AsyncFor) -> list[str]:
         if called == "globals" and type(place.slice) is ast.Name and place.slice.id == target.id:
             return texts
     return []
+
+
+def member_names(loop: ast.For | ast.AsyncFor, classes: Mapping[str, list[str]]) -> list[str]:
+    """Return what ``for e in (A, B): for m in e: setattr(module, m.name, m.value)`` binds.
+
+    classes: what each class of the module assigns in its body.
+    """
+    match = _MEMBERS.fullmatch(ast.unparse(loop.body[0])) if len(loop.body) == 1 else None
+    if match is None or match["over"] != ast.unparse(loop.target):
+        return []
+    over = loop.iter.elts if isinstance(loop.iter, ast.Tuple | ast.List) else ()
+    known = [classes.get(ast.unparse(one)) for one in over]
+    return [] if None in known else [name for names in known for name in names or ()]

@@ -105,13 +105,13 @@ def index_members(archive: Archive, members: Iterable[Member]) -> tuple[list[Rec
             digest = ""
             if member.read:
                 try:
-                    source = archive.read(member.file, SOURCE_LIMIT)
+                    source, stub = sources_of(archive, member)
                     package = member.kind == "pkg"
-                    entry.update(index_source(source, member.module, package=package))
+                    entry.update(index_source(source, member.module, package=package, stub=stub))
                     if why := entry.pop("invalid", ""):
                         notes.append(f"{member.file}: {why}")
                     else:
-                        digest = digest_of(source)
+                        digest = digest_of(source, stub)
                 except SkippedError as error:
                     entry["kind"] = "skip"
                     notes.append(f"{member.file}: {error}")
@@ -132,7 +132,7 @@ def reuse_members(
         same = None
         if member.read and member.module in modules:
             try:
-                digest = digest_of(archive.read(member.file, SOURCE_LIMIT))
+                digest = digest_of(*sources_of(archive, member))
             except SkippedError:
                 digest = ""  # whoever indexes it says why
             same = known.get((member.module, member.kind, digest))
@@ -152,9 +152,22 @@ def distribution_of(archive: Archive) -> str:
     return ""
 
 
-def digest_of(source: bytes) -> str:
+def sources_of(archive: Archive, member: Member) -> tuple[bytes, bytes]:
+    """Return a source and, if it takes its names from the stub beside it, that one.
+
+    Raises SkippedError.
+    """
+    source = archive.read(member.file, SOURCE_LIMIT)
+    wanted = member.stub and b"attach_stub" in source
+    return source, archive.read(member.stub, SOURCE_LIMIT) if wanted else b""
+
+
+def digest_of(source: bytes, stub: bytes = b"") -> str:
     """Return what two sources with the same index share; the zip's CRC could be arranged."""
-    return hashlib.sha256(source).hexdigest()
+    whole = hashlib.sha256(source)
+    if stub:
+        whole.update(b"\0" + stub)  # no source that is read holds a null byte
+    return whole.hexdigest()
 
 
 def assemble(

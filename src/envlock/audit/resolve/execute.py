@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from envlock.audit.resolve.clauses import run_try, settle
+from envlock.audit.resolve.exporting import exports
 from envlock.audit.resolve.state import (
     BranchEndError,
     Clause,
@@ -83,12 +84,23 @@ class Executor:
 
     def _import(self, node: Node, frame: Frame) -> None:
         _, line, name, alias = node
-        self._run.imports.statement(name, frame, line)
-        self._bind(frame, alias or name.partition(".")[0], ("m", name if alias else _top(name)))
+        there = self._run.imports.statement(name, frame, line)
+        value: Value | None = ("m", name if alias else _top(name))
+        if there and alias and "." in name:
+            value = self._part(name)
+        self._bind(frame, alias or _top(name), value)
+
+    def _part(self, name: str) -> Value | None:
+        """Return what ``import a.b as c`` binds: the attribute, which may be another thing."""
+        package, _, tail = name.rpartition(".")
+        found, value = self._run.imports.attribute(package, tail)
+        return value if found == "yes" else ("m", name)
 
     def _from(self, node: Node, frame: Frame) -> None:
         _, line, module, pairs = node
         if module == "__future__":
+            for _, alias in pairs:
+                self._bind(frame, alias, None)
             return
         for name, value in self._run.imports.names(module, pairs, frame, line).items():
             self._bind(frame, name, value)
@@ -181,23 +193,7 @@ class Executor:
         self._run.world.inject(node[1])
 
     def _exports(self, node: Node, frame: Frame) -> None:
-        module, operator = frame.module, node[1]
-        if operator == "=":
-            module.exported = list(node[2])
-        elif operator == "+":
-            module.exported = [*(module.exported or ()), *node[2]]
-        elif operator == "from":
-            value = self._run.evaluator.chain(node[2], frame)
-            other = self._run.imports.module(value[1]) if value[0] == "m" else None
-            if other is not None:
-                self._run.looks.look(other)
-            if other is None or other.exported is None or other.exports_unknown:
-                module.exports_unknown = True
-            else:
-                module.exported = [*(module.exported or ()), *other.exported]
-        else:
-            module.exports_unknown = True
-        module.names.bind("__all__", None)
+        exports(self._run, node, frame)
 
     def _raise(self, node: Node, frame: Frame) -> None:
         _, line, error, bare = node

@@ -30,26 +30,68 @@ class Getters:
                 return "no", None
             if raised is False:
                 return "maybe", None
+        told = self._told(module, name) if entry is None else self._moved(module, name) or None
+        if told is not None:
+            return ("maybe" if told else "no"), None
         strings = module.entry.get("strings")
         exported = module.exported
         if not strings or not exported or module.exports_unknown or name in strings:
-            return "maybe", None
-        if self._moved(module, name):
             return "maybe", None
         lazy = [one for one in exported if one not in module.names.bound]
         return ("no" if lazy and set(lazy) <= set(strings) else "maybe"), None
 
     def _moved(self, module: Module, name: str) -> bool:
-        """Tell whether a helper's table says where a module's name is now (pydantic's do)."""
-        wanted = {f"{module.name}:{name}", f"{module.name}.{name}"}
+        """Tell whether a helper's table says where a module's name is now."""
         for node in module.entry.get("body", ()):
             helper = self._run.imports.module(node[2]) if node[0] == "f" else None
-            if helper is not None:
-                self._run.looks.look(helper)
-            tables = helper.names.bound.values() if helper is not None else ()
-            if any(table and table[0] == "t" and wanted & table[1] for _, table in tables):
+            if helper is not None and f"{module.name}:{name}" in self._tables(helper)[0]:
                 return True
         return False
+
+    def _tables(self, helper: Module) -> tuple[set[str], set[str], bool]:
+        """Return the keys of a module's tables, the texts in its lists, and whether that is all."""
+        self._run.looks.look(helper)
+        keys: set[str] = set()
+        texts: set[str] = set()
+        whole = True
+        for variable, (_, value) in helper.names.bound.items():
+            if value is None:
+                whole = whole and not variable.isupper()
+            elif value[0] == "t":
+                keys |= value[1]
+            elif value[0] == "c" and isinstance(value[1], tuple):
+                texts.update(one for one in value[1] if isinstance(one, str))
+        return keys, texts, whole
+
+    def _told(self, module: Module, name: str) -> bool | None:
+        """Tell whether the tables of a helper that makes ``__getattr__`` have a name.
+
+        Such as pydantic's, whose keys are ``module:name``.  None where there are no such tables,
+        or not all are known.
+        """
+        helper = self._helper(module)
+        if helper is None:
+            return None
+        known, listed, whole = self._tables(helper)
+        if not whole:
+            return None
+        if f"{module.name}:{name}" in known:
+            return True
+        top = module.name.partition(".")[0]
+        ours = (f"{top}:", f"{top}.")
+        about = any(one.startswith(ours) and one.count(":") == 1 for one in (*known, *listed))
+        return False if known and about else None
+
+    def _helper(self, module: Module) -> Module | None:
+        """Return the module whose function is called to make ``__getattr__`` of a module's name."""
+        body = module.entry.get("body", ())
+        made = [node[2] for node in body if node[0] == "=" and node[1] == "__getattr__"]
+        if len(made) != 1 or made[0][0] != "call" or made[0][2] != [["n", "__name__"]]:
+            return None
+        for node in body:
+            if node[0] == "f" and any(alias == made[0][1] for _, alias in node[3]):
+                return self._run.imports.module(node[2])
+        return None
 
     def _ask(self, module: Module, entry: Any, name: str) -> Value:
         return self._run.executor.call(
@@ -57,7 +99,7 @@ class Getters:
         )
 
     def _raises(self, action: Callable[[], Value]) -> bool | None:
-        """Tell whether an action surely raises AttributeError or surely returns; None: unknown."""
+        """Tell whether an action surely raises or surely returns; None: unknown."""
         saved = self._run.clauses, self._run.unsure, self._run.asking
         clause = self._run.new_clause([[["AttributeError"], []], [None, []]])
         clause.unsure = 0
@@ -66,7 +108,7 @@ class Getters:
         try:
             value = action()
         except CaughtError as error:
-            return error.handler == 0 or None
+            return error.handler == 0 or error.failure.kind == "raises" or None
         except (ReturnedError, BranchEndError, RecursionError):
             return None
         finally:

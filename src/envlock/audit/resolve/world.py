@@ -40,6 +40,7 @@ class World:
         self.versions: dict[str, str] = {}
         self.tails: dict[str, set[str]] = {}
         self.searching: dict[str, set[str]] = {}
+        self.inner: dict[str, list[str]] = {}
         self.hits: set[str] = set()
         self.watches: list[Watch] = []
         self.notes: Notes | None = None
@@ -65,8 +66,10 @@ class World:
             if name not in self.modules:
                 self.modules[name] = entry
                 self.owner[name] = index
-            tails.add(name.rpartition(".")[2])
-            if entry.get("children"):
+            above, _, tail = name.rpartition(".")
+            tails.add(tail)
+            self.inner.setdefault(above, []).append(tail)
+            if entry.get("children") or entry.get("searches"):
                 searching = self.searching.setdefault(normalize(index.name), set())
                 searching.add(name.rpartition(".")[2])
             if entry.get("hook") and self._asked(entry):
