@@ -61,9 +61,9 @@ def solve(
     ``upgrade_packages``, and not at all with ``upgrade``.  Raises UnsatisfiableError,
     OverrideError, FetchError, UsageError.
     """
-    _check_asked(spec)
     if base is not None:
         _check_base(spec, target, base)
+    _check_asked(spec)
     old = None if upgrade else previous
     python = solve_python(
         spec,
