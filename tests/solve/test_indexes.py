@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envlock.errors import ArtifactError, FetchError, UnsatisfiableError
+from envlock.fetch.http import Http
+from envlock.fetch.indexes import SimpleIndex
 from envlock.fetch.store import Store
 
 from ..makers.index import Fault, Index
@@ -250,6 +252,9 @@ def test_a_folder_of_wheels(index: Index, solver: Solver, tmp_path: Path) -> Non
     assert sources(found) == {"a": "pypi", "b": "built"}
     (one,) = [artifact for artifact in found.artifacts if artifact.name == "b"]
     assert (one.size, one.sha256) == (wheel.stat().st_size, sha256(wheel.read_bytes()).hexdigest())
+    folders = SimpleIndex({"built": folder}, Http())
+    assert [*folders.urls(one)] == [wheel.as_uri()]
+    assert folders.files("built", "absent") == []
 
 
 def test_exclude_newer(index: Index, solver: Solver) -> None:

@@ -103,8 +103,12 @@ class Http:
     def page(self, url: str, *, accept: str, limit: int) -> Page:
         """Return a document of at most ``limit`` bytes once it is unpacked; raises FetchError.
 
-        It may come compressed.  Raises NotFoundError where there is none.
+        It may come compressed.  Of a folder it is the index.html.  Raises NotFoundError where
+        there is none.
         """
+        if url.startswith("file://"):
+            place = f"{url.rstrip('/')}/index.html" if url.endswith("/") else url
+            return Page(url=url, kind="text/html", content=self.read(place, limit=limit))
         response = self._get(url, {"Accept": accept, "Accept-Encoding": "gzip"})
         return Page(
             url=response.url,
