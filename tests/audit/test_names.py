@@ -92,6 +92,9 @@ def test_what_makes_no_names_or_known_ones(audit: Auditor, lib: str) -> None:
     [
         "exec('gone = 1')\n",
         "def make(code):\n    exec(code, globals())\nmake('gone = 1')\n",
+        "import helper\nhelper.remake(gone=1)\n",
+        "gone: int\n",
+        "import helper\nclass A:\n    pass\nhelper.remake(A, globals(), locals())\n",
         "import sys\nmodule = sys.modules[__name__]\nsetattr(module, 'go' + 'ne', 1)\n",
         "import other\nfor name in dir(other):\n    vars()[name] = 1\n",
         "import helper\nold, new = helper.remake(  # later\n    __name__, {'a': ['gone']}\n)\n",
@@ -104,7 +107,18 @@ def test_what_makes_no_names_or_known_ones(audit: Auditor, lib: str) -> None:
         sys.modules[__name__].__class__ = Lazy
         """,
     ],
-    ids=["exec", "globals", "itself", "dir", "remade", "told elsewhere", "class"],
+    ids=[
+        "exec",
+        "globals",
+        "given",
+        "declared",
+        "proxy",
+        "itself",
+        "dir",
+        "remade",
+        "told elsewhere",
+        "class",
+    ],
 )
 def test_what_may_make_any_name(audit: Auditor, lib: str) -> None:
     helper = "def remake(*given): return given\ndef attach(*given): return given\nNAMES = ()\n"

@@ -19,7 +19,7 @@ _ITSELF = (
     r"(?!__name__\s*\]\s*=\s*_?[A-Z]\w*\()"  # by an object, which finds what lies in its folder
 )
 _ANOTHER = r"(?![\"']\w*[\"']\s*\])"  # pymysql as MySQLdb: nothing below pymysql
-_GLOBALS = r"globals\(\)\s*(\[[^\]]*\]\s*=[^=]|\.update|\.setdefault|\.__|\)|,(?!\s*locals\(\)))"
+_GLOBALS = r"globals\(\)\s*(\[[^\]]*\]\s*=[^=]|\.update|\.setdefault|\.__|\)|,)"
 _HOOKS = r"meta_path\b\s*(\.\s*(append|insert|extend)|\[[^\]]*\]\s*=[^=]|\+?=[^=]|[,)])"
 _NAMES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (hint, re.compile(pattern, re.MULTILINE))
@@ -62,6 +62,7 @@ _OWN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         (" in dir(", r"^[ \t]*for \w+ in dir\("),
     )
 )
+_IMPORT = re.compile(r"\b__import__\((?:[^()]|\(\))*\)")
 _PATH = re.compile(r"sys\.path\b")
 _HOOK = re.compile(_HOOKS)
 _NAMESPACE = re.compile(r"globals|locals|vars\(|__dict__|modules")
@@ -83,6 +84,8 @@ def may_make_names(text: str) -> bool:
 
 def makes_names(text: str) -> bool:
     """Tell whether code puts names into its module's namespace unseen."""
+    if "__import__" in text:
+        text = _IMPORT.sub("", text)  # it is given globals(), and only reads them
     return _any(_NAMES, text)
 
 

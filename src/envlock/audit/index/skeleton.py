@@ -126,6 +126,14 @@ class Skeleton:
                 out.append(changed)
                 return
         out.extend(self.uses.of(value))
+        if type(value) is ast.Call and not value.args and not self._locals:
+            # a helper that is given names may bind them: public(name=value)
+            self._perhaps([word.arg for word in value.keywords if word.arg is not None], out)
+
+    def _perhaps(self, names: list[str], out: list[Node]) -> None:
+        """Record names that somebody else may bind."""
+        if names and not self._qualified:
+            out.append(["l", [["b", names]]])
 
     def _assign(self, node: ast.Assign, out: list[Node]) -> None:
         out.extend(self.uses.of(node.value))
@@ -140,6 +148,8 @@ class Skeleton:
             self._notes([node.annotation], out)
         if node.value is not None:
             bind_targets(self, [node.target], node.value, out)
+        elif not self._locals:
+            self._perhaps(bound_names(node.target), out)  # declared: somebody puts it there
 
     def _notes(self, annotations: Sequence[ast.expr | None], out: list[Node]) -> None:
         """Record annotations: evaluated at once, before Python 3.14 and without the future."""
