@@ -166,6 +166,13 @@ def test_a_star_brings_what_is_listed(audit: Auditor, listing: str, own: str) ->
     check(audit, lib)
 
 
+def test_a_list_that_grows_is_unknown(audit: Auditor) -> None:
+    core = "NAMES = ['kept']\nNAMES.extend(['go' + 'ne'])\n__all__ = NAMES\nvars()['x'] = 1\n"
+    lib = {"lib/__init__.py": "from ._core import *\n", "lib/_core.py": core}
+    found = audit({"app": {"app.py": GONE}, "lib": lib})
+    assert not found.of("breaks-import", "may-break-import")
+
+
 def test_a_list_that_is_made_elsewhere_is_unknown(audit: Auditor) -> None:
     lib = {
         "lib/__init__.py": "from ._core import *\n",

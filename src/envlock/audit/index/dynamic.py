@@ -20,7 +20,7 @@ _ITSELF = (
 )
 _ANOTHER = r"(?![\"']\w*[\"']\s*\])"  # pymysql as MySQLdb: nothing below pymysql
 _GLOBALS = r"globals\(\)\s*(\[[^\]]*\]\s*=[^=]|\.update|\.setdefault|\.__|\)|,)"
-_HOOKS = r"meta_path\b\s*(\.\s*(append|insert|extend)|\[[^\]]*\]\s*=[^=]|\+?=[^=]|[,)])"
+_HOOKS = r"meta_path\b\s*(\.\s*(append|insert|extend)|\[[^\]]*\]\s*=[^=]|\+?=[^=]|[,)]|as\b)"
 _NAMES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (hint, re.compile(pattern, re.MULTILINE))
     for hint, pattern in (

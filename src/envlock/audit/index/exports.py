@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envlock.audit.index.expressions import dotted, reduce
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Node = list[Any]
 
@@ -14,12 +17,21 @@ _UNKNOWN: Node = ["a", "?", None]
 _OWN_NAMES = re.compile(r"\[(\w+) for \1 in dir\(\) if not \1\.startswith\('_'\)\]")
 
 
-def listed(value: ast.expr) -> list[Node]:
-    """Return the nodes of ``__all__ = value``; sums are taken apart."""
+def listed(value: ast.expr, grows: Callable[[str], bool]) -> list[Node]:
+    """Return the nodes of ``__all__ = value``; sums are taken apart.
+
+    grows: does anything add to a list of that name?
+    """
     if _OWN_NAMES.fullmatch(ast.unparse(value) if type(value) is ast.ListComp else ""):
         return [["a", "dir", None]]
-    nodes = [added_all(part) for part in _summands(value)]
+    nodes = [_named(part, grows) or added_all(part) for part in _summands(value)]
     return [["a", "=", []], *nodes] if _UNKNOWN not in nodes else [_UNKNOWN]
+
+
+def _named(value: ast.expr, grows: Callable[[str], bool]) -> Node | None:
+    """Return the node of a list that has a plain name, and stays what it was."""
+    plain = type(value) is ast.Name and not grows(value.id)
+    return ["a", "value", ast.unparse(value)] if plain else None
 
 
 def _summands(value: ast.expr) -> list[ast.expr]:
@@ -56,7 +68,7 @@ def added_all(value: ast.expr) -> Node:
         return ["a", "+", reduced[1]]
     if reduced[0] == "n" and reduced[1].endswith(".__all__"):
         return ["a", "from", reduced[1].removesuffix(".__all__")]
-    return ["a", "value", reduced[1]] if reduced[0] == "n" else _UNKNOWN
+    return _UNKNOWN
 
 
 def attached(tree: ast.Module, stub: bytes) -> tuple[list[str], ast.Assign] | None:

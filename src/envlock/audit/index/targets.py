@@ -122,7 +122,7 @@ def bind_targets(
 def _bind_name(skeleton: Binder, name: str, value: ast.expr, out: list[Node]) -> None:
     local = bool(skeleton._locals)  # noqa: SLF001
     if name == "__all__" and not local:
-        out.extend(listed(value))
+        out.extend(listed(value, skeleton.uses.grows))
         return
     if type(value) not in _TELLING:
         skeleton.bind([name], out)

@@ -57,6 +57,11 @@ class Uses:
             return True
         return not self._quiet(self._words(lines))
 
+    def grows(self, name: str) -> bool:
+        """Tell whether a method of a list of this name is called, or an item of it is set."""
+        pattern = rf"\b{re.escape(name)}\s*(\.\s*\w+\s*\(|\[[^\]]*\]\s*=[^=])"
+        return re.search(pattern.encode(), self._source) is not None
+
     def of(self, node: ast.expr | None) -> list[Node]:
         """Return the nodes of one expression; conditional parts stay under their condition."""
         if node is None or type(node) in _LEAVES or not self.hot(node):
