@@ -29,6 +29,7 @@ def test_credentials(text: str, shown: str) -> None:
     "text",
     [
         "https://example.com/debian/pool/main/t/triton/triton_1.deb",
+        "https://registry.example.com/v2/t/image/blobs/uploads/",
         "https://example.com/simple/?page=2",
         "token=1",
         "https://example.com/a@b",

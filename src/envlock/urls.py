@@ -6,8 +6,9 @@ import re
 
 # Texts of any length come from outside: no match looks beyond where the next one would begin.
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
-_TOKEN_PATH = re.compile(  # conda's; a Debian pool has folders named "t", too
-    r"(://(?:(?!://)[^\s'\"])*?(?<!/main)(?<!/contrib)(?<!/non-free)(?<!/non-free-firmware)/t/)"
+_TOKEN_PATH = re.compile(  # conda's; Debian's pools have folders named "t", registries repositories
+    r"(://(?:(?!://)[^\s'\"])*?"
+    r"(?<!/main)(?<!/contrib)(?<!/non-free)(?<!/non-free-firmware)(?<!/v2)/t/)"
     r"[^/\s'\"]+"
 )
 _SECRET_QUERY = re.compile(

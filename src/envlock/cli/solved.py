@@ -59,9 +59,10 @@ def _lacking(lock: Lock) -> Iterator[str]:
     scripts = lock.debian.scripts if lock.debian else ()
     packages = sorted({script.package for script in scripts if script.unhandled})
     if packages:
+        several = counted(len(packages), "Debian package")
         yield (
-            f"{len(packages)} Debian packages have maintainer scripts whose effects the image "
-            f"will lack: {', '.join(packages)} (see debian.scripts in the lock)"
+            f"the image will lack what maintainer scripts of {several} do: "
+            f"{', '.join(packages)} (see debian.scripts in the lock)"
         )
     for one in undone(lock):
         yield (
