@@ -209,14 +209,15 @@ def audit_indexes(
     ordered = owned(indexes)
     kept = _kept(cache, ordered, target)
 
-    def work() -> Audit:
-        with running_ahead(ordered, target, cache, kept, jobs) as ahead:
-            found = trace(ordered, target, cache, kept, ahead)
-        made = report(found)
-        found.release()
-        return made
+    with running_ahead(ordered, target, cache, kept, jobs) as ahead:
 
-    made = deep(work)
+        def work() -> Audit:
+            found = trace(ordered, target, cache, kept, ahead)
+            made = report(found)
+            found.release()
+            return made
+
+        made = deep(work)
     return dataclasses.replace(made, notes=(*notes, *made.notes))
 
 

@@ -15,7 +15,10 @@ _T = TypeVar("_T")
 
 
 def deep(action: Callable[[], _T]) -> _T:
-    """Run something in a thread with a large stack; raises what it raises."""
+    """Run something in a thread with a large stack; raises what it raises.
+
+    Whoever interrupts the wait for it may leave: the thread keeps no program from ending.
+    """
     result: list[Any] = []
 
     def work() -> None:
@@ -29,7 +32,7 @@ def deep(action: Callable[[], _T]) -> _T:
     try:
         usual = threading.stack_size(_STACK)
         try:
-            thread = threading.Thread(target=work)
+            thread = threading.Thread(target=work, daemon=True)
             thread.start()
         finally:
             threading.stack_size(usual)
