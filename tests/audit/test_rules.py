@@ -88,6 +88,8 @@ def test_a_handler_with_another_import_is_a_fall_back(audit: Auditor) -> None:
     [
         "importlib.util.find_spec('absent') is not None",
         "sys.version_info < (3, 8)",
+        "sys.hexversion < 0x03080000",
+        "0x030C0000 <= sys.hexversion",
         "sys.platform == 'win32'",
         "TYPE_CHECKING",
         "HAS_ABSENT",
@@ -251,10 +253,13 @@ def test_the_targets_standard_library(audit: Auditor) -> None:
     ]
 
 
-def test_the_micro_version_of_the_target_is_unknown(audit: Auditor) -> None:
-    source = """
+@pytest.mark.parametrize(
+    "condition", ["sys.version_info >= (3, 11, 3)", "sys.hexversion >= 0x030B03F0"]
+)
+def test_the_micro_version_of_the_target_is_unknown(audit: Auditor, condition: str) -> None:
+    source = f"""
         import sys
-        if sys.version_info >= (3, 11, 3):
+        if {condition}:
             from asyncio import timeout
         else:
             import absent

@@ -32,6 +32,7 @@ TOKENS_LIMIT = 600_000
 The most that was seen in earnest are 240,000, in torch.
 """
 
+_EXEC = re.compile(r"exec_?[\s\\]*\(")
 _MARKS = b"\n" + bytes(code for code in range(33, 127) if chr(code) not in "_\"'#\\"
                        and not chr(code).isalnum())  # fmt: skip
 _SPACES = bytes.maketrans(_MARKS, b" " * len(_MARKS))
@@ -124,7 +125,7 @@ def _makes_names(tree: ast.Module, text: str, decided: list[tuple[int, int]]) ->
     eager = _eager(tree, text, decided)
     if "setattr(" in eager and not _names_itself(tree):
         eager = eager.replace("setattr(", "(")  # of other modules, whichever these are
-    return makes_names(eager) or ("exec" in text and executes(tree))
+    return makes_names(eager) or (_EXEC.search(text) is not None and executes(tree))
 
 
 def _eager(tree: ast.Module, text: str, decided: list[tuple[int, int]]) -> str:

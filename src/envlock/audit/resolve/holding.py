@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from envlock.audit.resolve.escapes import Escape, Escapes, Passed
 from envlock.audit.resolve.state import MAYBE, SURE, Failure, Names
-from envlock.audit.resolve.values import DATA, ENV, PythonVersion, Value
+from envlock.audit.resolve.values import DATA, ENV, HexVersion, PythonVersion, Value
 
 if TYPE_CHECKING:
     from envlock.audit.resolve.run import Run
@@ -25,7 +25,7 @@ def value_to_data(value: Value | None) -> Any:
         return value
     kind = value[0]
     if kind == "c":
-        return ["P", *value[1]] if type(value[1]) is PythonVersion else ["c", _constant(value[1])]
+        return _constant_to_data(value[1])
     if kind == "t":
         return ["t", sorted(([type(one).__name__, one] for one in value[1]), key=repr)]
     if kind == "v":
@@ -37,6 +37,12 @@ def value_to_data(value: Value | None) -> Any:
     if kind in {"env", "data"}:
         return [kind]
     raise TypeError(kind)
+
+
+def _constant_to_data(one: Any) -> list[Any]:
+    if type(one) is PythonVersion:
+        return ["P", *one]
+    return ["H", int(one)] if type(one) is HexVersion else ["c", _constant(one)]
 
 
 def _constant(one: Any) -> Any:
@@ -58,6 +64,8 @@ def value_from_data(data: Any) -> Value | None:
         return ("c", _tupled(data[1]))
     if kind == "P":
         return ("c", PythonVersion(data[1:]))
+    if kind == "H":
+        return ("c", HexVersion(data[1]))
     if kind == "t":
         return ("t", frozenset(_tupled(one) for _, one in data[1]))
     if kind == "v":

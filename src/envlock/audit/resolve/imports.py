@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Literal
 from envlock.audit.resolve.escapes import Escapes
 from envlock.audit.resolve.state import Module, Names
 from envlock.audit.resolve.stdlib import MODULE_NAMES
-from envlock.audit.resolve.values import ENV, NONE, PythonVersion, Value, constant
+from envlock.audit.resolve.values import (
+    ENV,
+    NONE,
+    HexVersion,
+    PythonVersion,
+    Value,
+    constant,
+)
 
 if TYPE_CHECKING:
     from envlock.audit.model import Target
@@ -313,9 +320,11 @@ class Imports:
 
 def _told(target: Target) -> dict[str, Value]:
     """Return what a target tells of itself, by the names that have it."""
+    major, minor = target.version
     known = {
         "sys.platform": target.platform,
-        "sys.version_info": PythonVersion((*target.version, 0, "final", 0)),
+        "sys.version_info": PythonVersion((major, minor, 0, "final", 0)),
+        "sys.hexversion": HexVersion(major << 24 | minor << 16 | 0xF0),
         "sys.maxsize": 2**63 - 1,
         "sys.byteorder": "little",
         "os.name": target.os_name,

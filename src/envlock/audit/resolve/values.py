@@ -50,6 +50,29 @@ class PythonVersion(tuple[Any, ...]):
         return bool(self._decided(other) >= other)
 
 
+class HexVersion(int):
+    """``sys.hexversion`` of such a target; the micro version is in its lowest sixteen bits."""
+
+    __slots__ = ()
+
+    def _decided(self, other: int) -> int:
+        if other >> 16 == self >> 16 and other & 0xFFFF:
+            raise TypeError("the micro version decides")
+        return int(self)
+
+    def __lt__(self, other: int) -> bool:
+        return self._decided(other) < other
+
+    def __le__(self, other: int) -> bool:
+        return self._decided(other) <= other
+
+    def __gt__(self, other: int) -> bool:
+        return self._decided(other) > other
+
+    def __ge__(self, other: int) -> bool:
+        return self._decided(other) >= other
+
+
 def constant(value: object) -> Value:
     """Wrap a constant."""
     return ("c", value)
