@@ -288,18 +288,21 @@ def seconds(rows: Rows, *names: str) -> float:
 
 
 def compare(mine: Rows, theirs: Rows, others: Rows) -> None:
-    """Print ratios of what was measured."""
+    """Print ratios of what was measured; only envlock's times always have an OS layer in them."""
     slow = seconds(theirs, "buildah bud", "buildah push")
+    base = seconds(theirs, "base (mmdebstrap)")
     tars = [value.wall for name, value in others.items()
             if isinstance(value, Measured) and name.startswith("tar")]  # fmt: skip
     for name in (COLD, KNOWN, PRECOMPILED):
         if not (wall := seconds(mine, name)):
             continue
         if slow:
-            print(f"\n{name}: {slow / wall:.1f} times faster than the recipe")
+            print(f"\n{name}: {slow / wall:.1f} times faster than the recipe, "
+                  f"{(slow + base) / wall:.1f} with its base image")  # fmt: skip
         if tars and name != PRECOMPILED:
-            ratio = (min(tars) + seconds(others, "uv install")) / wall
-            print(f"{name}: {ratio:.1f} times faster than uv and the fastest packer")
+            fastest = min(tars) + seconds(others, "uv install")
+            print(f"{name}: {fastest / wall:.1f} times faster than uv and the fastest packer, "
+                  f"{(fastest + base) / wall:.1f} with a base image")  # fmt: skip
     cold = mine.get(COLD)
     for name, bound in mine.items():
         if name.startswith(INFLATED) and isinstance(bound, Measured) and isinstance(cold, Measured):
