@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from envlock.errors import ArtifactError, IntegrityError, UsageError
-from envlock.layers.plan import plan_layers
-from envlock.lock.model import DebianSection
+from envlock.errors import ArtifactError, IntegrityError, LockError, UsageError
+from envlock.image.absent import check_config, read_recorded
+from envlock.image.append import append_layer
+from envlock.image.build import Workshop, build_image
+from envlock.image.config import NO_BASE
+from envlock.image.layout import staging
+from envlock.layers.gzipstream import StreamDigests
+from envlock.layers.plan import COMPILED, plan_layers
+from envlock.lock.model import BuiltImage, BuiltLayer, DebianSection
+from envlock.progress import SILENT
 
 from ..image.making import Environment, check_layout, drive, leftovers, read_json, write_job
 from ..image.test_determinism import other_pythons
@@ -89,6 +96,32 @@ def test_the_configuration(environment: Environment, tmp_path: Path) -> None:
     assert variables["TOOL_MODE"] == "slow"  # the spec's word is the last
     assert variables["TOOL_HOME"] == "/opt/env/share"
     assert "Y" not in variables
+
+
+def test_a_recorded_configuration_with_compiled_modules(
+    environment: Environment, tmp_path: Path
+) -> None:
+    """What a lock records has one layer more than its plan."""
+    image = {**environment.lock.spec["image"], "precompile": True}
+    lock = replace(environment.lock, spec={**environment.lock.spec, "image": image})
+    workshop = Workshop(cache=tmp_path / "cache", workers=1)
+    with staging(tmp_path / "image") as place:
+        below = build_image(lock, environment.paths, place, workshop, SILENT, created=86400)
+        top = StreamDigests(
+            diff_id=f"sha256:{'1' * 64}", digest=f"sha256:{'2' * 64}", size=3, plain_size=4
+        )
+        made = append_layer(place, below, top, COMPILED)
+        config = (place.blobs / made.config.removeprefix("sha256:")).read_bytes()
+    layers = tuple(BuiltLayer(**asdict(layer)) for layer in made.layers)
+    built = BuiltImage(manifest=made.manifest, config=made.config, layers=layers)
+    recorded = replace(lock, built=built)
+    found = read_recorded(recorded, config)
+    assert (found.created, found.variables["TOOL_HOME"]) == (86400, "/opt/env/share")
+    titles = [plan.title for plan in plan_layers(lock)]
+    described = list(zip(titles, below.layers, strict=True))
+    check_config(recorded, described, found, NO_BASE)
+    with pytest.raises(LockError, match="another configuration"):
+        check_config(recorded, described[1:], found, NO_BASE)
 
 
 def test_each_large_package_has_a_layer(

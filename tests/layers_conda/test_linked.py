@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from envlock.image.build import Workshop
 from envlock.layers.plan import plan_layers
 from envlock.limits import Limits
 from envlock.lock.linking import scripts_to_run, undone
+from envlock.lock.model import BuiltImage, BuiltLayer
 from envlock.pipeline import Running, build
 from envlock.progress import SilentReporter
 from envlock.validate.linking import LIMITS, linker
@@ -148,6 +149,37 @@ def test_what_a_script_leaves(base: Environment, tmp_path: Path) -> None:
     assert made(one, tmp_path, fresh=True).digests == built.digests
     elsewhere = made(one, tmp_path / "elsewhere")
     assert elsewhere.digests == built.digests
+
+
+def test_a_recorded_image_of_layers_alone(base: Environment, tmp_path: Path) -> None:
+    """No package and no sandbox: layers by their digests, variables by the configuration."""
+    one = environment(base, tmp_path / "main", WRITES)
+    built = made(one, tmp_path)
+    blobs = tmp_path / "image" / "blobs" / "sha256"
+    layers = {layer.digest: blobs / layer.digest[7:] for layer in built.digests.layers}
+    recorded = BuiltImage(
+        manifest=built.digests.manifest,
+        config=built.digests.config,
+        layers=tuple(BuiltLayer(**asdict(layer)) for layer in built.digests.layers),
+    )
+    lock = replace(one.lock, built=recorded)
+    workshop = Workshop(
+        cache=tmp_path / "empty",
+        workers=1,
+        layers=layers,
+        config=(blobs / built.digests.config[7:]).read_bytes(),
+    )
+    target = tmp_path / "again"
+    again = build(lock, {}, target, workshop, SilentReporter(), prove=None)
+    assert again.digests == built.digests
+    with pytest.raises(LockError, match="2 packages are not here"):
+        build(lock, {}, target, replace(workshop, config=None), SilentReporter(), prove=None)
+    linked = next(digest for digest in layers if digest == built.digests.layers[2].digest)
+    shutil.rmtree(target)
+    shutil.rmtree(tmp_path / "empty")
+    fewer = {digest: path for digest, path in layers.items() if digest != linked}
+    with pytest.raises(LockError, match="their layer is no longer where it was"):
+        build(lock, {}, target, replace(workshop, layers=fewer), SilentReporter(), prove=None)
 
 
 @pytest.mark.parametrize(

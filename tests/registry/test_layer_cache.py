@@ -264,6 +264,38 @@ def test_compiled_modules_go_in_and_come_out_as_recorded(
     assert digest_of(taken.layers[layers[-1].digest].read_bytes()) == layers[-1].digest
 
 
+@pytest.mark.parametrize("gone", [None, "conda", "linked", "config"])
+def test_what_scripts_write_comes_as_recorded(
+    cache: LayerCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str | None
+) -> None:
+    """All or nothing of a recorded image with conda packages: else these must be fetched."""
+    monkeypatch.setenv("ENVLOCK_CACHE_DIR", str(tmp_path / "cache"))
+    tool = conda("tool", link_scripts=("bin/.tool-post-link.sh",))
+    spec = {"channels": ["c"], "dependencies": ["tool"], "link-scripts": {"tool": "run"}}
+    artifacts = tuple(sorted((*LOCK.artifacts, tool), key=lambda one: one.kind))
+    lock = replace(LOCK, artifacts=artifacts, spec={**LOCK.spec, "conda": spec})
+    plans = plan_layers(lock)
+    layers = {plan: layer(tmp_path, bytes(5000 + 512 * n)) for n, plan in enumerate(plans)}
+    config = digest_of(b"{}")
+    (tmp_path / config.removeprefix("sha256:")).write_bytes(b"{}")
+    built = tuple(BuiltLayer(**asdict(one)) for one in layers.values())
+    recorded = replace(lock, built=BuiltImage(manifest=KEY, config=config, layers=built))
+    cache.keep([(p.key, one) for p, one in layers.items() if p.kind != gone], tmp_path)
+    if gone != "config":
+        cache.keep_config(config, tmp_path)
+    taken = take(Context(output=Output()), cache, recorded, trusting=False, elsewhere=None)
+    kinds = {plan.kind for plan, one in layers.items() if one.digest in taken.layers}
+    os_layer = next(plan for plan in plans if plan.kind == "os")
+    if gone is None:
+        assert kinds == {"os", "conda", "linked", "rest"}
+        assert taken.unneeded == {one.sha256 for one in lock.artifacts}
+        assert taken.config == b"{}"
+    else:
+        assert kinds == {"os", "rest"}
+        assert taken.unneeded == {one.sha256 for one in os_layer.artifacts}
+        assert taken.config is None
+
+
 @pytest.mark.container
 def test_debians_registry_keeps_layers(heard: Heard, tmp_path: Path) -> None:
     need("docker-registry")

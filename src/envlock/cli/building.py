@@ -77,6 +77,7 @@ def build_image(
         fresh=order.check,
         layers=taken.layers,
         told=taken.told,
+        config=taken.config,
     )
     paths = obtain(state, lock, order.artifact_map, workshop, taken.unneeded)
     fetched = time.monotonic() - started
@@ -153,7 +154,9 @@ def _from_cache(state: Context, lock: Lock, where: Delivery, order: Order) -> Ta
         trusting=not order.record,
         elsewhere=only.has if only is not None else None,
     )
-    return dataclasses.replace(taken, unneeded=frozenset()) if order.sbom else taken
+    if order.sbom:
+        return dataclasses.replace(taken, unneeded=frozenset(), config=None)
+    return taken
 
 
 def _publishing(where: Delivery, order: Order) -> Publishing:

@@ -35,12 +35,14 @@ class Taken:
     """What a cache saves a build.
 
     layers: verified files by digest; told: what layers are by its word alone, by their plans'
-    keys; unneeded: sha256 of artifacts that need not be fetched.
+    keys; unneeded: sha256 of artifacts that need not be fetched; config: the configuration that
+    the lock records, where conda packages are among these.
     """
 
     layers: Mapping[str, Path] = field(default_factory=dict)
     told: Mapping[str, StreamDigests] = field(default_factory=dict)
     unneeded: frozenset[str] = frozenset()
+    config: bytes | None = None
 
 
 NOTHING = Taken()
@@ -87,30 +89,55 @@ def take(
     there = {
         plan.key for plan in plans if plan.key in known and is_at_hand(known[plan.key].digests)
     }
+    here = {plan.key for plan in plans if _can_be_made(state, plan)}
     wanted = {
-        known[plan.key].digests.digest: known[plan.key].digests.size
+        plan.key: known[plan.key].digests
         for plan in plans
-        if plan.key in known and plan.key not in there and _is_fetched(state, plan)
+        if plan.key in known.keys() - there and (plan.kind == "os" or plan.key not in here)
     }
+    found = cache.find(one.digest for one in wanted.values())
+    ready = there | here | {key for key, one in wanted.items() if one.digest in found}
+    config = _config(state, cache, lock, plans, ready)
+    if config is None:  # then conda packages must tell what they have, as they are packed
+        conda = {plan.key for plan in plans if plan.kind in {"conda", "linked"}}
+        wanted = {key: one for key, one in wanted.items() if key not in conda}
+    sizes = {one.digest: one.size for one in wanted.values() if one.digest in found}
     top = recorded_on_top(lock)
     if top is not None and not is_at_hand(top):
-        wanted[top.digest] = top.size
-    layers = cache.bring(wanted) if wanted else {}
+        sizes |= dict.fromkeys(cache.find([top.digest]), top.size)
+    layers = cache.bring(sizes) if sizes else {}
     told, files = _told(cache, plans, known) if trusting else ({}, {})
     layers |= files
-    ready = {p.key for p in plans if p.key in known and known[p.key].digests.digest in layers}
-    return Taken(
-        layers=layers, told=told, unneeded=_unneeded(lock, plans, ready | there | told.keys())
+    came = {key for key, one in wanted.items() if one.digest in layers}
+    unneeded = _unneeded(lock, plans, there | came | told.keys(), here, config)
+    return Taken(layers=layers, told=told, unneeded=unneeded, config=config)
+
+
+def _can_be_made(state: Context, plan: LayerPlan) -> bool:
+    """Tell whether a layer can be made of artifacts that are here, and nothing else."""
+    store = state.fetcher.store
+    return plan.kind != "linked" and all(
+        store.get(one.sha256, one.size) is not None for one in plan.artifacts
     )
 
 
-def _is_fetched(state: Context, plan: LayerPlan) -> bool:
-    """Tell whether a known layer is rather fetched than made of artifacts that are here."""
-    store = state.fetcher.store
-    if plan.kind == "conda":
-        return False
-    lacks = any(store.get(one.sha256, one.size) is None for one in plan.artifacts)
-    return lacks or plan.kind == "os"
+def _config(
+    state: Context, cache: LayerCache, lock: Lock, plans: tuple[LayerPlan, ...], ready: set[str]
+) -> bytes | None:
+    """Return the configuration that a lock records, if it saves fetching conda packages.
+
+    It does where all layers are recorded, and ``ready``: what these packages tell besides is in
+    the configuration.
+    """
+    from envlock.image.base import LARGEST_CONFIG
+    from envlock.image.known import recorded_layers
+    from envlock.image.places import held_document
+
+    whole = len(recorded_layers(lock)) == len(plans) and all(plan.key in ready for plan in plans)
+    if lock.built is None or not whole or not lock.of_kind("conda"):
+        return None
+    here = held_document(state.cache, lock.built.config, LARGEST_CONFIG)
+    return here if here is not None else cache.config(lock.built.config)
 
 
 def _told(
@@ -131,22 +158,29 @@ def _told(
     return told, files
 
 
-def _unneeded(lock: Lock, plans: tuple[LayerPlan, ...], ready: set[str]) -> frozenset[str]:
+def _unneeded(
+    lock: Lock,
+    plans: tuple[LayerPlan, ...],
+    ready: set[str],
+    here: set[str],
+    config: bytes | None,
+) -> frozenset[str]:
     """Return the artifacts that no layer has to be made of.
 
-    Wheels are all looked at for paths that two of them have, unless every layer is one that the
-    lock records: then that was done when it was recorded.
+    Wheels are all looked at for paths that two of them have, and conda packages for what they
+    tell, unless the image can only be the one that the lock records: then that was done when it
+    was recorded.  ready: layers that are there; here: those that artifacts are there for.
     """
     from envlock.image.known import recorded_layers
 
     recorded = len(recorded_layers(lock)) == len(plans)
-    whole = recorded and all(plan.key in ready for plan in plans) and not lock.of_kind("conda")
-    return frozenset(
-        artifact.sha256
-        for plan in plans
-        if plan.key in ready and (whole or plan.kind == "os")
-        for artifact in plan.artifacts
-    )
+    whole = recorded and all(plan.key in ready or plan.key in here for plan in plans)
+    if config is None and lock.of_kind("conda"):
+        whole = False
+    gone = [plan for plan in plans if plan.key in ready and (whole or plan.kind == "os")]
+    needed = {one.sha256 for plan in plans if plan not in gone for one in plan.artifacts}
+    found = {one.sha256 for plan in gone for one in plan.artifacts}
+    return frozenset(found - needed)
 
 
 def keeper(
@@ -167,6 +201,8 @@ def keeper(
         ]
         try:
             kept = cache.keep(layers, place.blobs)
+            if lock.of_kind("conda") and not taken.told:
+                cache.keep_config(digests.config, place.blobs)
         except EnvlockError as error:
             state.output.warn(f"the layers were not put into the cache {cache.reference}: {error}")
             return

@@ -8,10 +8,14 @@ writes the same.
 What is believed: of a layer whose digest is known beforehand (the lock records it, or this machine
 has made it), nothing but its bytes are taken, and they must have that digest.  Only where nothing
 is known does the manifest's word count, and the caller decides for which layers.
+
+Of an image whose packages say more than is in its layers the configuration is kept, too, for
+whoever has its digest from a lock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -24,6 +28,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from envlock.errors import ArtifactError, EnvlockError
 from envlock.files import disk_errors
+from envlock.image.base import LARGEST_CONFIG
+from envlock.image.config import CONFIG_TYPE
 from envlock.layers.gzipstream import StreamDigests
 from envlock.registry import documents
 from envlock.registry.errors import MissingError
@@ -32,7 +38,7 @@ from envlock.registry.pull import pull_blobs
 from envlock.registry.reference import DIGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from envlock.fetch.store import Store
@@ -43,8 +49,13 @@ if TYPE_CHECKING:
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 RECORD = "application/vnd.envlock.layer.v1+json"
 
+CONFIG = "application/vnd.envlock.config.v1+json"
+EMPTY = "application/vnd.oci.empty.v1+json"
+"""What stands where a manifest must name a configuration and has none (OCI manifest.md)."""
+
 _LARGEST_RECORD = 4096
 _PIECE = 1 << 20
+_MADE_HERE = "layers are made here instead of taken from the cache"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +78,39 @@ class LayerCache:
         self._store = store
         self._reporter = reporter
 
-    def bring(self, wanted: Mapping[str, int]) -> dict[str, Path]:
-        """Return verified local files of the layers that the cache has, by digest.
+    def find(self, wanted: Iterable[str]) -> dict[str, int]:
+        """Return the sizes in bytes of the blobs that the cache has, by their digests.
 
-        wanted: sizes in bytes by digest.  A cache that cannot be reached, lacks something or
-        sends other bytes is no error: there is a warning, and the layer is made here.
+        A cache that cannot be reached is no error: there is a warning.
         """
         try:
-            there = [
-                Descriptor(media_type="", digest=digest, size=size)
-                for digest, size in wanted.items()
-                if self._repository.has(digest) is not None
-            ]
+            sizes = {digest: self._repository.has(digest) for digest in wanted}
+        except EnvlockError as error:
+            self._warn(_MADE_HERE, error)
+            return {}
+        return {digest: size for digest, size in sizes.items() if size is not None}
+
+    def config(self, digest: str) -> bytes | None:
+        """Return an image's configuration if the cache has it, verified; see :meth:`keep`."""
+        size = self.find([digest]).get(digest, 0)
+        if not 0 < size <= LARGEST_CONFIG:
+            return None
+        path = self.bring({digest: size}).get(digest)
+        with disk_errors(path) if path is not None else contextlib.nullcontext():
+            return path.read_bytes() if path is not None else None
+
+    def bring(self, wanted: Mapping[str, int]) -> dict[str, Path]:
+        """Return verified local files of blobs that the cache has, by digest.
+
+        wanted: sizes in bytes by digest.  A cache that cannot be reached, or sends other bytes,
+        is no error: there is a warning, and the layer is made here.
+        """
+        try:
             return pull_blobs(
-                there,
+                [
+                    Descriptor(media_type="", digest=digest, size=size)
+                    for digest, size in wanted.items()
+                ],
                 self._repository,
                 self._store,
                 reporter=self._reporter,
@@ -88,7 +118,7 @@ class LayerCache:
                 pause=self._access.pause,
             )
         except EnvlockError as error:
-            self._warn("layers are made here instead of taken from the cache", error)
+            self._warn(_MADE_HERE, error)
             return {
                 digest: path
                 for digest, size in wanted.items()
@@ -107,6 +137,8 @@ class LayerCache:
                 documents.parse(manifest.data, self._repository.name).get("config"), "config"
             )
             record = self._record(config, key)
+            if record.digest not in self.find([record.digest]):
+                return None
             path = self.bring({record.digest: record.size}).get(record.digest)
             if path is None:
                 return None
@@ -145,6 +177,25 @@ class LayerCache:
             repository.put_manifest(document, _tag(key))
             sent += 1
         return Kept(sent=sent, there=there)
+
+    def keep_config(self, digest: str, blobs: Path) -> None:
+        """Put the configuration of an image into the cache, for :meth:`config`.
+
+        blobs: the folder where it is, by digest.  A manifest names it, so that no registry takes
+        it for waste.  Raises EnvlockError.
+        """
+        repository = self._repository.for_writing()
+        tag = f"config-{digest.removeprefix('sha256:')}"
+        blob = blobs / digest.removeprefix("sha256:")
+        with disk_errors(blob):
+            config = Descriptor(media_type=CONFIG_TYPE, digest=digest, size=blob.stat().st_size)
+        empty = Descriptor(media_type=EMPTY, digest=digest_of(b"{}"), size=2)
+        document = _manifest(CONFIG, empty, config)
+        if repository.resolve(tag) == document.digest:
+            return
+        repository.upload(digest, config.size, partial(_opened, blob))
+        repository.upload(empty.digest, empty.size, partial(io.BytesIO, b"{}"))
+        repository.put_manifest(document, tag)
 
     def _record(self, config: Descriptor, key: str) -> StreamDigests:
         """Return what a manifest's configuration says of its layer; raises ArtifactError."""
@@ -186,15 +237,20 @@ def _document(key: str, digests: StreamDigests) -> tuple[Document, bytes]:
     record = json.dumps({"key": key, **asdict(digests)}, sort_keys=True).encode()
     config = Descriptor(media_type=RECORD, digest=digest_of(record), size=len(record))
     layer = Descriptor(media_type=LAYER, digest=digests.digest, size=digests.size)
+    return _manifest(RECORD, config, layer), record
+
+
+def _manifest(kind: str, config: Descriptor, layer: Descriptor) -> Document:
+    """Return a manifest of one blob besides its configuration."""
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
-        "artifactType": RECORD,
+        "artifactType": kind,
         "config": config.plain(),
         "layers": [layer.plain()],
     }
     text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
-    return Document(media_type=MANIFEST, data=text.encode()), record
+    return Document(media_type=MANIFEST, data=text.encode())
 
 
 def _check_plain(path: Path, record: StreamDigests) -> None:

@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from envlock.errors import LockError
-from envlock.image.absent import check_recorded, needs_wheels, require
+from envlock.image.absent import (
+    check_config,
+    check_recorded,
+    is_recorded,
+    read_recorded,
+    require,
+)
 from envlock.image.base import bring_layers, read_foundation
 from envlock.image.known import known_layers, remember_layer
 from envlock.image.linked import known_linked, pack_linked
@@ -48,7 +54,8 @@ class Workshop:
 
     workers: processes; fresh: make every layer anew instead of taking over known ones; layers:
     verified files of layers that are here already, by digest; told: what layers are by the word
-    of who gave these, by their plans' keys.
+    of who gave these, by their plans' keys; config: the configuration that the lock records, for
+    a build of conda packages that are not here.
     """
 
     cache: Path
@@ -56,6 +63,7 @@ class Workshop:
     fresh: bool = False
     layers: Mapping[str, Path] = field(default_factory=dict)
     told: Mapping[str, StreamDigests] = field(default_factory=dict)
+    config: bytes | None = None
 
 
 def build_image(
@@ -79,25 +87,32 @@ def build_image(
     foundation = read_foundation(lock.base, paths)
     plans = plan_layers(lock)
     known = _known(lock, plans, workshop)
-    needed = needs_wheels(lock, paths, plans, known)
-    owners = started(check_wheels, lock, paths) if needed else started(Owners)
+    recorded = is_recorded(lock, paths, plans, known, workshop.config)
+    owners = started(Owners) if recorded else started(check_wheels, lock, paths)
     layers = _Layers(lock, paths, staging, workshop, known)
-    layers.take_over(plans)
+    layers.take_over(plans, recorded=recorded)
     bring_layers(lock.base, paths, staging, workshop.cache)
     missing = [plan for plan in plans if plan.key not in layers.made]
     if missing:
-        require(missing, paths)
+        require(missing, paths, recorded=recorded)
         refuse_large_files(missing, paths, limit_of(lock))
     layers.pack([plan for plan in missing if plan.kind != "linked"], owners.result, reporter)
-    check_conda(owners.result(), lock, layers.packages())
-    layers.link([plan for plan in missing if plan.kind == "linked"], owners.result(), link)
-    check_recorded(lock, paths, plans, layers.made)
+    if recorded:
+        check_recorded(lock, plans, layers.made)
+    else:
+        check_conda(owners.result(), lock, layers.packages())
+        layers.link([plan for plan in missing if plan.kind == "linked"], owners.result(), link)
     layers.remember(plans, missing)
     packages = layers.packages()
     _say_what_is_not_run(lock, packages, reporter)
     described = [(plan.title, layers.made[plan.key]) for plan in plans]
     check_sizes([(title, digests.size) for title, digests in described], limit_of(lock))
-    return staging.complete(lock, described, created, package_variables(packages), foundation)
+    variables = package_variables(packages)
+    if recorded and workshop.config is not None:
+        found = read_recorded(lock, workshop.config)
+        check_config(lock, described, found, foundation)
+        variables = dict(found.variables)
+    return staging.complete(lock, described, created, variables, foundation)
 
 
 def _require_packer(lock: Lock) -> None:
@@ -138,11 +153,15 @@ class _Layers:
         """Return the facts of all packages by name, and then what scripts left."""
         return [*(self.facts[name] for name in sorted(self.facts)), *self.written]
 
-    def take_over(self, plans: Sequence[LayerPlan]) -> None:
-        """Take the layers that are there already, of whose packages all is known."""
+    def take_over(self, plans: Sequence[LayerPlan], *, recorded: bool) -> None:
+        """Take the layers that are there already, of whose packages all is known.
+
+        recorded: what these packages tell need not be known, as the image has to be the
+        recorded one.
+        """
         for plan in plans:
             told = _told(plan, self.workshop.cache / SEGMENTS)
-            if plan.key not in self.known or None in told:
+            if plan.key not in self.known or (None in told and not recorded):
                 continue
             if taken_over(self.workshop, self.staging, self.known[plan.key]):
                 self.made[plan.key] = self.known[plan.key].digests

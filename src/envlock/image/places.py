@@ -69,6 +69,17 @@ def held(cache: Path, digest: str, size: int) -> Iterator[Path]:
                 yield source
 
 
+def held_document(cache: Path, digest: str, most: int) -> bytes | None:
+    """Return a small blob of an image here, verified; None where there is none up to ``most``."""
+    for layout in known_layouts(cache):
+        source = layout / "blobs" / "sha256" / digest.removeprefix("sha256:")
+        with contextlib.suppress(OSError), source.open("rb") as stream:
+            data = stream.read(most + 1)
+            if f"sha256:{hashlib.sha256(data).hexdigest()}" == digest:
+                return data
+    return None
+
+
 def take_over(cache: Path, digest: str, size: int, blobs: Path) -> bool:
     """Put a blob of ``size`` bytes into ``blobs`` if an image here has it; tell whether it did."""
     target = blobs / digest.removeprefix("sha256:")
