@@ -1,18 +1,18 @@
-"""What a disk's refusals say."""
+"""What a disk's refusals say, and temporary folders that killed processes leave."""
 
 from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from envlock.errors import DiskError
-from envlock.files import disk_errors
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from envlock.files import disk_errors, temporary_folder
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,49 @@ def test_advice(number: int, free: bool, hint: str | None, tmp_path: Path) -> No
     assert (caught.value.hint is None) == (hint is None)
     assert (hint or "") in (caught.value.hint or "")
     assert ("ENVLOCK_CACHE_DIR" in (caught.value.hint or "")) == (hint is not None)
+
+
+HOLDS = """
+import sys
+from envlock.files import temporary_folder
+with temporary_folder("held-") as folder:
+    (folder / "file").write_text("x")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for temporary files, here and in processes that are started."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return tmp_path
+
+
+def test_what_a_killed_process_leaves_goes_with_the_next_one(temporary: Path) -> None:
+    (temporary / "held-by-a-file").write_text("no folder")
+    (temporary / "held-link").symlink_to(temporary)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        held = Path(process.stdout.readline().strip())
+        with temporary_folder("held-") as mine:
+            assert mine.stat().st_mode & 0o077 == 0
+            assert (held / "file").exists()  # it is in use
+            with temporary_folder("held-") as second:
+                assert mine.is_dir()
+                assert second != mine
+        assert not mine.exists()
+        process.kill()
+    assert held.is_dir()
+    with temporary_folder("held-"):
+        assert not held.exists()
+    assert sorted(path.name for path in temporary.iterdir()) == ["held-by-a-file", "held-link"]
+
+
+def test_a_folder_that_somebody_cleaned_up(temporary: Path) -> None:
+    with temporary_folder("held-") as folder:
+        folder.rmdir()
+    assert list(temporary.iterdir()) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import os
 import shutil
@@ -131,6 +132,61 @@ def sweep(folder: Path, prefix: str) -> None:
         ):
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
+
+
+@contextlib.contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """Yield a new folder among the temporary files, that only this user can look into.
+
+    It is locked as long as it is there, so that the next one who asks for this ``prefix`` sweeps
+    away what killed processes left.  Where folders cannot be locked nothing is swept.  Raises
+    DiskError.
+    """
+    parent = Path(tempfile.gettempdir())
+    with disk_errors(parent):
+        _sweep_folders(parent, prefix)
+        folder, descriptor = _locked_folder(prefix)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _locked_folder(prefix: str) -> tuple[Path, int]:
+    """Make a folder and lock it; another process may sweep it away in between."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        try:
+            descriptor = _opened_folder(folder)
+        except FileNotFoundError:
+            continue
+        with contextlib.suppress(OSError):  # some network file systems lock no folders
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if folder.exists():
+            return folder, descriptor
+        os.close(descriptor)
+
+
+def _sweep_folders(parent: Path, prefix: str) -> None:
+    """Remove this user's folders that nobody holds a lock on."""
+    for folder in parent.glob(f"{glob.escape(prefix)}*"):
+        try:
+            descriptor = _opened_folder(folder)
+        except OSError:  # another user's, no folder, or gone
+            continue
+        try:
+            if os.fstat(descriptor).st_uid == os.geteuid():
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue  # in use
+        finally:
+            os.close(descriptor)
+
+
+def _opened_folder(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def exchange(one: Path, other: Path) -> bool:

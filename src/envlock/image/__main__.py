@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 from envlock.errors import CheckFailedError, EnvlockError, LockError, UsageError
+from envlock.files import temporary_folder
 from envlock.image.build import Workshop, build_image
 from envlock.image.layout import staging
 from envlock.image.mapping import read_artifact_map
@@ -44,8 +44,8 @@ def build_lock(
             f"{'are' if len(missing) > 1 else 'is'} not in the map: {', '.join(missing[:3])}",
             where=str(artifact_map),
         )
-    with tempfile.TemporaryDirectory(prefix="envlock-image-") as folder, staging(output) as place:
-        workshop = Workshop(cache=Path(folder), workers=usable_cpus())
+    with temporary_folder("envlock-image-") as folder, staging(output) as place:
+        workshop = Workshop(cache=folder, workers=usable_cpus())
         digests = build_image(lock, paths, place, workshop, SILENT, created=created)
         if expect is not None and expect != digests.manifest:
             raise CheckFailedError(

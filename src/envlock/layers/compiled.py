@@ -2,9 +2,10 @@
 
 ``deflate.c`` does what ``deflate.py`` does, some thirty times faster and to the same bytes.
 Where a C compiler is installed it is compiled for one command, into a folder that only this
-user can write to and that is gone afterwards; so nothing executable is ever kept in a cache
-that others share.  Before it is used its answers are held against those of ``deflate.py``.
-Without a compiler the build is slower, and its bytes are the same.
+user can write to and that is gone afterwards, or with the next command where this one is
+killed; so nothing executable is ever kept in a cache that others share.  Before it is used its
+answers are held against those of ``deflate.py``.  Without a compiler the build is slower, and its
+bytes are the same.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import contextlib
 import ctypes
 import shutil
 import subprocess
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envlock.files import temporary_folder
 from envlock.layers import deflate
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def compiled_encoder() -> Iterator[Path | None]:
     if compiler is None:
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="envlock-encoder-") as folder:
-        library = Path(folder) / "deflate.so"
+    with temporary_folder("envlock-deflate-") as folder:
+        library = folder / "deflate.so"
         yield library if _compiled(compiler, library) else None
 
 

@@ -10,10 +10,8 @@ import dataclasses
 import hashlib
 import re
 import subprocess
-import tempfile
 import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.pylock import Pylock, PylockSelectError
@@ -22,6 +20,7 @@ from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name
 
 from envlock.errors import UnsatisfiableError
+from envlock.files import temporary_folder
 from envlock.platforms import PLATFORMS
 from envlock.solve.pypi.stubs import NAME as STUBS
 from envlock.solve.pypi.stubs import write_stub_index
@@ -30,6 +29,7 @@ from envlock.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from packaging.pylock import PackageWheel
     from packaging.tags import Tag
@@ -150,8 +150,7 @@ class Uv:
         asked = dataclasses.replace(
             question, requirements=[*question.requirements, *sorted(hidden)]
         )
-        with tempfile.TemporaryDirectory(prefix="envlock-uv-") as folder:
-            here = Path(folder)
+        with temporary_folder("envlock-uv-") as here:
             stubs = write_stub_index(here, asked.stubs) if asked.stubs else None
             project = self._project(asked, stubs)
             _write(here / "pyproject.toml", project)
