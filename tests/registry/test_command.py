@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envlock.lock.codec import dump_lock, load_lock
+from envlock.validate.foreign import is_run, program
 
 from ..image.making import check_layout
 from ..makers.proxy import Fault, Proxy
@@ -101,6 +102,13 @@ def test_several_platforms_are_one_index(locked: Machine, proxy: Proxy) -> None:
     spec["platform"] = {"name": "linux-aarch64", "glibc": "2.36"}
     other = replace(lock, platform="linux-aarch64", artifacts=wheels, debian=None, spec=spec)
     locked.lock("one").with_name("one.linux-aarch64.lock.json").write_text(dump_lock(other))
+    if not is_run(program("arm64")):
+        before = proxy.received
+        refused = locked.run("build", "one", "--push", f"{proxy.address}/both:v1")
+        assert refused.returncode == 1
+        assert "this image is for linux/arm64 and this machine is" in refused.stderr
+        assert "--no-validate" in refused.stderr
+        assert (proxy.received, (locked.cache / "layers").exists()) == (before, False)
     done = build(locked, "one", "--push", f"{proxy.address}/both:v1", "--json")
     assert done.returncode == 0, done.stderr
     images = json.loads(done.stdout)["images"]

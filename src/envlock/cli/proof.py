@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from envlock.cli.context import Context
@@ -22,6 +22,15 @@ def sandbox() -> Sandbox:
     from envlock.validate.sandbox import Bubblewrap, find_bwrap
 
     return Bubblewrap(find_bwrap(os.environ.get("PATH", os.defpath)))
+
+
+def require_provable(locks: Sequence[Lock]) -> None:
+    """Refuse images that no check can run in here; raises SandboxError before any work is done."""
+    from envlock.platforms import PLATFORMS
+    from envlock.validate.foreign import require_machine
+
+    for lock in locks:
+        require_machine(PLATFORMS[lock.platform].oci)
 
 
 def unprotected(state: Context) -> Sandbox:

@@ -22,6 +22,7 @@ from envlock.limits import Limits
 from envlock.platforms import PLATFORMS
 from envlock.requirements import Installed, check_requirements
 from envlock.validate.acceptance import with_acceptance
+from envlock.validate.foreign import HINT
 from envlock.validate.gpu.driver import is_visible
 from envlock.validate.gpu.run import GpuRunner
 from envlock.validate.inside import enter
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 LIMITS = Limits()
 """What one check may use up, unless the caller says otherwise."""
 
-_FOREIGN = "--no-validate builds it without the proof; prove it on such a machine"
 _SYSTEM = ("/usr/lib/python3/",)
 """Where Debian's packages put distributions; they are dpkg's, not the lock's ``pypi`` ones."""
 
@@ -103,7 +103,7 @@ def validate_rootfs(
     """
     started = time.monotonic()
     inside = enter(rootfs, config, sandbox, limits=limits)
-    require_runnable(inside, config.architecture, f"python{lock.python}", hint=_FOREIGN)
+    require_runnable(inside, config.architecture, f"python{lock.python}", hint=HINT)
     report = run_checks(inside, lock, reporter, gpu=gpu)
     results = (
         *report.results,

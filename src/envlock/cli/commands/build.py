@@ -31,6 +31,7 @@ from envlock.cli.options import (
     OfflineOption,
     PlatformOption,
 )
+from envlock.cli.proof import require_provable
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -171,8 +172,10 @@ def _build_all(
     every = places.push is not None
 
     def one(name: str) -> list[dict[str, Any]]:
-        where = delivery(state, name, references.get(name), places.load, places.output)
         locks = [bundled] if bundled else load_all(state, name, platform, every=every)
+        if order.validate:
+            require_provable(locks)
+        where = delivery(state, name, references.get(name), places.load, places.output)
         made = []
         for lock in locks:
             target = places.output or state.project.image(name, lock.platform)
