@@ -146,7 +146,7 @@ def verdicts(audit: Audit, reality: Reality) -> list[Verdict]:
     roots = {root: state for root, state in audit.roots.items() if state != "maybe"}
     serious = audit.of("breaks-import", "breaks-module")
     calls = {f"{f.kind} {f.needs.dotted}": f for f in audit.of("breaks-call")}
-    seen = reality.imports({*roots, *(f.who.module for f in serious)})
+    seen = reality.imports({*roots, *(_failing(f) for f in serious)})
     needs = reality.probe({name: _use(finding) for name, finding in calls.items()})
     found = [
         Verdict(claim=f"import {root}: {state}", outcome=seen[root],
@@ -154,7 +154,7 @@ def verdicts(audit: Audit, reality: Reality) -> list[Verdict]:
         for root, state in roots.items()
     ]  # fmt: skip
     for finding in serious:
-        outcome = seen[finding.who.module]
+        outcome = seen[_failing(finding)]
         claim = f"{finding.severity}: {finding.text}"
         agrees = _expected(finding, serious, outcome)
         found.append(Verdict(claim=claim, outcome=outcome, agrees=agrees))
@@ -163,6 +163,13 @@ def verdicts(audit: Audit, reality: Reality) -> list[Verdict]:
         agrees = _class(finding) in outcome.error
         found.append(Verdict(claim=f"breaks-call: {finding.text}", outcome=outcome, agrees=agrees))
     return found
+
+
+def _failing(finding: Finding) -> str:
+    """Return a module that fails: a call of another one's function breaks who calls it."""
+    return finding.chain[0] if finding.severity == "breaks-module" and finding.chain else (
+        finding.who.module
+    )  # fmt: skip
 
 
 def _expected(finding: Finding, others: Sequence[Finding], outcome: Outcome) -> bool:

@@ -96,7 +96,8 @@ class Finding:
     """Something that code asks for and the environment does not have.
 
     certainty: ``certain`` where names are bound once and for all, ``likely`` for attributes
-    of modules; chain: the modules through which ``import chain[0]`` reaches the place;
+    of modules; chain: the modules through which ``import chain[0]`` reaches the place; of a
+    ``breaks-module``, those from another module that fails since it calls the function;
     reason: why a finding is hidden (optional, extra, other-platform, vendored, tests; or
     follows: another finding of the package names the same absent distribution);
     roots: the top-level packages that cannot be imported because of it;

@@ -88,9 +88,12 @@ def further(findings: Sequence[Finding]) -> list[str]:
 def lines(finding: Finding, *, accepted: bool = False) -> list[str]:
     """Return a finding as lines: what, where, by which way, what to add."""
     when = _WHEN.get(finding.severity, "")
+    elsewhere = finding.severity == "breaks-module" and finding.chain
+    if elsewhere:
+        when = f"when {finding.chain[0]} is imported, which calls it"
     found = [f"{what(finding)}{' (accepted)' if accepted else ''}"]
     found.append(f"    {where(finding)}{f'; fails {when}' if when else ''}")
-    if len(finding.chain) > 1:
+    if len(finding.chain) > 1 and not elsewhere:
         found.append(f"    reached by import {' > '.join(finding.chain)}")
     if finding.add:
         found.append(f"    add: {additions([finding])[0]}")

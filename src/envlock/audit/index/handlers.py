@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from envlock.audit.index.expressions import dotted
 
@@ -29,6 +30,8 @@ _TRANSPARENT = frozenset(
     }
 )
 
+_SETUP = re.compile(r"_+[A-Z0-9_]+_SETUP_+")
+
 
 def handler_types(node: ast.expr | None) -> list[str] | None:
     """Return the names of the classes an ``except`` names; None for a bare one."""
@@ -48,3 +51,17 @@ def exception_types(node: ast.expr, known: list[str] | None) -> list[str] | None
         types = [(dotted(arg) or "?").rpartition(".")[2] for arg in node.args]
         return [*known, *types]
     return known if last in _TRANSPARENT else None
+
+
+def without_setup(node: ast.Try) -> list[ast.stmt] | None:
+    """Return what runs of ``try: __SKLEARN_SETUP__`` and ``except NameError``.
+
+    A package asks so whether its own setup.py imports it, which alone puts the name into
+    builtins: whoever installed the package gets the NameError. None for any other clause.
+    """
+    first = node.body[0]
+    asked = type(first) is ast.Expr and type(first.value) is ast.Name
+    if not asked or len(node.body) > 1 or not _SETUP.fullmatch(ast.unparse(first)):
+        return None
+    caught = (one.body for one in node.handlers if "NameError" in (handler_types(one.type) or ()))
+    return next(caught, None)

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 from envlock.audit.index.dynamic import scanned_files, scans_and_loads
 from envlock.audit.index.exports import added_all, table_all
 from envlock.audit.index.expressions import UNKNOWN, dotted
-from envlock.audit.index.handlers import exception_types, handler_types
+from envlock.audit.index.handlers import exception_types, handler_types, without_setup
 from envlock.audit.index.prune import prune
 from envlock.audit.index.targets import (
     bind_targets,
@@ -220,6 +220,9 @@ class Skeleton:
             out.extend(body)
 
     def _try(self, node: ast.Try, out: list[Node]) -> None:
+        if (unset := without_setup(node)) is not None:
+            out.extend(self.block([*unset, *node.finalbody]))
+            return
         body = self.block(node.body)
         handlers = []
         for handler in node.handlers:

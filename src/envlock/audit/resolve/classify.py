@@ -191,7 +191,7 @@ class Classifier:
             chain = self._chain(root, bit)
             return ("breaks-import" if certain else "may-break-import"), chain
         if self._surely & bit:
-            return "breaks-module", ()
+            return "breaks-module", self._elsewhere(key, bit)
         if self._trace.surely & bit:
             return "breaks-call", ()
         handled = self._trace.run.handled.get(key)
@@ -209,6 +209,15 @@ class Classifier:
                 return tuple(chain)
             chain.append(via)
             seen.add(via)
+
+    def _elsewhere(self, key: Key, bit: int) -> tuple[str, ...]:
+        """Return the way from a module that fails to another one, whose function it calls."""
+        broken = [name for name, one in self._trace.alone.items() if one.certain & bit]
+        own = self._failures[key].place.module
+        if own in broken:
+            return ()
+        chain = self._chain(min(broken, key=len), bit)
+        return chain if chain[-1] == own else (*chain, own)
 
     def _hidden(self, failure: Failure, severity: Severity) -> str:
         parts = failure.place.module.split(".")
