@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,3 +56,113 @@ def test_a_module_that_breaks_by_itself_needs_no_way_to_it(audit: Auditor) -> No
     (finding,) = audit({"app": app, "lib": LIB}).of("breaks-module")
     assert finding.chain == ()
     assert "fails when this module is imported" in "\n".join(lines(finding))
+
+
+CHARTS = {
+    "charts/__init__.py": "",
+    "charts/_data.py": "TABLE = {name: len(data) for name, data in [('jet', 'x'), ('hot', 'y')]}\n",
+    "charts/cm.py": """
+        from collections.abc import Mapping
+        from charts._data import TABLE
+        BASE = {"grey": 1}
+        BASE["bone"] = 2
+        def make():
+            found = {**TABLE, **BASE}
+            for one in list(found):
+                found[one + "_r"] = 2
+            return found
+        class Registry(Mapping):
+            "Holds what somebody may register, gone or not."
+            def __init__(self, maps):
+                self.maps = maps
+            def check(self, word="force"):
+                raise ValueError("gone")
+        globals().update(Registry(make()))
+        """,
+}
+
+
+def _asking(module: str, *names: str) -> dict[str, str]:
+    return {f"app/{name}.py": f"from {module} import {name}\n" for name in names}
+
+
+def test_names_from_a_table_are_made_of_its_keys(audit: Auditor) -> None:
+    app = _asking("charts.cm", "jet", "hot_r", "grey", "bone_r", "make", "gone", "register_map")
+    found = audit({"app": {"app/__init__.py": "", **app}, "charts": CHARTS})
+    missing = ["app.register_map needs charts.cm.register_map"]
+    assert texts(found.of("breaks-module")) == missing  # gone stands there as a text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import json\nglobals().update(json.load(open('names')))\n",
+        "import os\nTABLE = {'jet': 1}\nTABLE.update(os.environ)\nglobals().update(TABLE)\n",
+        "from charts.make import table\nglobals().update(table())\n",
+        "from charts.make import TABLE\nglobals().update(TABLE)\n",
+        "TABLE = {}\nfor name in dir(str):\n    TABLE[name] = 1\nglobals().update(TABLE)\n",
+        "TABLE = {'jet': 1}\nglobals().update(TABLE)\nglobals()['a' + 'b'] = 2\n",
+    ],
+)
+def test_names_from_a_table_that_nobody_knows_are_unknown(audit: Auditor, body: str) -> None:
+    make = "def table():\n    return {}\nTABLE = table()\n"
+    charts = {"charts/__init__.py": "", "charts/make.py": make, "charts/cm.py": body}
+    app = {"app.py": "from charts.cm import gone\n"}
+    found = audit({"app": app, "charts": charts})
+    assert not found.of("breaks-import", "may-break-import", "breaks-module")
+
+
+def test_a_star_brings_what_a_table_brought(audit: Auditor) -> None:
+    charts = {**CHARTS, "charts/all.py": "from charts.cm import *\n"}
+    found = audit({"app": {"app.py": "from charts.all import gone_map\n"}, "charts": charts})
+    assert not found.of("breaks-import")
+
+
+def test_members_of_a_class_that_are_put_into_the_module(audit: Auditor) -> None:
+    body = """
+        import enum
+        class Level(enum.IntEnum):
+            LOW = 0
+            HIGH = 1
+        globals().update(Level.__members__)
+        """
+    app = {"app/__init__.py": "", **_asking("lib", "LOW", "Level", "gone")}
+    found = audit({"app": app, "lib": {"lib.py": body}})
+    assert texts(found.of("breaks-module")) == ["app.gone needs lib.gone"]
+
+
+DISTRIBUTIONS = """
+    from lib.base import make, helper
+    {names} = make()
+    def norm(): pass
+    __all__ = {value}
+    """
+
+
+@pytest.mark.parametrize("value", ["NAMES + ['norm']", "sorted(NAMES)", "make()"])
+def test_a_star_by_a_list_that_nobody_knows_brings_some_of_the_names(
+    audit: Auditor, value: str
+) -> None:
+    lib = {
+        "lib/__init__.py": "from lib.dists import *\n",
+        "lib/base.py": "def make():\n    return open('names').read().split()\ndef helper(): pass\n",
+        "lib/dists.py": DISTRIBUTIONS.format(names="NAMES", value=value),
+    }
+    app = {"app/__init__.py": "", **_asking("lib", "norm", "helper", "NAMES", "gone")}
+    found = audit({"app": app, "lib": lib})
+    assert texts(found.of("breaks-module")) == ["app.gone needs lib.gone"]
+
+
+@pytest.mark.parametrize(
+    "more", ["def __getattr__(name):\n    return 1\n", "globals()[str(1)] = 1\n", "exec('a = 1')\n"]
+)
+def test_a_star_by_a_list_that_nobody_knows_may_bring_what_is_made(
+    audit: Auditor, more: str
+) -> None:
+    lib = {
+        "lib/__init__.py": "from lib.dists import *\n",
+        "lib/base.py": "def make():\n    return open('names').read().split()\ndef helper(): pass\n",
+        "lib/dists.py": textwrap.dedent(DISTRIBUTIONS.format(names="NAMES", value="make()")) + more,
+    }
+    found = audit({"app": {"app.py": "from lib import gone\n"}, "lib": lib})
+    assert not found.of("breaks-import", "may-break-import")

@@ -169,12 +169,18 @@ def _table(node: Any, _depth: int) -> Reduced:
 def _comprehended(node: Any, _depth: int) -> Reduced:
     """``{f"a:{n}": ... for n in ("b", "c")}``: a table whose keys can be told."""
     loop = node.generators[0]
-    plain = len(node.generators) == 1 and not loop.ifs and type(loop.target) is ast.Name
-    over = loop.iter.elts if isinstance(loop.iter, ast.Tuple | ast.List | ast.Set) else ()
-    texts = [e.value for e in over if type(e) is ast.Constant and type(e.value) is str]
-    if not plain or not texts or len(texts) != len(over) or len(texts) > _MAX_KEYS:
+    plain = len(node.generators) == 1 and not loop.ifs
+    over = loop.iter.elts if isinstance(loop.iter, ast.Tuple | ast.List | ast.Set) else []
+    name, firsts = loop.target, over
+    if type(name) is ast.Tuple:  # for name, data in [("b", B), ("c", C)]
+        name = name.elts[0]
+        firsts = [one.elts[0] for one in over if type(one) is ast.Tuple and one.elts]
+    texts = [e.value for e in firsts if type(e) is ast.Constant and type(e.value) is str]
+    if not plain or type(name) is not ast.Name or not texts or len(texts) != len(over):
         return UNKNOWN
-    made = [_filled(node.key, loop.target.id, text) for text in texts]
+    if len(texts) > _MAX_KEYS:
+        return UNKNOWN
+    made = [_filled(node.key, name.id, text) for text in texts]
     return UNKNOWN if None in made else ["keys", made]
 
 

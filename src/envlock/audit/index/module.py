@@ -21,6 +21,7 @@ from envlock.audit.index.exports import attached
 from envlock.audit.index.expressions import dotted
 from envlock.audit.index.model import PYTHON
 from envlock.audit.index.skeleton import Skeleton
+from envlock.audit.index.tables import updates
 from envlock.audit.index.targets import bound_names
 from envlock.audit.index.uses import Uses
 
@@ -87,14 +88,7 @@ def _index(source: bytes, module: str, package: bool, stub: bytes) -> dict[str, 
     listed = [["a", "?", None]] if skeleton.lists else []
     found: dict[str, Any] = {"body": skeleton.body + listed, "functions": skeleton.functions}
     lazy = attached(tree, stub) if "attach" in text and "__getattr__" in text else None
-    if lazy is not None:
-        names, statement = lazy
-        found["body"] += [["b", names], ["a", "=", names]]
-        skeleton.decided.append((statement.lineno, statement.end_lineno or statement.lineno))
-    if "].__class__" in text and (another := _reclassed(tree)) is not None:
-        names, node = another
-        found["body"].append(["b", names])
-        skeleton.decided.append((node.lineno, node.end_lineno or node.lineno))
+    found["body"] = _with_made(tree, text, skeleton, found["body"], lazy)
     own = f"setattr({module.rpartition('.')[2]}," in text
     own = own or makes_own_names(text, lambda: _inner(tree))
     if own or (may_make_names(text) and _makes_names(tree, text, skeleton.decided)):
@@ -119,6 +113,34 @@ def _index(source: bytes, module: str, package: bool, stub: bytes) -> dict[str, 
         if lazy or (typed and typed.issubset(found["strings"])) or _tabled(tree):
             found["closed"] = True
     return found
+
+
+def _with_made(
+    tree: ast.Module,
+    text: str,
+    skeleton: Skeleton,
+    body: list[Any],
+    lazy: tuple[list[str], ast.Assign] | None,
+) -> list[Any]:
+    """Return a body with the names that the module is known to make while it runs.
+
+    Statements that make no others are noted as decided.
+    """
+    decided: list[ast.stmt] = []
+    if lazy is not None:
+        names, statement = lazy
+        body += [["b", names], ["a", "=", names]]
+        decided.append(statement)
+    if "].__class__" in text and (another := _reclassed(tree)) is not None:
+        names, node = another
+        body.append(["b", names])
+        decided.append(node)
+    if "globals().update(" in text and (updated := updates(tree)) is not None:
+        *given, statements = updated
+        body = [["T", [], []], *body, ["T", *given]]
+        decided += statements
+    skeleton.decided += [(one.lineno, one.end_lineno or one.lineno) for one in decided]
+    return body
 
 
 def _makes_names(tree: ast.Module, text: str, decided: list[tuple[int, int]]) -> bool:

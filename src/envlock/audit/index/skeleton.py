@@ -22,6 +22,8 @@ Each statement becomes a node, a list that JSON can hold; ``line`` counts from 1
     ["s", chain]                       an attribute set on an imported module
     ["a", operator, value]             __all__: "=", "+" lists, "value" and "from" a chain,
                                        "of" a module, "dir" what is there, "?"
+    ["T", [name], [text]]              globals().update(): other modules' tables, own texts;
+                                       both empty where such a module begins
     ["L", line, [file]]                a loader that scans its own directory
     ["S", line, [major, minor]]        nothing that this Python can parse; it stands alone
 """

@@ -143,7 +143,7 @@ class Evaluator:
         name, module = self.value(reduced[1], frame, line), frame.module
         if frame.foreign:
             self._run.looks.look(module)
-        if name[0] != "c" or module.status != "done" or module.open or module.broken:
+        if name[0] != "c" or module.status != "done" or module.loose or module.broken:
             return ENV
         entry = module.names.bound.get(name[1])
         if entry is not None or name[1] in MODULE_NAMES:

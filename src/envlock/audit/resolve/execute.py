@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from envlock.audit.resolve.clauses import run_try, settle
 from envlock.audit.resolve.exporting import exports
 from envlock.audit.resolve.state import (
+    TABLES,
     BranchEndError,
     Clause,
     Failure,
@@ -192,6 +193,20 @@ class Executor:
     def _inject(self, node: Node, _frame: Frame) -> None:
         self._run.world.inject(node[1])
 
+    def _tables(self, node: Node, frame: Frame) -> None:
+        """What is put into ``globals()`` has the keys of tables, or names made of these.
+
+        A node without any stands where the module begins: nobody can tell yet.
+        """
+        _, roots, texts = node
+        values = [self._run.evaluator.chain(root, frame) for root in roots]
+        known = all(value[0] in {"t", "m", "o"} for value in values)
+        found = {*texts, *(key for value in values if value[0] == "t" for key in value[1])}
+        if known and (found or not frame.module.names.bound):
+            frame.module.names.bind(TABLES, ("t", frozenset(found)))
+        else:
+            frame.module.open = True
+
     def _exports(self, node: Node, frame: Frame) -> None:
         exports(self._run, node, frame)
 
@@ -334,6 +349,7 @@ _HANDLERS: dict[str, Any] = {
     "s": Executor._set,  # noqa: SLF001
     "G": Executor._any_global,  # noqa: SLF001
     "M": Executor._inject,  # noqa: SLF001
+    "T": Executor._tables,  # noqa: SLF001
     "a": Executor._exports,  # noqa: SLF001
     "r": Executor._raise,  # noqa: SLF001
     "v": Executor._return,  # noqa: SLF001

@@ -20,7 +20,7 @@ def exports(run: Run, node: Node, frame: Frame) -> None:
     if operator in {"=", "+"}:
         found = given
     elif operator == "dir":
-        found = None if module.open else _own_names(run, module)
+        found = None if module.loose else _own_names(run, module)
     elif operator == "value":
         found = _texts(run.evaluator.chain(given, frame))
     elif operator == "of":

@@ -6,7 +6,8 @@ import functools
 from typing import TYPE_CHECKING, Literal
 
 from envlock.audit.resolve.escapes import Escapes
-from envlock.audit.resolve.state import Module, Names
+from envlock.audit.resolve.stars import star
+from envlock.audit.resolve.state import TABLES, Module, Names
 from envlock.audit.resolve.stdlib import MODULE_NAMES
 from envlock.audit.resolve.values import (
     ENV,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 Found = Literal["yes", "maybe", "no"]
 
 _DEPTH = 220
+_TELLING = 3
+"""A key that is shorter stands in too many names to say that they are made of it."""
 _NOWHERE = frozenset({"missing", "stranger"})
 
 
@@ -187,7 +190,7 @@ class Imports:
         for name, alias in pairs:
             if name == "*":
                 if there:
-                    self._star(module, frame)
+                    star(self._run, module, frame)
                 continue
             value: Value | None = None
             if there:
@@ -223,35 +226,6 @@ class Imports:
     def _strange(self, module: str, child: str) -> bool:
         return self._world.ask("x", module) == "yes" and self._world.find(child) == "stranger"
 
-    def _star(self, name: str, frame: Frame) -> None:
-        target = frame.module
-        module = self.module(name)
-        if module is not None:
-            self._run.looks.look(module)
-        if module is None or module.status == "running" or (module.open and not module.lists):
-            names = self._world.stdlib.names(name) if self._world.find(name) == "stdlib" else None
-            for one in names or ():
-                if not one.startswith("_"):
-                    target.names.bind(one, ("o", name, one))
-            target.open = target.open or names is None
-        if module is None:
-            return
-        if module.broken or module.exports_unknown:
-            target.open = True
-        exported = module.exported
-        if exported is not None and not module.exports_unknown:
-            for one in exported:
-                certain, value = module.names.bound.get(one, (True, None))
-                child = f"{name}.{one}"
-                if one not in module.names.bound and self._world.find(child) == "module":
-                    self.load(child)
-                    value = ("m", child)
-                target.names.bind(one, value, certain=certain)
-            return
-        for one, (certain, value) in list(module.names.bound.items()):
-            if not one.startswith("_"):
-                target.names.bind(one, value, certain=certain)
-
     def attribute(self, module: str, name: str) -> tuple[Found, Value | None]:
         """Tell whether a module has a name, and to what it is bound."""
         existence = self._world.find(module)
@@ -281,6 +255,8 @@ class Imports:
             return "maybe", None
         if name in (state.exported or ()) or self._world.given(child):
             return "maybe", None
+        if TABLES in state.names.bound:
+            return self._tabled(state, name), None
         if state.status == "running":
             self._run.pending.setdefault(state.name, set()).add(name)
             return ("no" if (state.name, name) in self._run.gone else "maybe"), None
@@ -291,6 +267,15 @@ class Imports:
         if self._world.find(child) == "module":
             return "no", ("m", child)
         return "no", None
+
+    def _tabled(self, state: Module, name: str) -> Found:
+        """Tell whether a name may be made of a key that a module put into ``globals()``."""
+        _, value = state.names.bound[TABLES]
+        keys = value[1] if value is not None else ()
+        made = any(key in name for key in keys if len(key) >= _TELLING)
+        made = made or name in keys or f"={name}" in keys
+        unsure = state.status == "running" or "__getattr__" in state.names.bound
+        return "maybe" if made or unsure else "no"
 
     def _standard(self, module: str, name: str) -> tuple[Found, Value | None]:
         child = f"{module}.{name}"

@@ -49,6 +49,8 @@ class Failure:
 SURE = (True, None)
 MAYBE = (False, None)
 """What most names are bound to: nothing that matters, surely or not."""
+TABLES = "_<tables>"
+"""Under this name a module has the texts of which names that it puts into globals() are made."""
 
 
 @dataclass(slots=True)
@@ -158,6 +160,11 @@ class Module:
     def lists(self) -> bool:
         """Whether ``__all__`` says what a star brings, whatever else there is."""
         return self.exported is not None and not self.exports_unknown
+
+    @property
+    def loose(self) -> bool:
+        """Whether there may be names that nobody can list."""
+        return self.open or TABLES in self.names.bound
 
     @property
     def broken(self) -> bool:
