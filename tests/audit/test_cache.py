@@ -83,7 +83,7 @@ def test_a_functions_body_is_read_when_it_is_asked_for() -> None:
     stream = record("a", {"kind": "py", "functions": functions, "strings": ["s"]}).stream
     entry = Entry({"kind": "py"}, "", stream)
     found = entry["functions"]
-    assert list(found.chains()) == [(name, one[4]) for name, one in functions.items()]
+    assert list(found.asked()) == [(name, one[4]) for name, one in functions.items()]
     assert found["A.ü"] == functions["A.ü"] == found.get("A.ü")
     assert found.get("b") is None
     with pytest.raises(KeyError):

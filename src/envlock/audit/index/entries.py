@@ -3,7 +3,7 @@
 What is asked of every module (its kind, its file, its marks) is at hand.  The body, which is
 run once, and the functions, which are wanted later or by others, are two streams, each read
 when somebody asks for it and let go of some time after that.  Of most functions it is enough to
-know the attribute chains that they use; so a function's own body is read when it is run.
+know what they may ask for; so a function's own body is read when it is run.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from envlock.audit.index.quick import Item
 
 _BODY = ("body",)
 _REST = ("functions", "strings")
@@ -63,8 +65,8 @@ def _parts(rest: dict[str, Any]) -> bytes:
     bodies = {name: _text(entry[2]) for name, entry in rest.get("functions", {}).items()}
     if "functions" in rest:
         table = {
-            name: [line, params, len(bodies[name]), names, chains]
-            for name, (line, params, _, names, chains) in rest["functions"].items()
+            name: [line, params, len(bodies[name]), names, asked]
+            for name, (line, params, _, names, asked) in rest["functions"].items()
         }
         rest = {**rest, "functions": table}
     return b"\n".join([_text(rest), b"".join(bodies.values())])
@@ -77,7 +79,7 @@ def _text(facts: Any) -> bytes:
 
 
 class Functions(Mapping[str, list[Any]]):
-    """A module's functions by name: line, parameters, body, local names and chains of each.
+    """A module's functions by name: line, parameters, body, local names and what it may ask for.
 
     The body stands as its text's length in ``table`` until the function is asked for.
     """
@@ -89,8 +91,8 @@ class Functions(Mapping[str, list[Any]]):
         self._texts = texts
         self._places: dict[str, int] | None = None
 
-    def chains(self) -> Iterator[tuple[str, list[str] | None]]:
-        """Yield each function's name and the chains that it uses; None where these are not all."""
+    def asked(self) -> Iterator[tuple[str, list[Item] | None]]:
+        """Yield each function's name and what it may ask for, if that is all that matters."""
         for name, entry in self._table.items():
             yield name, entry[4]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from envlock.audit.index.expressions import reduce
+from envlock.audit.index.quick import quick
 
 Node = list[Any]
 
@@ -41,26 +42,9 @@ def prune(
         trimmed = trim.block(inner, frozenset(local))
         if whole or any(_says(node) for node in trimmed):
             used = trim.names.intersection(local)
-            kept[name] = [line, params, trimmed, sorted(used), _quick(trimmed)]
+            kept[name] = [line, params, trimmed, sorted(used), quick(trimmed, local)]
     top = _Trim(telling | set(functions), whole=True, kept=kept)
     return top.block(body, frozenset()), kept
-
-
-def _quick(body: list[Node]) -> list[str] | None:
-    """Return the chains of a function that asks for nothing else; None for all others."""
-    found: list[str] = []
-    for node in body:
-        kind = node[0]
-        if kind in {"x", "x!"}:
-            found.append(node[2])
-        elif kind in {"i", "f", "e", "L", "M", "s", "N", "k"}:
-            return None
-        elif kind in _COMPOUND:
-            inner = _quick(children(node))
-            if inner is None:
-                return None
-            found.extend(inner)
-    return sorted(set(found))
 
 
 class _Facts:

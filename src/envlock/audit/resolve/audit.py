@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from envlock.audit.resolve.escapes import Escapes
 from envlock.audit.resolve.notes import Notes
+from envlock.audit.resolve.quick import Quick
 from envlock.audit.resolve.run import Run
-from envlock.audit.resolve.state import Frame
 from envlock.audit.resolve.tops import roots
 from envlock.audit.resolve.world import World
 
@@ -120,30 +120,16 @@ def noted(run: Run, tracer: Tracer, module: Module) -> Escapes:
 
 def _called(run: Run, module: Module) -> Escapes:
     """Run the functions of a module and return what leaves any of them."""
-    known: dict[str, bool] = {}
-    found, frame = Escapes(run.numbers), Frame(module)
+    found, quick = Escapes(run.numbers), Quick(run, module)
     with run.evaluator.apart():
         functions = module.entry.get("functions")
-        for function, chains in functions.chains() if functions is not None else ():
+        for function, asked in functions.asked() if functions is not None else ():
             scope = function.rpartition(".")[0]
             if function not in module.live and scope not in module.live:
                 continue
-            if not _fine(run, frame, chains, known):
+            if not quick.fine(function, asked):
                 found.extend(run.run_function(module, function))
     return found
-
-
-def _fine(run: Run, frame: Frame, chains: list[str] | None, known: dict[str, bool]) -> bool:
-    """Tell whether a function that only uses chains finds them all."""
-    if chains is None:
-        return False
-    for chain in chains:
-        there = known.get(chain)
-        if there is None:
-            there = known[chain] = run.attributes.missing(chain, frame) is None
-        if not there:
-            return False
-    return True
 
 
 def failures(found: Trace) -> list[Failure]:

@@ -88,10 +88,10 @@ class Executor:
         there = self._run.imports.statement(name, frame, line)
         value: Value | None = ("m", name if alias else _top(name))
         if there and alias and "." in name:
-            value = self._part(name)
+            value = self.part(name)
         self._bind(frame, alias or _top(name), value)
 
-    def _part(self, name: str) -> Value | None:
+    def part(self, name: str) -> Value | None:
         """Return what ``import a.b as c`` binds: the attribute, which may be another thing."""
         package, _, tail = name.rpartition(".")
         found, value = self._run.imports.attribute(package, tail)

@@ -157,3 +157,5 @@ KNOWN: dict[str, Any] = {
         (*run.world.target.python.split("."), "0")
     ),
 }
+FAILING = frozenset(name for name, known in KNOWN.items() if known in (import_module, _version))
+"""Of these those that raise where something is not there."""
