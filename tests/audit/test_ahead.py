@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from envlock.audit import Target, audit_indexes, index_wheel
 from envlock.audit.resolve import ahead, audit
-from envlock.audit.resolve.audit import noted as run_noted
+from envlock.audit.resolve.audit import noted as really_noted
 from envlock.audit.resolve.audit import trace
 from envlock.audit.resolve.keeping import Kept
 from envlock.audit.resolve.report import report
@@ -23,6 +23,8 @@ from tests.audit.making import make_wheel
 from tests.audit.worlds import DISTRIBUTIONS, make_sources
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from envlock.audit.index.model import WheelIndex
     from envlock.audit.resolve.escapes import Escapes
     from envlock.audit.resolve.run import Run
@@ -41,11 +43,10 @@ def _world(folder: Path, random: Random) -> list[WheelIndex]:
 def _run_ahead(world: list[WheelIndex], cache: Path, at_once: int) -> tuple[Kept, ahead.Ahead]:
     """Run all functions ahead, by a thread in the place of the process."""
     kept = Kept(cache / "traces", "")
-    names = sorted({name for index in world for name in index.modules})
     with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
         patch.setattr(ahead, "_AT_ONCE", at_once)
         pool.submit(ahead._begin, pickle.dumps((world, TARGET, cache))).result()
-        helper = ahead.Ahead(pool, names, kept)
+        helper = ahead.Ahead(pool, len(ahead._runs[0][3]), kept)
         wait(helper._parts.values())
     return kept, helper
 
@@ -67,14 +68,17 @@ def test_a_helped_audit_is_a_full_audit(seed: int) -> None:
 def test_functions_that_were_run_ahead_are_not_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = {f"app/part{number}.py": f"def go():\n    import gone{number}\n" for number in range(9)}
+    numbers = range(70)
+    files = {f"app/part{number}.py": f"def go():\n    import gone{number}\n" for number in numbers}
     world = [index_wheel(make_wheel(tmp_path, "app", {"app/__init__.py": "", **files}))]
-    kept, helper = _run_ahead(world, tmp_path, 4)
+    kept, helper = _run_ahead(world, tmp_path, 2)
     names: list[str] = []
-    monkeypatch.setattr(audit, "noted", lambda _run, _tracer, module: names.append(module.name))
+    monkeypatch.setattr(
+        audit, "noted", lambda _run, _tracer, modules: names.extend(one.name for one in modules)
+    )
     found = report(trace(world, TARGET, tmp_path, kept, helper))
     assert names == []
-    assert len(found.findings) == 9
+    assert len(found.findings) == 70
     assert found == audit_indexes(world, TARGET)
 
 
@@ -83,15 +87,16 @@ def test_another_process_runs_ahead_of_many_modules(
 ) -> None:
     world = _world(tmp_path, Random(7))
     full = audit_indexes(world, TARGET)
-    reach, names = ahead.Ahead.reach, []
+    reach = ahead.Ahead.reach
+    names: list[str] = []
 
-    def patient(self: ahead.Ahead, name: str) -> None:
+    def patient(self: ahead.Ahead, number: int) -> None:
         wait(self._parts.values())
-        reach(self, name)
+        reach(self, number)
 
-    def noted(run: Run, tracer: Tracer, module: Module) -> Escapes:
-        names.append(module.name)
-        return run_noted(run, tracer, module)
+    def noted(run: Run, tracer: Tracer, modules: Sequence[Module]) -> Escapes:
+        names.extend(one.name for one in modules)
+        return really_noted(run, tracer, modules)
 
     monkeypatch.setattr(ahead.Ahead, "reach", patient)
     monkeypatch.setattr(audit, "noted", noted)

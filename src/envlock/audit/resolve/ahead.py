@@ -14,7 +14,7 @@ import gc
 import pickle
 from typing import TYPE_CHECKING
 
-from envlock.audit.resolve.audit import imports, noted
+from envlock.audit.resolve.audit import groups, imports, run_noted
 from envlock.audit.resolve.deep import deep
 from envlock.audit.resolve.keeping import Kept
 from envlock.audit.resolve.traces import Tracer
@@ -33,27 +33,26 @@ if TYPE_CHECKING:
 
 _WORTH = 3000
 """Modules of distributions that no run has met yet, from which on another process is worth it."""
-_AT_ONCE = 100
-"""Modules whose functions come together."""
+_AT_ONCE = 6
+"""Groups of modules whose functions come together."""
 
 
 class Ahead:
-    """The answers of the process that runs ahead, by the first of the modules that they are of."""
+    """The answers of the process that runs ahead, by the first of the groups that they are of."""
 
-    def __init__(self, pool: Executor, names: Sequence[str], kept: Kept) -> None:
+    def __init__(self, pool: Executor, count: int, kept: Kept) -> None:
         self._kept = kept
-        starts = range(0, len(names), _AT_ONCE)
-        self._parts: dict[str, Future[dict[str, Shelf]]] = {
-            names[start]: pool.submit(_functions, names[start : start + _AT_ONCE])
-            for start in reversed(starts)
+        self._parts: dict[int, Future[dict[str, Shelf]]] = {
+            start: pool.submit(_functions, start, min(start + _AT_ONCE, count))
+            for start in reversed(range(0, count, _AT_ONCE))
         }
 
-    def reach(self, name: str) -> None:
-        """Put what is known of the functions of a module, and of those behind it, on the shelves.
+    def reach(self, number: int) -> None:
+        """Put what is known of the functions of a group, and of those behind it, on the shelves.
 
         Where it is not known yet the caller is as fast.
         """
-        part = self._parts.pop(name, None)
+        part = self._parts.pop(number, None)
         if part is None or part.cancel() or not part.done() or part.exception() is not None:
             return
         for owner, shelf in part.result().items():
@@ -68,12 +67,13 @@ def running_ahead(
     if kept is None or jobs < 2 or _unmet(indexes, kept) < _WORTH:
         yield None
         return
-    names = sorted({name for index in indexes for name in index.modules})
+    owner = {name: index for index in reversed(indexes) for name in index.modules}
+    count = len(groups(sorted(owner), owner))
     packed = pickle.dumps((indexes, target, cache), pickle.HIGHEST_PROTOCOL)
     with contextlib.suppress(_OverError), worker_pool(1) as pool:
         pool.submit(_begin, packed)
         del packed
-        yield Ahead(pool, names, kept)
+        yield Ahead(pool, count, kept)
         raise _OverError  # what it still does nobody waits for
 
 
@@ -85,7 +85,7 @@ def _unmet(indexes: Sequence[WheelIndex], kept: Kept) -> int:
     return sum(len(index.modules) for index in indexes if not kept.has(index))
 
 
-_runs: list[tuple[Run, Tracer, Kept]] = []
+_runs: list[tuple[Run, Tracer, Kept, list[tuple[str, ...]]]] = []
 """The run of this process, if it is the one that runs ahead."""
 
 
@@ -96,18 +96,16 @@ def _begin(packed: bytes) -> None:
     run = deep(lambda: imports(World(indexes, target, cache), None)).run
     kept = Kept(None, "")
     run.tracer = Tracer(run, kept)
-    _runs[:] = [(run, run.tracer, kept)]
+    _runs[:] = [(run, run.tracer, kept, groups(run.world.names, run.world.owner))]
 
 
-def _functions(names: Sequence[str]) -> dict[str, Shelf]:
-    """Run the functions of modules and return what was noted, by distribution."""
-    run, tracer, kept = _runs[0]
+def _functions(start: int, end: int) -> dict[str, Shelf]:
+    """Run the functions of some groups and return what was noted, by distribution."""
+    run, tracer, kept, found = _runs[0]
 
     def work() -> None:
-        for name in names:
-            module = run.modules.get(name)
-            if module is not None:
-                noted(run, tracer, module)
+        for group in found[start:end]:
+            run_noted(run, tracer, group)
 
     deep(work)
     return kept.taken()

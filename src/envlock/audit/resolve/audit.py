@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from envlock.audit.resolve.tops import roots
 from envlock.audit.resolve.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from envlock.audit.index.model import WheelIndex
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from envlock.audit.resolve.keeping import Kept
     from envlock.audit.resolve.state import Failure, Module
     from envlock.audit.resolve.traces import Tracer
+
+_GROUP = 16
+"""How many modules beside each other are kept as one as far as their functions go."""
 
 
 @dataclass(slots=True)
@@ -64,19 +68,32 @@ def trace(
     world = World(indexes, target, cache)
     found = imports(world, kept)
     left = Counter(world.key(index) for index in world.owner.values())
-    for name in world.names:
+    for number, group in enumerate(groups(world.names, world.owner)):
         if ahead is not None:
-            ahead.reach(name)
-        calls = _functions(found.run, name)
+            ahead.reach(number)
+        calls = _functions(found.run, group)
         found.called |= calls.all
         found.surely |= calls.certain
-        owner = world.key(world.owner[name])
-        left[owner] -= 1
+        owner = world.key(world.owner[group[0]])
+        left[owner] -= len(group)
         if kept is not None and not left[owner]:
             kept.finish(owner)
     world.stdlib.stubs.keep()
     if kept is not None:
         kept.keep()
+    return found
+
+
+def groups(names: Sequence[str], owner: Mapping[str, WheelIndex]) -> list[tuple[str, ...]]:
+    """Return modules in their order, by groups whose functions are kept together.
+
+    owner: whose each module is.  A group is of one distribution.  Modules beside each other ask
+    for much the same; so what a group asks is little more than what one of them does.
+    """
+    found: list[tuple[str, ...]] = []
+    for _, same in itertools.groupby(names, key=lambda name: id(owner[name])):
+        own = tuple(same)
+        found += (own[start : start + _GROUP] for start in range(0, len(own), _GROUP))
     return found
 
 
@@ -97,24 +114,45 @@ def imports(world: World, kept: Kept | None) -> Trace:
     return found
 
 
-def _functions(run: Run, name: str) -> Escapes:
-    """Run the functions of a module, or take over what they gave in an earlier run."""
-    module, tracer = run.modules.get(name), run.tracer
-    if module is None or tracer is None or run.replay is None:
-        return _called(run, module) if module is not None else Escapes(run.numbers)
-    known = run.replay.functions(module)
-    return known if known is not None else noted(run, tracer, module)
+def _functions(run: Run, group: Sequence[str]) -> Escapes:
+    """Run the functions of a group, or take over what they gave in an earlier run."""
+    modules, tracer = _met(run, group), run.tracer
+    if tracer is None or run.replay is None or not modules:
+        return _all_called(run, modules)
+    known = run.replay.functions(modules)
+    return known if known is not None else noted(run, tracer, modules)
 
 
-def noted(run: Run, tracer: Tracer, module: Module) -> Escapes:
-    """Run the functions of a module and keep what they ask and give."""
-    notes = Notes(0, home=module)
+def run_noted(run: Run, tracer: Tracer, group: Sequence[str]) -> None:
+    """Run the functions of a group for what is kept of them."""
+    modules = _met(run, group)
+    if modules:
+        noted(run, tracer, modules)
+
+
+def _met(run: Run, group: Sequence[str]) -> list[Module]:
+    found = (run.modules.get(name) for name in group)
+    return [module for module in found if module is not None]
+
+
+def noted(run: Run, tracer: Tracer, modules: Sequence[Module]) -> Escapes:
+    """Run the functions of modules and keep what they ask and give."""
+    notes = Notes(0, home=frozenset(modules))
     run.noting(notes)
-    run.looks.look(module)
-    found = _called(run, module)
+    for module in modules:
+        run.looks.look(module)
+    found = _all_called(run, modules)
     run.noting(None)
     notes.active = False
-    tracer.keep_functions(module, notes, found)
+    tracer.keep_functions(modules, notes, found)
+    return found
+
+
+def _all_called(run: Run, modules: Sequence[Module]) -> Escapes:
+    """Run the functions of modules and return what leaves any of them."""
+    found = Escapes(run.numbers)
+    for module in modules:
+        found.extend(_called(run, module))
     return found
 
 

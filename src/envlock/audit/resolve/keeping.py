@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from envlock.audit.index.model import WheelIndex
 
-LAYOUT = 5
+LAYOUT = 6
 """Version of what is kept; a change makes everything be run anew."""
 VARIANTS = 6
 """How many parts are kept for one module: one for each world that it was met in."""

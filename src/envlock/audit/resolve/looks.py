@@ -40,7 +40,7 @@ class Looks:
         if module.stored is not None:
             self.wake(module)
         notes, tracer = self._run.notes, self._run.tracer
-        if notes is None or tracer is None or module is notes.home:
+        if notes is None or tracer is None or module in notes.home:
             return
         if module.unit is not None or module.status != "done" or module.checked:
             self._touch(notes, module, "m")

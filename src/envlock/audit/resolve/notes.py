@@ -2,8 +2,8 @@
 
 A part that is given the same answers does the same again, so its results can be kept and used
 once every answer is found to be the same (build systems call this a verifying trace).  A part
-is a module with all modules that take part in its cycle of imports, or the functions of one
-module.  Cycles are found as Tarjan finds them: a module that looks at what an unfinished one
+is a module with all modules that take part in its cycle of imports, or the functions of some
+modules.  Cycles are found as Tarjan finds them: a module that looks at what an unfinished one
 holds belongs to that one's part.
 """
 
@@ -39,7 +39,7 @@ class Notes:
     reach further than is noted; index: the place among the parts under way; low: the lowest
     one that was looked into; into: the part that this one was merged into; members: its
     modules; said: what was noted before; deep: how many imports are nested in it; home: the
-    module whose functions they are; gone: how many names were known to be gone when it began;
+    modules whose functions they are; gone: how many names were known to be gone when it began;
     tries: how often it was begun again; active: it is under way; before: finished modules and
     names in which its functions bound something, as they were; readers: who looked at these
     since; checking: it is only being checked, and these parts that were run meanwhile will
@@ -62,7 +62,7 @@ class Notes:
     low: int = 0
     into: Notes | None = None
     deep: int = 0
-    home: Module | None = None
+    home: frozenset[Module] = frozenset()
     gone: int = 0
     tries: int = 0
     active: bool = True

@@ -265,13 +265,14 @@ class Replay:
         for name, variable, value in part["binds"]:
             run.rebind(name, variable, value_from_data(value))
 
-    def functions(self, module: Module) -> Escapes | None:
-        """Take over what a module's functions gave, or return None.
+    def functions(self, modules: Sequence[Module]) -> Escapes | None:
+        """Take over what the functions of modules gave, or return None.
 
         All modules were run by now: what was answered stays so until functions bind something.
         """
-        shelf, key = self._kept.of(self._run.world.owner[module.name]), self._tracer.key(module)
-        for part in shelf.functions.get(module.name, ()):
+        first = modules[0].name
+        shelf, key = self._kept.of(self._run.world.owner[first]), self._tracer.keys(modules)
+        for part in shelf.functions.get(first, ()):
             if part["key"] == key and self._finds(shelf, part) and self._still(shelf, part):
                 self._effects(part)
                 if part["binds"] or part["sets"]:

@@ -15,7 +15,7 @@ from envlock.audit.resolve.holding import (
 from envlock.audit.resolve.notes import Notes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from envlock.audit.resolve.escapes import Escapes
     from envlock.audit.resolve.keeping import Kept, Part, Shelf
@@ -200,15 +200,20 @@ class Tracer:
             "deep": notes.deep,
         }  # fmt: skip
 
-    def keep_functions(self, module: Module, notes: Notes, calls: Escapes) -> None:
-        """Keep what a module's functions asked and gave."""
+    def keep_functions(self, modules: Sequence[Module], notes: Notes, calls: Escapes) -> None:
+        """Keep what the functions of modules asked and gave."""
         if not notes.safe:
             return
-        shelf = self._kept.of(self._run.world.owner[module.name])
+        first = modules[0].name
+        shelf = self._kept.of(self._run.world.owner[first])
         part = self._part(shelf, notes, set())
-        part["key"] = self.key(module)
+        part["key"] = self.keys(modules)
         part["calls"] = escapes_to_data(calls, self._run)
-        shelf.put("functions", module.name, part)
+        shelf.put("functions", first, part)
+
+    def keys(self, modules: Iterable[Module]) -> str:
+        """Return what tells the code of modules from others."""
+        return digest_of(*(part for one in modules for part in (one.name, self.key(one))))
 
 
 def _grouped(wanted: Iterable[tuple[str, str, int]]) -> dict[str, list[Any]]:
