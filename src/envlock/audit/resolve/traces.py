@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from envlock.audit.resolve.state import Module
 
 _LENGTHS = {"a": 4, "l": 4}
+_TOGETHER = 32
+"""How many modules of a distribution are at most kept as one, unless they import each other."""
 
 
 class Tracer:
@@ -62,12 +64,24 @@ class Tracer:
                 parent.checking.append(notes)
                 notes.loose = True
             return
+        if self._joins(notes):
+            self.under_way[-1].merge(notes)
+            return
         notes.active = False
         for module in notes.members:
             module.unit = None
         if notes.safe and not self._crossed(notes):
             self._keep(notes)
         notes.forget()
+
+    def _joins(self, notes: Notes) -> bool:
+        """Tell whether a part is kept with the one that imported it, which is of the same code."""
+        parent = self.under_way[-1] if self.under_way else None
+        if parent is None or parent.checking is not None or not (parent.safe and notes.safe):
+            return False
+        owner = self._run.world.owner
+        same = owner[parent.members[0].name] is owner[notes.members[0].name]
+        return same and len(parent.members) + len(notes.members) <= _TOGETHER
 
     def _crossed(self, notes: Notes) -> bool:
         """Tell whether it matters when, within this part, others put modules or names there."""
