@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from envlock.errors import DiskError
-from envlock.files import disk_errors, temporary_folder
+from envlock.files import disk_errors, locked_file, temporary_folder, write_atomically
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,30 @@ def test_a_folder_that_somebody_cleaned_up(temporary: Path) -> None:
     with temporary_folder("held-") as folder:
         folder.rmdir()
     assert list(temporary.iterdir()) == []
+
+
+def test_what_killed_runs_left_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    for name in (".a.json.x1", ".a.json.x2", ".b.json.y1"):
+        (tmp_path / name).write_bytes(b"half")
+    descriptor, mine = locked_file(tmp_path, ".a.json.")
+    write_atomically(tmp_path / "a.json", b"whole")
+    assert {one.name for one in tmp_path.iterdir()} == {".b.json.y1", mine.name, "a.json"}
+    os.close(descriptor)
+    write_atomically(tmp_path / "b.json", b"whole")
+    assert not (tmp_path / ".b.json.y1").exists()
+
+
+def test_a_folder_is_listed_once_however_many_files_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[Path] = []
+    listdir = os.listdir
+
+    def noted(path: Path) -> list[str]:
+        listed.append(path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", noted)
+    for number in range(5):
+        write_atomically(tmp_path / f"{number}.json", b"{}", sync=False)
+    assert listed == [tmp_path]

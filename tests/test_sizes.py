@@ -16,3 +16,4 @@ def test_whole_numbers(text: str, number: int | None) -> None:
 
 def test_numbers_of_things() -> None:
     assert [counted(n, "wheel") for n in (0, 1, 2)] == ["0 wheels", "1 wheel", "2 wheels"]
+    assert [counted(n, "entry", "entries") for n in (1, 2)] == ["1 entry", "2 entries"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import glob
 import hashlib
 import os
@@ -99,11 +100,14 @@ def written_beside(folder: Path, prefix: str) -> Iterator[tuple[BinaryIO, Path]]
     """Yield a new file of ``folder`` to write to and to rename; it is gone if that fails.
 
     The file is locked as long as it is written, so that :func:`sweep` knows it from one
-    that a killed process left.  ``prefix`` starts with a dot.  Raises DiskError.
+    that a killed process left before this one first wrote there.  ``prefix`` starts with a dot.
+    Raises DiskError.
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        sweep(folder, prefix)
+        for name in _hidden_at_first(folder):
+            if name.startswith(prefix):
+                _remove_unless_locked(folder / name)
         descriptor, beside = locked_file(folder, prefix)
     try:
         with disk_errors(folder), os.fdopen(descriptor, "wb") as out:
@@ -126,12 +130,25 @@ def locked_file(folder: Path, prefix: str) -> tuple[int, Path]:
 def sweep(folder: Path, prefix: str) -> None:
     """Remove the files that killed processes left in ``folder``; raises OSError."""
     for path in folder.glob(f"{prefix}*"):
-        with (
-            contextlib.suppress(FileNotFoundError, BlockingIOError),  # it is gone, or in use
-            path.open("rb") as stream,
-        ):
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
+        _remove_unless_locked(path)
+
+
+@functools.lru_cache(maxsize=1024)
+def _hidden_at_first(folder: Path) -> tuple[str, ...]:
+    """Return the hidden names of ``folder`` when this process first asked; raises OSError.
+
+    Listing it before each of many writes would take time that grows with their square.
+    """
+    return tuple(name for name in os.listdir(folder) if name.startswith("."))  # noqa: PTH208
+
+
+def _remove_unless_locked(path: Path) -> None:
+    with (
+        contextlib.suppress(FileNotFoundError, BlockingIOError),  # it is gone, or in use
+        path.open("rb") as stream,
+    ):
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
 
 
 @contextlib.contextmanager

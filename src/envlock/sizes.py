@@ -25,6 +25,9 @@ def whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
-def counted(number: int, thing: str) -> str:
-    """Return a number of things in words: ``1 wheel``, ``2 wheels``."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+def counted(number: int, thing: str, things: str | None = None) -> str:
+    """Return a number of things in words: ``1 wheel``, ``2 wheels``.
+
+    things: the plural, where it is not the singular with an s.
+    """
+    return f"{number} {thing if number == 1 else things or f'{thing}s'}"

@@ -42,7 +42,7 @@ def test_the_whole_way(machine: Machine, index: Index) -> None:
     found = machine.run("audit", "web", "--vulnerabilities", str(file))
     assert found.returncode == 1
     assert found.stdout.splitlines() == [
-        "web linux-64: 1 known vulnerabilities, 0 accepted, by 1 advisories",
+        "web linux-64: 1 known vulnerability, 0 accepted, by 1 advisory",
         "  app 1.0: CVE-2026-1, GHSA-1, high",
         "      a[31m b",
         "      fixed in 1.1",

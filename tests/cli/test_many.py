@@ -91,7 +91,7 @@ def test_a_broken_spec_does_not_keep_the_others_from_being_looked_at(several: Ma
 
 
 def test_all_and_names(several: Machine) -> None:
-    for command in ("solve", "build"):
+    for command in ("solve", "build", "outdated"):
         done = several.run(command, "a", "--all")
         assert done.returncode == 2
         assert "--all" in done.stderr

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from envlock.errors import ArtifactError
 from envlock.solve.debian.effects import NEUTRAL, SETTLED, TOOLS
-from envlock.solve.debian.findings import Image
+from envlock.solve.debian.findings import Findings, Image
 from envlock.solve.debian.scripts import classify_scripts
 
 from ..makers.debs import make_ar
@@ -43,6 +44,15 @@ def _classify(
     found = classify_scripts(package, archive, image)
     assert len(found) <= 1
     return (list(found[0].handled), list(found[0].unhandled)) if found else ([], [])
+
+
+def test_long_words_take_no_time() -> None:
+    findings = Findings("pkg", Image(), None)
+    before = time.process_time()
+    findings.miss("tool " + "a." * 100_000)
+    findings.miss("tool " + "1" * 200_000)
+    assert time.process_time() - before < 1
+    assert [len(line) for line in findings.unhandled] == [243, 243]
 
 
 def test_effects_that_every_image_has_are_not_told() -> None:
@@ -95,6 +105,7 @@ esac
         ("exit 0\ntool", []),
         ("[ -f /x ] && exit 0\ntool", ["tool"]),
         ("tool https://downloads.example.com/x", ["tool <URL>"]),
+        ("tool -o9https://example.com/x 'a.b+c://e/ f'", ["tool -<URL> <URL> f"]),
         ("touch \\\n  /x", ["touch /x"]),
         ("$unknown /x", ["$unknown /x"]),
         ("mkdir -p -m 755 /srv/a /srv/b", ["mkdir -p -m 755 /srv/a /srv/b"]),

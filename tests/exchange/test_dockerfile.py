@@ -16,6 +16,7 @@ from envlock.exchange.formats import FORMATS, Export, Subject
 from envlock.exchange.places import Places
 from envlock.fetch.store import Store
 from envlock.intake.docker_syntax import Instruction, instructions
+from envlock.layers.pack import owner_of
 from envlock.lock.base import BaseBlob, BaseImage
 
 from ..lock.locks import LOCK, SPEC, conda, deb, wheel
@@ -103,6 +104,29 @@ def test_an_index_is_an_argument(tmp_path: Path) -> None:
     assert "INDEX_PYTORCH_CU124" in _texts(text, "ARG")
     wanted = '--extra-index-url "${INDEX_PYTORCH_CU124:?names the URL of the index pytorch-cu124}"'
     assert wanted in text
+
+
+@pytest.mark.parametrize(
+    ("user", "owner"),
+    [
+        ("nonroot", "-o 65532 -g 65532"),
+        ("1000:50", "-o 1000 -g 50"),
+        ("1000", "-o 1000 -g 1000"),
+        ("www-data", None),  # its number is not known before it is there
+        ("root", None),
+        (None, None),
+    ],
+)
+def test_the_working_directory_is_whose_it_is_in_the_image(
+    tmp_path: Path, user: str | None, owner: str | None
+) -> None:
+    image = {"workdir": "/app"} | ({"user": user} if user else {})
+    text = _export("dockerfile", _lock(image=image), tmp_path).text
+    made = [one for one in _texts(text, "RUN") if "install -d" in one and "/app" in one]
+    assert made == ([f"install -d {owner} /app"] if owner else [])
+    assert _texts(text, "USER") == ([user] if user else [])
+    uid, gid = owner_of(user or "root")
+    assert owner is None or owner == f"-o {uid} -g {gid}"
 
 
 def test_values_stay_as_they_are(tmp_path: Path) -> None:

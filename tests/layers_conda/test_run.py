@@ -82,7 +82,7 @@ def test_an_image(environment: Environment, place: Path) -> None:
     )  # fmt: skip
     assert report.ok, [result for result in report.results if result.status != "passed"]
     assert [r.subject for r in report.results][:2] == [
-        "3 distributions are the locked ones", "1 requirements hold",
+        "3 distributions are the locked ones", "1 requirement holds",
     ]  # fmt: skip
 
 

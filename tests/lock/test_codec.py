@@ -585,7 +585,7 @@ SHAPES: dict[str, Any] = {
     "image.env": {"A": 5},
     "image.env.": {"A=B": "c"},
     "image.labels": {"a": 5},
-    "image.user": 5,
+    "image.user": "root\nRUN evil",
     "image.workdir": ["/app"],
     "image.command": "python3",
     "image.precompile": 1,

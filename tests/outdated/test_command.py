@@ -72,7 +72,11 @@ def test_nothing_moved(solved: Machine) -> None:
     shown = solved.run("outdated").stdout
     assert "none of 8 packages would move with envlock solve -U demo, 1 could if" in shown
     assert "python3.11-minimal" not in shown
-    assert "python3.11-minimal" in solved.run("outdated", "--all").stdout
+    assert "python3.11-minimal" not in solved.run("outdated", "--all").stdout
+    assert "python3.11-minimal" in solved.run("outdated", "--up-to-date").stdout
+    refused = solved.run("outdated", "demo", "--all")
+    assert refused.returncode == 2
+    assert "--up-to-date shows the packages that are up to date" in refused.stderr
 
 
 def test_allowed_is_what_solve_upgrade_locks(solved: Machine, index: Index) -> None:

@@ -35,6 +35,7 @@ from envlock.layers.gzipstream import Known
 from envlock.layers.plan import COMPILED, scheme_of
 from envlock.layers.writer import LayerWriter
 from envlock.lock.model import PACKER
+from envlock.sizes import counted
 from envlock.validate.layout import open_layout
 from envlock.validate.rootfs import prepare_rootfs
 from envlock.validate.sandbox import Bind
@@ -151,7 +152,7 @@ class _Making:
         rootfs = self._rootfs(division.below)
         compiler = dataclasses.replace(self.compiler, python=division.python)
         found: dict[Piece, Path] = {}
-        with self.reporter.task(f"compiling modules of {len(missing)} packages"):
+        with self.reporter.task(f"compiling modules of {counted(len(missing), 'package')}"):
             if division.base in missing:
                 outs = compiler.run(rootfs, roots(self.lock), self._folder("base"))
                 of_base = [record for out in outs for record in records(out)]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from envlock.errors import EnvlockError
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,8 +59,9 @@ def _locks(state: Context, names: list[str] | None) -> Iterator[tuple[Spec | Non
 def _show(state: Context, lock: Lock, advisories: Advisories, verdict: Verdict) -> None:
     say = state.output.result
     say(
-        f"{lock.name} {lock.platform}: {len(verdict.found)} known vulnerabilities, "
-        f"{len(verdict.found) - len(verdict.open)} accepted, by {advisories.read} advisories"
+        f"{lock.name} {lock.platform}: {_known(len(verdict.found))}, "
+        f"{len(verdict.found) - len(verdict.open)} accepted, "
+        f"by {counted(advisories.read, 'advisory', 'advisories')}"
     )
     for one in verdict.found:
         for line in _lines(one):
@@ -94,11 +96,9 @@ def _lines(one: Vulnerability) -> Iterator[str]:
 
 
 def _problem(lock: Lock, verdict: Verdict) -> VulnerableError:
-    several = len(verdict.open) != 1
     first = verdict.open[0]
     return VulnerableError(
-        f"{lock.name} {lock.platform} has {len(verdict.open)} known "
-        f"{'vulnerabilities' if several else 'vulnerability'} that nobody has accepted",
+        f"{lock.name} {lock.platform} has {_known(len(verdict.open))} that nobody has accepted",
         details=[
             f"  {one.subject.name} {one.subject.version}: {', '.join(one.ids)}"
             for one in verdict.open
@@ -111,6 +111,10 @@ def _problem(lock: Lock, verdict: Verdict) -> VulnerableError:
         "      because: <why it does no harm here>\n"
         "      until: <the last day on which that holds>",
     )
+
+
+def _known(number: int) -> str:
+    return counted(number, "known vulnerability", "known vulnerabilities")
 
 
 def _document(lock: Lock, advisories: Advisories, verdict: Verdict) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from envlock.errors import UsageError
 from envlock.exchange.formats import Export
 from envlock.image.config import environment
+from envlock.layers.pack import owner_of
 from envlock.layers.plan import PREFIX
 from envlock.layers.system import NONROOT
 from envlock.lock.accepts import accepted_failures, check_words
@@ -141,13 +142,13 @@ def _image(lock: Lock, *, wheels: bool) -> list[str]:
     lines = ["FROM system", *([f"COPY --from=packages {_ENV} {_ENV}"] if wheels else [])]
     lines += [f"ENV {_pair(*item)}" for item in sorted(environment(lock).items())]
     lines += [f"LABEL {_pair(*item)}" for item in sorted(image.get("labels", {}).items())]
-    user, _, group = image.get("user", "").partition(":")
-    workdir = image.get("workdir")
-    if workdir and user not in ("", "0", "root"):
-        owner = f"-o {user} -g {group or user}"
-        lines.append(f"RUN install -d {owner} {shlex.quote(workdir)}")
-    lines += [f"WORKDIR {_plain(workdir)}"] if workdir else []
-    lines += [f"USER {image['user']}"] if user else []
+    user, workdir = image.get("user"), image.get("workdir")
+    if workdir:
+        uid, gid = owner_of(user or "root")
+        if uid or gid:
+            lines.append(f"RUN install -d -o {uid} -g {gid} {shlex.quote(workdir)}")
+        lines.append(f"WORKDIR {_plain(workdir)}")
+    lines += [f"USER {user}"] if user else []
     lines += list(_proof(lock))
     for key, word in (("entrypoint", "ENTRYPOINT"), ("command", "CMD")):
         if image.get(key):

@@ -58,9 +58,9 @@ def is_recorded(
     whole = len(recorded) == len(plans) and all(plan.key in known for plan in plans)
     if whole and (config is not None or not lock.of_kind("conda")):
         return True
-    what = "wheels" if all(one.kind == "pypi" for one in absent) else "packages"
+    what = "wheel" if all(one.kind == "pypi" for one in absent) else "package"
     raise LockError(
-        f"{len(absent)} {what} are not here, {absent[0].file} for one",
+        _not_here([one.file for one in absent], what),
         hint="give them in the artifact map, or build where they can be fetched",
     )
 
@@ -68,6 +68,12 @@ def is_recorded(
 def _absent(lock: Lock, paths: Mapping[str, Path]) -> list[Artifact]:
     artifacts = (*lock.of_kind("pypi"), *lock.of_kind("conda"))
     return [one for one in artifacts if one.sha256 not in paths]
+
+
+def _not_here(files: Sequence[str], thing: str) -> str:
+    if len(files) == 1:
+        return f"the {thing} {files[0]} is not here"
+    return f"{len(files)} {thing}s are not here, {files[0]} for one"
 
 
 def require(plans: Sequence[LayerPlan], paths: Mapping[str, Path], *, recorded: bool) -> None:
@@ -80,8 +86,7 @@ def require(plans: Sequence[LayerPlan], paths: Mapping[str, Path], *, recorded: 
         absent += [plan.title for plan in plans if plan.kind == "linked"]
     if absent:
         raise LockError(
-            f"{len(absent)} artifacts are not here, {absent[0]} for one, and their layer is no "
-            "longer where it was",
+            f"{_not_here(absent, 'artifact')}, and the layer of it is no longer where it was",
             hint="run the command again",
         )
 

@@ -21,6 +21,7 @@ from envlock.image.pool import packing_pool
 from envlock.layers.blobs import layer_blob
 from envlock.layers.gzipstream import GzipWriter, StreamDigests
 from envlock.layers.unpacked import needed_zstd_module
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,8 +58,9 @@ def recompress(
     plain = sum(layer.plain_size for layer in by_digest.values())
     amount = plain if method == "gzip" else 0
     made: dict[str, StreamDigests] = {}
+    label = f"compressing {counted(len(by_digest), 'layer')} ({method})"
     with (
-        reporter.task(f"compressing {len(by_digest)} layers ({method})", plain, "bytes") as task,
+        reporter.task(label, plain, "bytes") as task,
         packing_pool(workers, amount, len(by_digest)) as pool,
     ):
         largest_first = sorted(by_digest.values(), key=lambda layer: -layer.plain_size)

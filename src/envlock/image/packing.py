@@ -16,6 +16,7 @@ from envlock.layers.condapack import (
 )
 from envlock.layers.pack import pack_os, pack_segment, pack_wheels
 from envlock.platforms import PLATFORMS
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -94,7 +95,7 @@ class Packing:
             1 if plan.kind in {"distribution", "rest"} else len(plan.artifacts) for plan in plans
         )
         with (
-            self._reporter.task(f"packing {len(plans)} layers", total, "bytes") as task,
+            self._reporter.task(f"packing {counted(len(plans), 'layer')}", total, "bytes") as task,
             packing_pool(self._workers, to_encode(artifacts, self._segments), jobs) as pool,
             ThreadPoolExecutor(1) as disk,
         ):

@@ -16,6 +16,7 @@ from envlock.layers.pack import fingerprint
 from envlock.layers.plan import replaced_copies, scheme_of
 from envlock.lock.linking import scripts_to_run, undone
 from envlock.platforms import PLATFORMS
+from envlock.sizes import counted
 from envlock.workers import killed_workers, worker_pool
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ def _install_all(
 ) -> list[Installed]:
     """Write every artifact's files, the largest first; return them in the lock's order."""
     artifacts = [*lock.of_kind("conda"), *lock.of_kind("pypi")]
-    label, total = f"installing {len(artifacts)} artifacts", sum(a.size for a in artifacts)
+    label = f"installing {counted(len(artifacts), 'artifact')}"
+    total = sum(artifact.size for artifact in artifacts)
     with (
         reporter.task(label, total, "bytes") as task,
         worker_pool(workers) as pool,

@@ -139,15 +139,22 @@ def environment_entries(plan: LayerPlan) -> list[Entry]:
         entries.append(regular(f"{PREFIX}/conda-meta/history", b""))
     workdir = merged_path(settings.get("workdir", "").strip("/"))
     if workdir and workdir not in _SYSTEM_FOLDERS:
-        user, _, group = settings.get("user", "root").partition(":")
-        uid = _number(user)
-        entries.append(directory(workdir, uid=uid, gid=_number(group) if group else uid))
+        uid, gid = owner_of(settings.get("user", "root"))
+        entries.append(directory(workdir, uid=uid, gid=gid))
     return entries
 
 
+def owner_of(user: str) -> tuple[int, int]:
+    """Return the numbers of a spec's ``user`` or ``user:group``, who owns its working directory.
+
+    Users and groups that packages make have no number before the image is there: root's is taken.
+    """
+    name, _, group = user.partition(":")
+    return _number(name), _number(group or name)
+
+
 def _number(account: str) -> int:
-    """Return a user's or group's number; those of packages are left to their root."""
-    return int(account) if account.isdigit() else _USERS.get(account, 0)
+    return int(account) if account.isdecimal() else _USERS.get(account, 0)
 
 
 def pack_segment(deb: Artifact, path: Path, folder: Path) -> Segment:

@@ -19,6 +19,7 @@ from envlock.errors import LockError, StaleLockError
 from envlock.lock.model import FORMAT, Lock
 from envlock.lock.plain import ordered, plain_lock, seal
 from envlock.lock.sections import lock_of
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,7 +125,7 @@ def _verify_seals(value: dict[str, Any], lock: Lock, shown: str) -> None:
     ]
     if edited:
         raise StaleLockError(
-            f"{len(edited)} artifact(s) were changed by hand",
+            f"{counted(len(edited), 'artifact was', 'artifacts were')} changed by hand",
             where=shown,
             details=edited,
             hint="change the spec, not the lock; " + _AGAIN,

@@ -15,6 +15,7 @@ Shape = Callable[[str, object], None]
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PYTHON = re.compile(r"3\.[0-9]{1,2}")
+_USER = re.compile(r"[a-z0-9_][a-z0-9_-]*(:[a-z0-9_-]+)?")  # as a spec's schema has it
 
 
 def check_spec(spec: dict[str, Any]) -> None:
@@ -33,6 +34,11 @@ def _text(place: str, value: object) -> None:
 def _python(place: str, value: object) -> None:
     if not isinstance(value, str) or not _PYTHON.fullmatch(value):
         raise ValueError(f"{place} is no version of CPython")
+
+
+def _user(place: str, value: object) -> None:
+    if not isinstance(value, str) or not _USER.fullmatch(value):
+        raise ValueError(f"{place} is no name or number of a user")
 
 
 def _count(place: str, value: object) -> None:
@@ -145,7 +151,7 @@ _SPEC = _with(
     image=_with(
         base=_text,
         env=_variables,
-        user=_text,
+        user=_user,
         workdir=_text,
         command=_TEXTS,
         entrypoint=_TEXTS,

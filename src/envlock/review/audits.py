@@ -21,6 +21,7 @@ from envlock.audit.packages import key_of
 from envlock.errors import FetchError
 from envlock.files import write_atomically
 from envlock.leases import used
+from envlock.sizes import counted
 from envlock.workers import usable_cpus
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Auditor:
                     details=[f"  {name}" for name in looked.unread],
                     hint="run it once with the network, or leave the audit out: --no-audit",
                 )
-            with self._reporter.task(f"auditing {len(artifacts)} packages"):
+            with self._reporter.task(f"auditing {counted(len(artifacts), 'package')}"):
                 keyed = {looked.keys[sha256]: index for sha256, index in looked.indexes.items()}
                 found = audit_keyed(
                     keyed,

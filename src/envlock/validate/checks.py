@@ -21,6 +21,7 @@ from envlock.layers.plan import conda_python
 from envlock.limits import Limits
 from envlock.platforms import PLATFORMS
 from envlock.requirements import Installed, check_requirements
+from envlock.sizes import counted
 from envlock.validate.acceptance import with_acceptance
 from envlock.validate.foreign import HINT
 from envlock.validate.gpu.driver import is_visible
@@ -190,8 +191,8 @@ def compare_distributions(installed: Sequence[Installed], lock: Lock) -> Result:
     if detail:
         subject = "the installed distributions are not the locked ones"
         return Result(kind="distributions", subject=subject, status="failed", detail=tuple(detail))
-    subject = f"{len(locked)} distributions are the locked ones"
-    return Result(kind="distributions", subject=subject, status="passed")
+    one, more = "distribution is the locked one", "distributions are the locked ones"
+    return Result(kind="distributions", subject=counted(len(locked), one, more), status="passed")
 
 
 def _locked_distributions(lock: Lock) -> dict[str, str]:
@@ -228,13 +229,17 @@ def judge_requirements(
     )
     voided = [str(violation) for violation in verdict.voided]
     if verdict.ok:
-        subject = f"{verdict.held} requirements hold"
+        subject = f"{counted(verdict.held, 'requirement holds', 'requirements hold')}"
         if voided:
             subject += f"; {len(voided)} voided: {'; '.join(voided)}"
         results = [Result(kind="requirements", subject=subject, status="passed")]
     else:
         broken = [*map(str, verdict.violations), *verdict.malformed]
-        subject = f"{len(broken)} requirements do not hold, and no override voids them"
+        one = len(broken) == 1
+        subject = (
+            f"{counted(len(broken), 'requirement')} {'does' if one else 'do'} not hold, "
+            f"and no override voids {'it' if one else 'them'}"
+        )
         results = [
             Result(kind="requirements", subject=subject, status="failed", detail=tuple(broken))
         ]

@@ -10,8 +10,8 @@ import typer
 from envlock.cli.app import command
 from envlock.cli.context import Context
 from envlock.cli.locks import check_platform
-from envlock.cli.many import each
-from envlock.cli.options import NamesArgument, OfflineOption
+from envlock.cli.many import check_all, each
+from envlock.cli.options import AllOption, NamesArgument, OfflineOption
 from envlock.cli.stale import deletion
 from envlock.cli.tables import table
 from envlock.errors import LockError, UsageError
@@ -34,8 +34,9 @@ def outdated_command(
     platform: Annotated[
         str | None, typer.Option(metavar="PLATFORM", help="One platform only.")
     ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="Show the packages that are up to date, too.")
+    everything: AllOption = False,
+    up_to_date: Annotated[
+        bool, typer.Option("--up-to-date", help="Show the packages that are up to date, too.")
     ] = False,
     strict: Annotated[
         bool,
@@ -55,6 +56,7 @@ def outdated_command(
 
     state: Context = context.obj
     state.offline = offline
+    _check_all(names, everything)
 
     def one(name: str) -> list[Outlook]:
         spec = state.spec(name)
@@ -68,11 +70,20 @@ def outdated_command(
     if not outlooks and not outcome.errors:
         raise UsageError(f"no environment that is asked for is for {platform}")
     for outlook in outlooks:
-        _show(state, outlook, every=every)
+        _show(state, outlook, every=up_to_date)
     environments = [outlook_to_data(outlook) for outlook in outlooks]
     state.output.document({"environments": environments, "failed": outcome.failed})
     wrong = strict and any(outlook.stale or outlook.yanked for outlook in outlooks)
     outcome.leave(*([1] if wrong else []))
+
+
+def _check_all(names: list[str] | None, everything: bool) -> None:
+    """Refuse names beside ``--all``, which once was what ``--up-to-date`` is."""
+    try:
+        check_all(names, everything)
+    except UsageError as error:
+        error.hint = f"{error.hint}; --up-to-date shows the packages that are up to date, too"
+        raise
 
 
 def _look(state: Context, spec: Spec, target: Target) -> Outlook:

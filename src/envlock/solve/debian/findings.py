@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _Row = TypeVar("_Row")
 _UNKNOWN = re.compile(r"[$`]")
-_URL = re.compile(r"\b[a-z][a-z0-9+.\-]*://[^\s'\"<>]+", re.IGNORECASE)
+_URL = re.compile(  # begins where a scheme's letters do, so that no letter is looked at twice
+    r"(?<![a-z0-9+.\-])([0-9+.\-]*+)[a-z][a-z0-9+.\-]*+://[^\s'\"<>]+", re.IGNORECASE
+)
 _LENGTH = 240
 """Characters of a command that a lock repeats."""
 
@@ -53,7 +55,7 @@ class Findings:
         """Note what the image lacks, on one line; a lock names no hosts, so URLs are left out."""
         if self.settled(effect):
             return
-        line = _URL.sub("<URL>", " ".join(effect.split()))
+        line = _URL.sub(r"\1<URL>", " ".join(effect.split()))
         self.unhandled[line if len(line) <= length else line[:length] + "..."] = None
 
     def written(self, path: str) -> str | None:
