@@ -240,7 +240,10 @@ RUN poetry --version
         ("WORKDIR $WHERE", "WORKDIR: the value of $WHERE is not known"),
         ("RUN conda env update", "left out: conda env update: name its environment.yml with"),
         ("RUN pip install poetry==1.8 x", "poetry: it only installs others"),
-        ("RUN poetry install --no-root", "left out: poetry install --no-root: have poetry write"),
+        (
+            "RUN poetry install --no-root",
+            "poetry install --no-root: name its pyproject.toml",
+        ),
         ("RUN python -m pipenv sync", "left out: python -m pipenv sync: have pipenv write"),
         ("RUN /bin/uv sync --frozen", "left out: /bin/uv sync --frozen: name its uv.lock with"),
         ("RUN micromamba -y install x", "name its environment.yml with --from, too, or write"),

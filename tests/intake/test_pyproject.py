@@ -79,7 +79,7 @@ def test_a_python_that_the_file_does_not_want(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("[project\n", "this is not valid TOML"),
-        ("[tool.poetry]\nname = 'x'\n", "[tool.poetry] is not read; have poetry write"),
+        ("[tool.poetry]\nname = 'x'\n", "[tool.poetry] is read where it has dependencies"),
         ("", "there is no [project] table"),
         ("[project]\ndependencies = 'numpy'\n", "dependencies must be a list of texts"),
         ("[project]\ndependencies = [1]\n", "dependencies must be a list of texts"),

@@ -101,7 +101,7 @@ def test_check_of_a_hand_edit(solved: Machine) -> None:
     lock.write_text(lock.read_text().replace('"version": "1.0"', '"version": "1.1"', 1))
     done = solved.run("solve", "--check")
     assert done.returncode == 1
-    assert "1 artifact(s) were changed by hand" in done.stderr
+    assert "1 artifact was changed by hand" in done.stderr
     assert "  debian base-files 1.1" in done.stderr
     assert "Traceback" not in done.stderr
 

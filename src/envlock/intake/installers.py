@@ -21,7 +21,7 @@ _INSTALLERS = {
     "pdm": _REQUIREMENTS.format("pdm"),
     "pipenv": _REQUIREMENTS.format("pipenv"),
     "pixi": "name its pixi.toml with --from, too",
-    "poetry": _REQUIREMENTS.format("poetry"),
+    "poetry": "name its pyproject.toml with --from, too",
     "uv": "name its uv.lock with --from, too",
 }
 _VERBS = frozenset({"add", "create", "env", "install", "sync", "update"})

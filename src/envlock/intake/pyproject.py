@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from envlock.errors import SpecError, UsageError
+from envlock.intake import poetry
 from envlock.intake.draft import Draft, requirement
 from envlock.intake.pixi import Lines, read_tables
 from envlock.intake.toml_text import at, read_toml
@@ -29,11 +30,22 @@ def read(path: Path, shown: str, choices: Choices) -> Draft:
     table, lines = read_toml(path, shown)
     pixi = (table.get("tool") or {}).get("pixi")
     if not isinstance(pixi, dict) or not {"workspace", "project"} & pixi.keys():
+        if poetry.is_poetrys(table):
+            return _with_poetrys(table, lines, shown, choices)
         return _Reader(table, lines, shown, choices).draft()
     draft = read_tables(pixi, Lines(path, shown, lines, "tool.pixi."), choices)
     if isinstance(table.get("project"), dict):
         own = replace(choices, platforms=tuple(draft.platforms), groups=())
         draft.add(_Reader(table, lines, shown, own).draft())
+    return draft
+
+
+def _with_poetrys(table: dict[str, Any], lines: list[str], shown: str, choices: Choices) -> Draft:
+    draft = poetry.read_table(table, lines, shown, choices)
+    if isinstance(table.get("project"), dict):
+        names = poetry.group_names(table)
+        groups = tuple(one for one in choices.groups if canonicalize_name(one) not in names)
+        draft.add(_Reader(table, lines, shown, replace(choices, groups=groups)).draft())
     return draft
 
 
@@ -50,8 +62,7 @@ class _Reader:
             raise UsageError(
                 "there is no [project] table",
                 where=self.shown,
-                hint="[tool.poetry] is not read; have poetry write what it knows as a "
-                "requirements.txt"
+                hint="[tool.poetry] is read where it has dependencies"
                 if "poetry" in self.table.get("tool", {})
                 else None,
             )
@@ -142,6 +153,8 @@ class _Reader:
 
     def _others(self, draft: Draft, project: dict[str, Any]) -> None:
         for tool in _TOOLS:
+            if tool == "poetry" and poetry.is_poetrys(self.table):
+                continue
             if tool in self.table.get("tool", {}):
                 draft.note(self._at(f"[tool.{tool}"), f"[tool.{tool}] is not read")
         if project.get("name"):

@@ -88,6 +88,13 @@ def _format(path: Path, shown: str) -> str:
             hint="the pixi.toml beside it is; or pixi workspace export conda-environment writes an "
             "environment.yml",
         )
+    if path.name == "poetry.lock":
+        raise UsageError(
+            "poetry.lock is not read",
+            where=shown,
+            hint="the pyproject.toml beside it is; poetry export -o requirements.txt writes the "
+            "locked versions, to be named as well",
+        )
     if path.suffix in (".yml", ".yaml"):
         return "conda_lock" if len(_LOCK.findall(head)) == 2 else "environment"
     if path.name == "uv.lock":
