@@ -50,6 +50,7 @@ def test_offline_without(locked: Machine, index: Index) -> None:
     done = _build(locked, "--offline")
     assert done.returncode == 3
     assert "--offline" in done.stderr
+    assert f"\n  not in the cache: {WHEEL}\n" in done.stderr
     assert "Traceback" not in done.stderr
     assert not index.asked
 

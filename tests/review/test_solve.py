@@ -497,7 +497,7 @@ def test_a_spec_without_any_check(machine: Machine, index: Index) -> None:
     offer(index, "space-part", "1.0", {"space/part/__init__.py": ""})
     offer(index, "only-data", "1.0", {"elsewhere/data.txt": ""})
     offer(index, "PyYAML", "6.0", {"yaml/__init__.py": ""})
-    body = "pypi: {dependencies: [only-data, app, space-part, pyyaml]}\n"
+    body = "pypi: {dependencies: [only-data, App, space_part, pyyaml]}\n"
     said = _solve(machine, body).stderr
     advice = "checks: [{import: app}, {import: space.part}, {import: yaml}]\n"
     assert said.count("no check says what must work in the image; at the top level of ") == 1

@@ -131,6 +131,15 @@ def test_a_failed_solve_leaves_the_lock(solved: Machine) -> None:
     assert solved.lock("one").read_bytes() == before
 
 
+def test_a_debian_package_that_is_not_there_is_told_with_its_place(machine: Machine) -> None:
+    spec = machine.write_spec("one", "pypi: {dependencies: []}\n")
+    spec.write_text(spec.read_text().replace("packages: [", "packages: [no-such-thing, "))
+    done = machine.run("solve")
+    assert done.returncode == 1
+    assert "error: envs/one.yaml:" in done.stderr
+    assert "the Debian suite has no package named no-such-thing" in done.stderr
+
+
 def test_without_debian(machine: Machine, index: Index) -> None:
     index.wheel("a", "1.0")
     machine.write_spec("one", "pypi: {dependencies: [a]}\n", debian=False)

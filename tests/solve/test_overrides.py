@@ -89,6 +89,9 @@ def test_a_dependent_that_is_not_there(torch: Index, solver: Solver) -> None:
     with pytest.raises(OverrideError, match="gone is not among the packages") as caught:
         solver(OVERRIDE.replace("{torch:", '{gone: "triton==1", torch:'))
     assert "remove gone from against" in (caught.value.hint or "")
+    with pytest.raises(OverrideError, match="troch is not among the packages") as caught:
+        solver(OVERRIDE.replace("{torch:", "{troch:"))
+    assert caught.value.hint == "did you mean torch?"
 
 
 def test_it_changes_nothing(torch: Index, solver: Solver) -> None:

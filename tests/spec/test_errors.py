@@ -50,6 +50,8 @@ ADDED = {
         "a text with a colon needs quotes",
     ),
     "unknown key": ("debain: {}\n", "6:1", "unknown key 'debain'", "did you mean 'debian'"),
+    "a section as others call it": ("pip: [a]\n", "6:1", "unknown key 'pip'", "mean 'pypi'"),
+    "a key that lies deeper": ("env: {A: b}\n", "6:1", "unknown key 'env'", "mean 'image.env'"),
     "unknown key, nothing near": ("zzz: 1\n", "6:1", "unknown key 'zzz'", "known keys: version"),
     "unknown key inside": (
         "image: {comand: [a]}\n",
@@ -258,6 +260,12 @@ ADDED = {
         "overrides[0] lacks the key 'because'",
         None,
     ),
+    "override without all that it needs": (
+        "overrides: [{package: triton, version: ==2.3.1}]\n",
+        "6:13",
+        "overrides[0] lacks the keys 'against' and 'because'",
+        "because: Why the version has to be forced",
+    ),
     "override of no exact version": (
         OVERRIDE.replace("==2.3.1", ">=2.3.1"),
         "8:14",
@@ -396,6 +404,12 @@ def test_the_head(old: str, new: str, place: str, message: str) -> None:
         read(HEAD.replace(old, new))
     assert message in caught.value.message
     assert caught.value.where == f"envs/a.yaml:{place}"
+
+
+def test_a_problem_is_told_once() -> None:
+    with pytest.raises(SpecError) as caught:
+        read(HEAD + "overrides: [{package: triton, version: ==2.3.1}]\n")
+    assert not [line for line in caught.value.details if "also" in line]
 
 
 def test_more_than_one_problem_is_told() -> None:

@@ -113,17 +113,18 @@ def unseen_line(spec: Spec, audit: Audit) -> str:
 
 def unchecked_line(spec: Spec, audit: Audit) -> str:
     """Say what to write where no check shows that an image of the spec works at all."""
+    from packaging.utils import canonicalize_name
+
     from envlock.audit.resolve.providers import module_of
 
     if spec.checks or any(override.checks for override in spec.overrides):
         return ""
-    asked = dict.fromkeys(one.requirement.name for one in spec.pypi.dependencies)
-    modules = [
-        next((known for known in (name.replace("-", "."), own) if known in audit.roots), None)
-        for name in asked
-        for own in [module_of(name, audit.roots)]
-    ]
-    found = [module for module in modules if module]
+    asked = dict.fromkeys(canonicalize_name(one.requirement.name) for one in spec.pypi.dependencies)
+    by_name: dict[str, str] = {
+        canonicalize_name(root.replace(".", "-")): root for root in audit.roots
+    }
+    modules = [by_name.get(name) or module_of(name, audit.roots) for name in asked]
+    found = [module for module in modules if module in audit.roots]
     if not found:
         return ""
     written = ", ".join(f"{{import: {module}}}" for module in found[:_FEW])

@@ -25,6 +25,10 @@ _ATTEMPTS = 5
 """How often a download goes on in one run after its connection broke."""
 
 
+_SHOWN = 5
+"""How many of the artifacts that are not here an error names."""
+
+
 class CancelledError(FetchError):
     """Another download failed or the user stopped the command."""
 
@@ -67,12 +71,20 @@ class Fetcher:
                     paths[futures[future].sha256] = future.result()
             except BaseException as error:
                 self._stop.set()
+                if self._http.offline and isinstance(error, FetchError):
+                    error.details = (*error.details, *self._absent(missing))
                 # who presses Ctrl-C does not wait for threads that wait for a server
                 patient = not isinstance(error, KeyboardInterrupt)
                 pool.shutdown(wait=patient, cancel_futures=True)
                 raise
         pool.shutdown()
         return paths
+
+    def _absent(self, artifacts: Sequence[Artifact]) -> list[str]:
+        """Return lines that name what the store lacks."""
+        names = [one.file for one in artifacts if self.store.get(one.sha256, one.size) is None]
+        more = [f"  and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
+        return [f"  not in the cache: {name}" for name in names[:_SHOWN]] + more
 
     def one(
         self, urls: Iterable[str], *, name: str, sha256: str, size: int, task: Task | None = None

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envlock.errors import SpecError, UnsatisfiableError
+from envlock.errors import SpecError, UnsatisfiableError, UsageError
 from envlock.lock.model import Lock
 from envlock.platforms import PLATFORMS
 from envlock.solve.conda import settled
@@ -137,15 +137,19 @@ def _debian(
         exclude=spec.debian.exclude,
         alternatives=spec.debian.alternatives,
     )
-    solution = solve_debian(
-        request,
-        PLATFORMS[target.name],
-        solvers.archives,
-        solvers.transport,
-        reporter,
-        exclude_newer=spec.exclude_newer,
-        snapshot=solvers.snapshot,
-    )
+    try:
+        solution = solve_debian(
+            request,
+            PLATFORMS[target.name],
+            solvers.archives,
+            solvers.transport,
+            reporter,
+            exclude_newer=spec.exclude_newer,
+            snapshot=solvers.snapshot,
+        )
+    except (UnsatisfiableError, UsageError) as error:
+        error.where = error.where or str(spec.debian.location)
+        raise
     return solution.artifacts, solution.section
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from envlock.errors import OverrideError, StaleOverrideError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from envlock.spec.model import Override
 
 
@@ -18,6 +21,16 @@ def error(override: Override, problem: str, hint: str) -> OverrideError:
 def stale(override: Override, problem: str, hint: str) -> StaleOverrideError:
     """Return the error for an override that has no effect, or has outlived its time."""
     return StaleOverrideError(_message(override, problem), where=str(override.location), hint=hint)
+
+
+def absent(override: Override, dependent: str, known: Iterable[str]) -> OverrideError:
+    """Return the error for a dependent that is not among the packages; known: what is."""
+    problem = f"{dependent} is not among the packages, so there is no pin of it to override"
+    close = get_close_matches(dependent, sorted(known), n=1)
+    if close:
+        return error(override, problem, f"did you mean {close[0]}?")
+    hint = f"remove {dependent} from against:, or the override if nothing is left"
+    return stale(override, problem, hint)
 
 
 def outlived(override: Override, package: str, until: object) -> StaleOverrideError:

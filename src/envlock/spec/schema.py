@@ -19,6 +19,20 @@ if TYPE_CHECKING:
 
     from envlock.spec.document import Document, Mark, Place
 
+_MEANT = {
+    "apt": "debian",
+    "channels": "conda.channels",
+    "command": "image.command",
+    "constraints": "pypi.constraints",
+    "dependencies": "pypi.dependencies",
+    "env": "image.env",
+    "pip": "pypi",
+    "platform": "platforms",
+    "requirements": "pypi.dependencies",
+    "user": "image.user",
+}
+"""What people write at the top level who know other tools' files, and what it is called here."""
+
 _TYPE_NAMES = {
     "object": "a mapping",
     "array": "a list",
@@ -49,7 +63,8 @@ def check_schema(document: Document) -> None:
         key=lambda pair: (pair[1].validator == "required", pair[0][0].line, pair[0][0].column),
     )
     (location, message, hint), _ = found[0]
-    more = [f"  also {other[0]}: {other[1]}" for other, _ in found[1:6]]
+    others = [f"  also {other[0]}: {other[1]}" for other, _ in found if other[1] != message]
+    more = list(dict.fromkeys(others))[:5]
     raise SpecError(message, location=location, details=more, hint=hint)
 
 
@@ -92,10 +107,12 @@ def _complaint(document: Document, error: Any) -> tuple[Any, str, str | None]:
         return mark.value, *_wrong_type(error, mark, name)
     if kind == "required":
         missing = [key for key in error.validator_value if key not in error.instance]
+        hints = (_missing_hint(error, key) for key in missing)
         return (
             mark.key,
-            f"{name or 'the spec'} lacks the key {missing[0]!r}",
-            (_known_keys(error) or _missing_hint(error, missing[0])),
+            f"{name or 'the spec'} lacks the key{'s' if len(missing) > 1 else ''} "
+            + " and ".join(map(repr, missing)),
+            "\n".join(dict.fromkeys(filter(None, hints))) or None,
         )
     if kind in {"enum", "const"}:
         allowed = error.validator_value if kind == "enum" else [error.validator_value]
@@ -115,6 +132,8 @@ def _unknown_key(document: Document, error: Any, place: Place) -> tuple[Any, str
     known = list(error.schema.get("properties", {}))
     unknown = [key for key in error.instance if key not in known]
     close = difflib.get_close_matches(unknown[0], known, n=1)
+    if not place and unknown[0] in _MEANT:
+        close = [_MEANT[unknown[0]]]
     inside = f" in {_dotted(place)}" if place else ""
     hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
     if not close and error.schema.get("maxProperties") == 1:
@@ -232,12 +251,6 @@ def _required_keys() -> frozenset[str]:
         elif isinstance(part, list):
             queue += part
     return frozenset(found)
-
-
-def _known_keys(error: Any) -> str | None:
-    missing = next(key for key in error.validator_value if key not in error.instance)
-    described = error.schema.get("properties", {}).get(missing, {}).get("description")
-    return f"{missing}: {described}" if described else None
 
 
 def _one_of(allowed: list[Any]) -> str:

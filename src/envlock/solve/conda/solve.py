@@ -15,7 +15,7 @@ from envlock.solve.conda.packages import PackageReader, may_bring_distributions
 from envlock.solve.conda.records import artifact, virtual_packages
 from envlock.solve.conda.solver import Question, Rattler
 from envlock.solve.provided import Provided
-from envlock.solve.wrong_overrides import stale
+from envlock.solve.wrong_overrides import absent, stale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from envlock.fetch.http import Http
     from envlock.lock.model import Artifact
     from envlock.progress import Reporter
-    from envlock.spec.model import Conda, Override, Spec, Target
+    from envlock.spec.model import Conda, Spec, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,7 +259,9 @@ def _overrides(
             )
         found = effect(override, forced, artifacts, provided, environment)
         left = frozenset(override.claims) - found.dependents
-        _check_left(override, left, bool(forced.distributions), spec)
+        wheels_may_depend = bool(forced.distributions) and bool(spec.pypi.dependencies)
+        if left and not wheels_may_depend:
+            raise absent(override, min(left), [one.name for one in artifacts])
         locked.append(
             LockedOverride(
                 package=override.package,
@@ -270,14 +272,3 @@ def _overrides(
         )
         still_open.append(left)
     return tuple(locked), tuple(still_open)
-
-
-def _check_left(override: Override, left: frozenset[str], python: bool, spec: Spec) -> None:
-    """Refuse dependents that are no conda packages where no wheel can depend on the package."""
-    if left and not (python and spec.pypi.dependencies):
-        name = min(left)
-        raise stale(
-            override,
-            f"{name} is not among the packages, so there is no pin of it to override",
-            f"remove {name} from against:, or the override if nothing is left",
-        )

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from envlock.lock.model import LockedExclude, LockedOverride, VoidedRequirement
-from envlock.solve.wrong_overrides import error, outlived, stale
+from envlock.solve.wrong_overrides import absent, error, outlived, stale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,11 +39,7 @@ def check_override(
     for dependent, claimed in override.against.items():
         found = described.get(dependent)
         if found is None:
-            raise stale(
-                override,
-                f"{dependent} is not among the packages, so there is no pin of it to override",
-                f"remove {dependent} from against:, or the override if nothing is left",
-            )
+            raise absent(override, dependent, described)
         pins = requirements_on(found, override.package, environment)
         if not pins:
             raise stale(
