@@ -78,6 +78,9 @@ CHARTS = {
             def check(self, word="force"):
                 raise ValueError("gone")
         globals().update(Registry(make()))
+        def use():
+            global used
+            used = True
         """,
 }
 
@@ -166,3 +169,106 @@ def test_a_star_by_a_list_that_nobody_knows_may_bring_what_is_made(
     }
     found = audit({"app": {"app.py": "from lib import gone\n"}, "lib": lib})
     assert not found.of("breaks-import", "may-break-import")
+
+
+NUMBERS = """
+    import lib.more
+    for key in lib.more.keys():
+        globals()[key] = 1
+
+    _old = {}
+    _renamed = [("bool", ""), ("int", "x"), ("complex", "y")]
+    _former = {n: "gone " + more for n, more in _renamed}
+    _renamed = [("bool8", "bool_"), ("int0", "intp")]
+    _old.update({n: (a, n) for n, a in _renamed})
+    _expired = {"irr": "financial", "npv": "financial"}
+    _expired["pmt"] = "financial"
+
+    def __getattr__(attr):
+        import warnings
+        try:
+            text = _expired[attr]
+        except KeyError:
+            pass
+        else:
+            def fails():
+                raise RuntimeError(text)
+            return fails
+        try:
+            value, text = _old[attr]
+        except KeyError:
+            pass
+        else:
+            warnings.warn(text, stacklevel=2)
+            return value
+        if attr in _former:
+            raise AttributeError(_former[attr])
+        if attr == "testing":
+            import lib.testing as testing
+            return testing
+        raise AttributeError(f"no {attr}")
+    """
+
+
+def test_a_name_that_getattr_refuses_by_a_table_is_missing_whatever_else_there_is(
+    audit: Auditor,
+) -> None:
+    lib = {
+        "lib/__init__.py": NUMBERS,
+        "lib/more.py": "def keys():\n    return open('names').read().split()\n",
+        "lib/testing.py": "",
+    }
+    names = ("bool", "complex", "bool8", "irr", "pmt", "testing", "anything")
+    found = audit({"app": {"app/__init__.py": "", **_asking("lib", *names)}, "lib": lib})
+    missing = ["app.bool needs lib.bool", "app.complex needs lib.complex"]
+    assert texts(found.of("breaks-module")) == missing
+    assert not found.of("breaks-import", "may-break-import")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "_former.update(made())",
+        "_former[made()] = 1",
+        "for one in made():\n    _former[one] = 1",
+        "_former = made()",
+    ],
+)
+def test_a_table_with_keys_that_nobody_knows_refuses_nobody_for_certain(
+    audit: Auditor, more: str
+) -> None:
+    lib = f"""
+from other import made
+_former = {{"a": 1}}
+{more}
+def __getattr__(name):
+    if name in _former:
+        return 1
+    raise AttributeError(name)
+"""
+    other = {"other.py": "def made():\n    return open('names').read()\n"}
+    app = {"app.py": "from lib import gone\n"}
+    found = audit({"app": app, "lib": {"lib.py": lib}, "other": other})
+    assert not found.of("breaks-import")
+
+
+def test_a_star_by_an_open_list_brings_for_certain_only_what_is_listed(audit: Auditor) -> None:
+    base = """
+        from builtins import bool, int
+        __all__ = ["array"]
+        def array(): pass
+        for key in open("names"):
+            globals()[key] = 1
+            __all__.append(key)
+        """
+    lib = {
+        "lib/__init__.py": (
+            "from lib.base import *\n_former = ['int', 'bool']\n"
+            "def __getattr__(name):\n    if name in _former:\n        raise AttributeError('old')\n"
+            "    raise AttributeError(name)\n"
+        ),
+        "lib/base.py": base,
+    }
+    app = {"app/__init__.py": "", **_asking("lib", "array", "int", "other")}
+    found = audit({"app": app, "lib": lib})
+    assert texts(found.of("breaks-module")) == ["app.int needs lib.int"]

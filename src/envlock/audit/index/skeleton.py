@@ -14,6 +14,7 @@ Each statement becomes a node, a list that JSON can hold; ``line`` counts from 1
     ["x", line, chain]                 an attribute chain on an imported name
     ["=", name, expression]            a binding whose value can be evaluated
     ["=t", [name], expression]         the same for a tuple of names
+    ["U", name, expression]            what is added to a table
     ["b", [name]]  ["d", [name]]       other bindings, deletions
     ["D", name, function]              def: the name, and the key in the table of functions
     ["N", function, line, params, body]  a function inside a function
@@ -38,6 +39,7 @@ from envlock.audit.index.dynamic import scanned_files, scans_and_loads
 from envlock.audit.index.exports import added_all, table_all
 from envlock.audit.index.expressions import UNKNOWN, dotted
 from envlock.audit.index.handlers import exception_types, handler_types, without_setup
+from envlock.audit.index.literals import Literals
 from envlock.audit.index.prune import prune
 from envlock.audit.index.targets import (
     bind_targets,
@@ -69,6 +71,7 @@ class Skeleton:
         self.functions: dict[str, Node] = {}
         self.globals: set[str] = set()
         self.lists = False
+        self.literals = Literals(uses.grows)
         self.decided: list[tuple[int, int]] = []
         self._scans = scans_and_loads(text)
         self._lazy_annotations = False
@@ -127,6 +130,8 @@ class Skeleton:
             if changed is not None and not self._locals:
                 out.append(changed)
                 return
+            added = None if self._locals else self.literals.updated(value)
+            out.extend([added] if added is not None else [])
         out.extend(self.uses.of(value))
         if type(value) is ast.Call and not value.args and not self._locals:
             # a helper that is given names may bind them: public(name=value)

@@ -43,7 +43,7 @@ def updates(tree: ast.Module) -> tuple[list[str], list[str], list[ast.stmt]] | N
                 seen.add(name)
                 left += made.get(name, ())
                 roots.update({name} & imported)
-    return sorted(roots), sorted(texts), found
+    return (sorted(roots), sorted(texts), found) if roots or texts else None
 
 
 def _updated(node: ast.stmt) -> ast.expr | None:

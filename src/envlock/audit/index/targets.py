@@ -7,11 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from envlock.audit.index.exports import listed
-from envlock.audit.index.expressions import UNKNOWN, dotted, reduce
+from envlock.audit.index.expressions import UNKNOWN, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from envlock.audit.index.literals import Literals
     from envlock.audit.index.uses import Uses
 
 Node = list[Any]
@@ -46,6 +47,7 @@ class Binder(Protocol):
     """The part of the skeleton's builder that assignments need."""
 
     uses: Uses
+    literals: Literals
     _locals: list[set[str]]
 
     def bind(self, names: Sequence[str], out: list[Node]) -> None:
@@ -124,6 +126,8 @@ def _bind_name(skeleton: Binder, name: str, value: ast.expr, out: list[Node]) ->
     if name == "__all__" and not local:
         out.extend(listed(value, skeleton.uses.grows))
         return
+    if not local:
+        skeleton.literals.bound(name, value)
     if type(value) not in _TELLING:
         skeleton.bind([name], out)
         return
@@ -131,7 +135,7 @@ def _bind_name(skeleton: Binder, name: str, value: ast.expr, out: list[Node]) ->
         skeleton._locals[-1].add(name)  # noqa: SLF001
         out.append(["=", name, value])
         return
-    reduced = reduce(value)
+    reduced = skeleton.literals.reduced(value)
     if reduced == UNKNOWN:
         skeleton.bind([name], out)
     else:
@@ -147,7 +151,8 @@ def _bind_tuple(
             for name, element in zip(names, value.elts, strict=True):
                 _bind_name(skeleton, name, element, out)
             return
-        if type(value) is ast.Call:
+        item = type(value) is ast.Subscript and type(value.value) is ast.Name
+        if type(value) is ast.Call or item:
             if skeleton._locals:  # noqa: SLF001
                 skeleton._locals[-1].update(names)  # noqa: SLF001
             out.append(["=t", names, value])
@@ -161,6 +166,10 @@ def _bind_item(skeleton: Binder, target: ast.Subscript, out: list[Node]) -> None
     text = key.value if type(key) is ast.Constant and isinstance(key.value, str) else None
     if text is not None and dotted(target.value) == "sys.modules":
         out.append(["M", text])
+        return
+    added = None if skeleton._locals else skeleton.literals.stored(target)  # noqa: SLF001
+    if added is not None:
+        out.append(added)
         return
     called = dotted(target.value.func) if type(target.value) is ast.Call else ""
     if called == "globals" and not skeleton._locals:  # noqa: SLF001

@@ -136,6 +136,9 @@ class Evaluator:
         if index[0] == "slice":
             return item(value, index[1:])
         inner = self.value(index, frame, line)
+        table = value[1] if self._run.asking and value[0] == "t" and inner[0] == "c" else ()
+        if table and inner[1] not in table:
+            self._absent(str(inner[1]), frame, line)
         return item(value, inner[1]) if inner[0] == "c" else ENV
 
     def _own(self, reduced: Any, frame: Frame, line: int) -> Value:
@@ -148,14 +151,19 @@ class Evaluator:
         entry = module.names.bound.get(name[1])
         if entry is not None or name[1] in MODULE_NAMES:
             return entry[1] or ENV if entry is not None and entry[0] else ENV
+        self._absent(str(name[1]), frame, line)
+        return ENV
+
+    def _absent(self, name: str, frame: Frame, line: int) -> None:
+        """Raise the KeyError of a key that a table does not have."""
+        module = frame.module
         index = self._run.world.owner[module.name]
         place = Place(
             distribution=index.name, version=index.version, module=module.name,
             function=frame.function, file=module.entry["file"], line=line,
         )  # fmt: skip
-        need = Need(module=module.name, name=str(name[1]), provider=index.name)
+        need = Need(module=module.name, name=name, provider=index.name)
         self._run.fail(Failure("attribute-missing", place, need, "KeyError"))
-        return ENV
 
     def _tuple(self, reduced: Any, frame: Frame, line: int) -> Value:
         parts = [self.value(part, frame, line) for part in reduced[1]]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from envlock.audit.resolve.clauses import run_try, settle
 from envlock.audit.resolve.exporting import exports
 from envlock.audit.resolve.state import (
-    TABLES,
     BranchEndError,
     Clause,
     Failure,
@@ -15,6 +14,7 @@ from envlock.audit.resolve.state import (
     Names,
     ReturnedError,
 )
+from envlock.audit.resolve.tabled import tables, update
 from envlock.audit.resolve.values import DATA, ENV, NONE, Value, is_unknown, truth
 
 if TYPE_CHECKING:
@@ -125,6 +125,9 @@ class Executor:
         value = self._run.evaluator.value(node[2], frame)
         self._bind(frame, node[1], None if is_unknown(value) else value)
 
+    def _update(self, node: Node, frame: Frame) -> None:
+        update(self._run, node, frame)
+
     def _assign_tuple(self, node: Node, frame: Frame) -> None:
         value = self._run.evaluator.value(node[2], frame)
         parts: list[Value | None] = [None] * len(node[1])
@@ -194,18 +197,7 @@ class Executor:
         self._run.world.inject(node[1])
 
     def _tables(self, node: Node, frame: Frame) -> None:
-        """What is put into ``globals()`` has the keys of tables, or names made of these.
-
-        A node without any stands where the module begins: nobody can tell yet.
-        """
-        _, roots, texts = node
-        values = [self._run.evaluator.chain(root, frame) for root in roots]
-        known = all(value[0] in {"t", "m", "o"} for value in values)
-        found = {*texts, *(key for value in values if value[0] == "t" for key in value[1])}
-        if known and (found or not frame.module.names.bound):
-            frame.module.names.bind(TABLES, ("t", frozenset(found)))
-        else:
-            frame.module.open = True
+        tables(self._run, node, frame)
 
     def _exports(self, node: Node, frame: Frame) -> None:
         exports(self._run, node, frame)
@@ -220,6 +212,7 @@ class Executor:
                 )
             self._run.fail(cause)
         elif not bare and self._counts(error, frame):
+            self._run.refused = line
             self._run.fail(
                 self._run.failure("raises", frame, line, frame.module.name, error, error)
             )
@@ -339,6 +332,7 @@ _HANDLERS: dict[str, Any] = {
     "x!": Executor._annotation,  # noqa: SLF001
     "e": Executor._effect,  # noqa: SLF001
     "=": Executor._assign,  # noqa: SLF001
+    "U": Executor._update,  # noqa: SLF001
     "=t": Executor._assign_tuple,  # noqa: SLF001
     "b": Executor._names,  # noqa: SLF001
     "d": Executor._delete,  # noqa: SLF001

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from envlock.audit.resolve.evaluate import DEPTH
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from envlock.audit.resolve.run import Run
     from envlock.audit.resolve.state import Module
+
+_NOBODYS = "nobody_has_such_a_name"
 
 
 class Getters:
@@ -39,6 +42,22 @@ class Getters:
             return "maybe", None
         lazy = [one for one in exported if one not in module.names.bound]
         return ("no" if lazy and set(lazy) <= set(strings) else "maybe"), None
+
+    def refuses(self, module: Module, name: str) -> bool:
+        """Tell whether ``__getattr__`` knows a name, to say that it is gone.
+
+        It is asked for no name that is there. So a raise where it comes for no made-up name
+        decides even where other code may make any names (numpy 1.24's ``__former_attrs__``).
+        """
+        entry = module.entry.get("functions", {}).get("__getattr__")
+        if entry is None or not entry[1] or self._run.evaluator.depth >= DEPTH:
+            return False
+        lines = []
+        for one in (name, _NOBODYS):
+            self._run.refused = 0
+            raised = self._raises(functools.partial(self._ask, module, entry, one))
+            lines.append(self._run.refused if raised else 0)
+        return 0 != lines[0] != lines[1]
 
     def _moved(self, module: Module, name: str) -> bool:
         """Tell whether a helper's table says where a module's name is now."""

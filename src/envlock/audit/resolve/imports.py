@@ -9,6 +9,7 @@ from envlock.audit.resolve.escapes import Escapes
 from envlock.audit.resolve.stars import star
 from envlock.audit.resolve.state import TABLES, Module, Names
 from envlock.audit.resolve.stdlib import MODULE_NAMES
+from envlock.audit.resolve.tabled import tabled
 from envlock.audit.resolve.values import (
     ENV,
     NONE,
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 Found = Literal["yes", "maybe", "no"]
 
 _DEPTH = 220
-_TELLING = 3
-"""A key that is shorter stands in too many names to say that they are made of it."""
 _NOWHERE = frozenset({"missing", "stranger"})
 
 
@@ -39,6 +38,7 @@ class Imports:
         self._world = run.world
         self.depth = 0
         self.settled: dict[str, tuple[str, ...]] = {}
+        self._texts: dict[str, frozenset[str]] = {}
         self._targets = _told(run.world.target)
         self._standards: dict[str, tuple[Found, Value | None]] = {}
 
@@ -242,9 +242,23 @@ class Imports:
             return "maybe", None
         self._run.looks.glance(state, name)
         entry = state.names.bound.get(name)
-        if entry is not None:
-            return ("yes" if entry[0] else "maybe"), entry[1]
-        return self._unbound(state, name)
+        if entry is not None and entry[0]:
+            return "yes", entry[1]
+        if (entry is not None or state.open) and self._refused(state, name):
+            return "no", None
+        return ("maybe", entry[1]) if entry is not None else self._unbound(state, name)
+
+    def _refused(self, state: Module, name: str) -> bool:
+        """Tell whether a finished module's ``__getattr__`` says of a name that it is gone."""
+        if not state.entry.get("getattr") or state.status != "done" or state.broken:
+            return False
+        texts = self._texts.get(state.name)
+        if texts is None:
+            texts = self._texts[state.name] = frozenset(state.entry.get("strings") or ())
+        if name not in texts:
+            return False
+        self._run.looks.look(state)
+        return self._run.getters.refuses(state, name)
 
     def _unbound(self, state: Module, name: str) -> tuple[Found, Value | None]:
         child = f"{state.name}.{name}"
@@ -256,7 +270,7 @@ class Imports:
         if name in (state.exported or ()) or self._world.given(child):
             return "maybe", None
         if TABLES in state.names.bound:
-            return self._tabled(state, name), None
+            return tabled(state, name), None
         if state.status == "running":
             self._run.pending.setdefault(state.name, set()).add(name)
             return ("no" if (state.name, name) in self._run.gone else "maybe"), None
@@ -267,15 +281,6 @@ class Imports:
         if self._world.find(child) == "module":
             return "no", ("m", child)
         return "no", None
-
-    def _tabled(self, state: Module, name: str) -> Found:
-        """Tell whether a name may be made of a key that a module put into ``globals()``."""
-        _, value = state.names.bound[TABLES]
-        keys = value[1] if value is not None else ()
-        made = any(key in name for key in keys if len(key) >= _TELLING)
-        made = made or name in keys or f"={name}" in keys
-        unsure = state.status == "running" or "__getattr__" in state.names.bound
-        return "maybe" if made or unsure else "no"
 
     def _standard(self, module: str, name: str) -> tuple[Found, Value | None]:
         child = f"{module}.{name}"

@@ -47,7 +47,7 @@ class Run:
 
     gone: names that are missing in modules that import each other; begun: the modules in the
     order in which they were run; journal, undo, moved: what ``handled``, finished modules and
-    failures' places were before, for a run to go back.
+    failures' places were before, for a run to go back; refused: the line of the last raise.
     """
 
     def __init__(self, world: World, kept: Kept | None = None) -> None:
@@ -66,6 +66,7 @@ class Run:
         self.env = 0
         self.importing = False
         self.asking = False
+        self.refused = 0
         self.clauses: list[Clause] = []
         self.numbers = Numbers()
         self.sinks: list[Escapes] = []

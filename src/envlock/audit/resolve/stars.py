@@ -29,9 +29,10 @@ def star(run: Run, name: str, frame: Frame) -> None:
     if module.exported is not None and not module.exports_unknown:
         _listed(run, module, module.exported, target)
         return
+    known = module.exported or () if module.exports_unknown else module.names.bound
     for one, (certain, value) in list(module.names.bound.items()):
         if not one.startswith("_"):
-            target.names.bind(one, value, certain=certain)
+            target.names.bind(one, value, certain=certain and one in known)
 
 
 def _foreign(run: Run, name: str, target: Module) -> None:
