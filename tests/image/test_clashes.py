@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from envlock.errors import ArtifactError
+from envlock.install.environment import install
+from envlock.install.interpreter import find_interpreter
 from envlock.layers import plan as plan_module
 from envlock.layers.pack import environment_entries, installed_entries
 from envlock.layers.plan import plan_layers
-from envlock.layers.wheel import Scheme
+from envlock.layers.wheel import Scheme, wheel_entries
+from envlock.progress import SILENT
 
 from ..layers.making import make_wheel
-from .making import check_layout, environment_of, pack
+from .making import PYTHON, Environment, check_layout, environment_of, pack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,9 +66,10 @@ def test_other_content_is_a_named_error(
         build(tmp_path, one, two)
     (path,) = one
     assert "one and two both install" in caught.value.message
-    assert f"/opt/env/lib/python3.11/site-packages/{path}" in caught.value.message
+    assert f" lib/python3.11/site-packages/{path}, and differently" in caught.value.message
     assert caught.value.hint
-    assert "pypi.exclude" in caught.value.hint
+    assert "pypi:\n  exclude: [one]    # or two\n" in caught.value.hint
+    assert f"    - path: lib/python3.11/site-packages/{path}\n" in caught.value.hint
     assert not (tmp_path / "image").exists()
 
 
@@ -70,14 +77,14 @@ def test_all_that_differ_are_told_at_once(layers: str, tmp_path: Path) -> None:
     one, two = ({f"shared/{name}.py": text for name in "abc"} for text in (b"1", b"2"))
     with pytest.raises(ArtifactError) as caught:
         build(tmp_path, one, two)
-    site = "/opt/env/lib/python3.11/site-packages"
-    assert caught.value.message == "one and two install different files at the same paths"
-    assert caught.value.details == (f"  one and two: {site}/shared/a.py and 2 more",)
+    site = "lib/python3.11/site-packages"
+    assert caught.value.message == "wheels install different files at 3 paths: one, two"
+    assert caught.value.details[0] == f"  {site}/shared/a.py (one, two)"
     make_wheel(tmp_path, "three", "1.0", {"shared/c.py": b"3"}, pack=pack)
     with pytest.raises(ArtifactError) as caught:
         environment_of(*sorted(tmp_path.glob("*.whl"))).build(tmp_path / "i", tmp_path / "cache")
-    assert caught.value.message.startswith("pairs of wheels install different files")
-    assert len(caught.value.details) == 2
+    assert caught.value.details[2] == f"  {site}/shared/c.py (one, three, two)"
+    assert "exclude" not in (caught.value.hint or "")
     assert caught.value.hint
 
 
@@ -107,8 +114,104 @@ def test_scripts_of_one_name(layers: str, tmp_path: Path) -> None:
             pack=pack,
         )
     wheels = sorted(tmp_path.glob("*.whl"))
-    with pytest.raises(ArtifactError, match=r"/opt/env/bin/tool, and differently"):
+    with pytest.raises(ArtifactError, match=r"both install bin/tool, and differently"):
         environment_of(*wheels).build(tmp_path / "image", tmp_path / "cache")
+
+
+# --- files that give way ---
+
+SITE = "lib/python3.11/site-packages"
+PYTHON_HERE = find_interpreter(PYTHON, sys.executable, os.defpath)
+
+
+def settled(folder: Path, gone: Mapping[str, tuple[tuple[str, str], ...]]) -> Environment:
+    """Return two wheels that differ at three paths, of which ``gone`` gives way, by name."""
+    points = "[console_scripts]\ntool = NAME:main\n"
+    for name in ("one", "two"):
+        make_wheel(
+            folder,
+            name,
+            "1.0",
+            {"shared.py": name.encode(), f"{name}.py": b"", "both.py": INIT},
+            data={"scripts/run": f"#!python\n{name}".encode()},
+            entry_points=points.replace("NAME", name),
+            pack=pack,
+        )
+    made = environment_of(*sorted(folder.glob("*.whl")))
+    artifacts = (replace(a, clobbered=gone.get(a.name, ())) for a in made.lock.artifacts)
+    return Environment(replace(made.lock, artifacts=tuple(artifacts)), made.paths)
+
+
+def recorded(wheel: Path, without: list[str]) -> dict[str, bytes | list[str]]:
+    """Return what a wheel installs by path below the prefix, RECORD as the paths it names."""
+    scheme = Scheme(prefix="opt/env", python="3.11")
+    with wheel.open("rb") as archive:
+        entries = wheel_entries(wheel, archive, scheme, name="one", version="1.0", without=without)
+        found: dict[str, bytes | list[str]] = {
+            e.path.removeprefix("opt/env/"): e.content.read() for e in entries if e.content
+        }
+    record = f"{SITE}/one-1.0.dist-info/RECORD"
+    text = found[record]
+    assert isinstance(text, bytes)
+    found[record] = [line.split(",")[0] for line in text.decode().splitlines()]
+    return found
+
+
+def test_what_gives_way_is_neither_there_nor_recorded(tmp_path: Path) -> None:
+    settled(tmp_path, {})
+    wheel = tmp_path / "one-1.0-py3-none-any.whl"
+    gone = [f"{SITE}/shared.py", "bin/run", "bin/tool"]
+    whole, rest = recorded(wheel, []), recorded(wheel, gone)
+    assert whole.keys() - rest.keys() == {*gone}
+    record = f"{SITE}/one-1.0.dist-info/RECORD"
+    lost = {"shared.py", "../../../bin/run", "../../../bin/tool"}
+    assert {*whole.pop(record)} - {*rest.pop(record)} == lost
+    assert all(whole[path] == rest[path] for path in rest)
+
+
+def test_another_file_that_gives_way_makes_another_layer(tmp_path: Path) -> None:
+    paths = (f"{SITE}/shared.py", "bin/run", "bin/tool")
+    keys, found = set(), set()
+    for loser, keeper in (("one", "two"), ("two", "one")):
+        made = settled(tmp_path, {loser: tuple((path, keeper) for path in paths)})
+        keys.add(tuple(plan.key for plan in plan_layers(made.lock)))
+        built = made.build(tmp_path / f"image-{loser}", tmp_path / "cache")
+        found.add(built.digests.manifest)
+        prefix = tmp_path / f"prefix-{loser}"
+        install(made.lock, made.paths, prefix, PYTHON_HERE, SILENT, workers=1, prove=None)
+        assert (prefix / SITE / "shared.py").read_bytes() == keeper.encode()
+        assert f"from {keeper} import main" in (prefix / "bin/tool").read_text()
+    assert len(keys) == len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        (
+            {"one": ((f"{SITE}/none.py", "two"),)},
+            "it has no file lib/python3.11/site-packages/no",
+        ),
+        ({"one": (("bin/run", "two"),)}, "at 2 paths: one, two"),
+        (
+            {"one": ((f"{SITE}/one.py", "two"),)},
+            "one.py of one gives way to that of two, which",
+        ),
+        ({"one": ((f"{SITE}/both.py", "x"),)}, "both.py of one gives way to that of x, which has"),
+    ],
+)
+def test_a_lock_that_says_something_else(
+    gone: dict[str, tuple[tuple[str, str], ...]], message: str, tmp_path: Path
+) -> None:
+    """What a server told, or what was edited by hand."""
+    every = tuple((path, "one") for path in (f"{SITE}/shared.py", "bin/run", "bin/tool"))
+    two = () if "paths" in message else every
+    made = settled(tmp_path, {**gone, "two": two})
+    with pytest.raises(ArtifactError, match=message):
+        made.build(tmp_path / "image", tmp_path / "cache")
+    with pytest.raises(ArtifactError, match=message):
+        install(made.lock, made.paths, tmp_path / "p", PYTHON_HERE, SILENT, workers=1, prove=None)
+    assert not (tmp_path / "image").exists()
+    assert not (tmp_path / "p").exists()
 
 
 def test_a_malformed_wheel_is_named_as_the_lock_names_it(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ BASE = BaseImage(
 WHOLE = replace(
     LOCK,
     base=BASE,
-    artifacts=(CONDA, *LOCK.artifacts, wheel("old", yanked="a bug")),
+    artifacts=(CONDA, *LOCK.artifacts, wheel("old", yanked="a bug", clobbered=(("bin/a", "a"),))),
     overrides=(
         *LOCK.overrides,
         LockedOverride(

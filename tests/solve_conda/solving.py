@@ -15,6 +15,7 @@ from envlock.fetch.store import Store
 from envlock.progress import SILENT
 from envlock.solve import Solvers, solve
 from envlock.solve.conda import CondaMeans
+from envlock.solve.pypi.contents import ContentsReader
 from envlock.solve.pypi.metadata import MetadataReader
 from envlock.solve.pypi.uv import Uv
 from envlock.spec.document import parse_document
@@ -146,6 +147,7 @@ class CondaSolver:
                 python=Path(sys.executable),
             ),
             metadata=MetadataReader(http, fetcher, self.root / "metadata"),
+            contents=ContentsReader(http, fetcher, self.root / "metadata"),
             archives=[],
             transport=None,  # type: ignore[arg-type]  # nothing here is of Debian
             conda=CondaMeans(

@@ -1,8 +1,9 @@
-"""Conda packages of a lock, as the audit sees them.
+"""Packages of a lock, as the audit sees them.
 
 The lock knows better than the package what it needs and brings: channels mend the ``depends``
 of packages that are built already, and a spec may name the distribution of one that is silent.
-So both are part of what an audit is known by.
+So both are part of what an audit is known by.  Files that give way to another package's, or to
+another wheel's, are not there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from envlock.audit.index.conda import PYTHONS, package_of
+from envlock.audit.index.layout import installed_name
 from envlock.audit.index.model import Distribution, WheelIndex
 from envlock.audit.model import normalize
 
@@ -33,19 +35,24 @@ def has_code(artifact: Artifact) -> bool:
 def key_of(artifact: Artifact, key: str) -> str:
     """Return what names an artifact's index in caches; ``key`` names that of its file alone."""
     if artifact.conda is None:
-        return key
+        return f"{key}-{_digest([artifact.clobbered])}" if artifact.clobbered else key
     said: list[object] = [artifact.name, artifact.version]
     said += [_depends(artifact), artifact.distributions]
     if artifact.conda.clobbered:
         said.append(artifact.conda.clobbered)
-    digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()
+    digest = _digest(said)
     return f"{key}-{digest}" if has_code(artifact) else f"conda-{digest}"
 
 
+def _digest(said: list[object]) -> str:
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
 def fitted(index: WheelIndex, artifact: Artifact) -> WheelIndex:
-    """Return the index of an artifact's file with what the lock says of a conda package."""
+    """Return the index of an artifact's file with what the lock says of it."""
+    gone = {path for path, _ in artifact.gives_way}
     if artifact.conda is None:
-        return index
+        return _without(index, gone)
     known = {normalize(one.name) for one in index.distributions}
     silent = [
         Distribution(name=name, version=version)
@@ -55,7 +62,7 @@ def fitted(index: WheelIndex, artifact: Artifact) -> WheelIndex:
     found = replace(
         index, depends=_depends(artifact), distributions=(*index.distributions, *silent)
     )
-    return _without(found, {path for path, _ in artifact.conda.clobbered})
+    return _without(found, gone)
 
 
 def _without(index: WheelIndex, clobbered: set[str]) -> WheelIndex:
@@ -65,7 +72,11 @@ def _without(index: WheelIndex, clobbered: set[str]) -> WheelIndex:
     gone = {path.partition("site-packages/")[2] for path in clobbered}
     return replace(
         index,
-        modules={name: one for name, one in index.modules.items() if one["file"] not in gone},
+        modules={
+            name: one
+            for name, one in index.modules.items()
+            if installed_name(one["file"]) not in gone
+        },
         entry_points=tuple(
             point
             for point in index.entry_points

@@ -110,7 +110,7 @@ def divide(lock: Lock, layers: Sequence[Layer], version: int) -> Division | None
         below=tuple(below),
         base=Piece(key=_digest(made_by)),
         wheels=tuple(
-            Piece(key=_digest([*made_by, wheel.sha256]), wheel=wheel)
+            Piece(key=_digest([*made_by, wheel.sha256, *wheel.clobbered]), wheel=wheel)
             for wheel in lock.of_kind("pypi")
         ),
         scheme=scheme,

@@ -82,7 +82,7 @@ PLACES = (
     _place("indexes", "", "(uv)"),
     _place("indexes", "conda", "(repodata)"),
     _place("indexes", "conda/packages", rf"({_SHA256})\.[a-z]+\.json"),
-    _place("indexes", "metadata", rf"({_SHA256})\.(?:metadata|size)"),
+    _place("indexes", "metadata", rf"({_SHA256})\.(?:metadata|size|files)"),
     _place("indexes", "registries", rf"({_SHORT})\.json"),
     _place("audit", "audit/index", rf"({_OTHERS}\.(?:index|latest))", useless=_of_another_format),
     _place("audit", "audit/index-of-parts", rf"({_OTHERS}\.index)", useless=_of_another_format),

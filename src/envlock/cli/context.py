@@ -198,10 +198,12 @@ class Context:
     def solvers(self, spec: Spec) -> Solvers:
         from envlock.fetch.transport import NetworkTransport
         from envlock.solve import Solvers
+        from envlock.solve.pypi.contents import ContentsReader
 
         return Solvers(
             uv=self.uv(spec),
             metadata=self.metadata,
+            contents=ContentsReader(self.http, self.fetcher, self.cache / "metadata"),
             conda=self._conda(spec),
             archives=self.archives(spec.debian.suite) if spec.debian else [],
             transport=NetworkTransport(self.http, self.fetcher),

@@ -139,7 +139,8 @@ def unsaid_lines(spec: Spec) -> list[str]:
     from envlock.review.paste import is_unsaid
 
     entries: list[Override | Clobber | AcceptedVulnerability]
-    entries = [*spec.overrides, *(spec.conda.clobbers if spec.conda else ()), *spec.vulnerabilities]
+    clobbers = (*spec.pypi.clobbers, *(spec.conda.clobbers if spec.conda else ()))
+    entries = [*spec.overrides, *clobbers, *spec.vulnerabilities]
     return [
         f"{entry.location}: because is still {entry.because}: write why, others will ask"
         for entry in entries

@@ -85,10 +85,10 @@ def _counts(lock: Lock) -> str:
 
 
 def _clobbers(lock: Lock) -> list[str]:
-    """Return one line for each two conda packages of which one's files give way."""
+    """Return one line for each two packages, or wheels, of which one's files give way."""
     paths: dict[tuple[str, str], list[str]] = {}
-    for one in lock.of_kind("conda"):
-        for path, keeper in one.conda.clobbered if one.conda else ():
+    for one in lock.artifacts:
+        for path, keeper in one.gives_way:
             paths.setdefault((keeper, one.name), []).append(path)
     return [
         f"clobber: {keeper}'s {found[0]} is kept, {loser}'s left out"

@@ -96,8 +96,8 @@ def _described(lock: Lock) -> dict[str, Any]:
         ],
         "clobbered": [
             {"path": path, "kept": keeper, "lost": one.name}
-            for one in lock.of_kind("conda")
-            for path, keeper in (one.conda.clobbered if one.conda else ())
+            for one in lock.artifacts
+            for path, keeper in one.gives_way
         ],
     }
 

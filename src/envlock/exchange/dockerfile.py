@@ -68,6 +68,9 @@ def _notes(lock: Lock) -> Iterator[str]:
     left_out = lock.spec.get("debian", {}).get("exclude")
     if left_out:
         yield f"apt may install what debian.exclude leaves out: {', '.join(left_out)}"
+    lost = sum(len(one.gives_way) for one in lock.artifacts)
+    if lost:
+        yield f"pip decides by its own order whose of {lost} files is kept at one path"
     gpu = sum("gpu" in check for check in _checks(lock))
     if gpu:
         yield f"{gpu} GPU checks are left out"

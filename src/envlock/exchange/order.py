@@ -54,7 +54,7 @@ def left_out(lock: Lock) -> tuple[str, ...]:
         notes.append("the image's settings")
     if lock.spec.get("checks") or any(o.get("checks") for o in lock.spec.get("overrides", ())):
         notes.append("the checks")
-    lost = sum(len(one.conda.clobbered) for one in lock.of_kind("conda") if one.conda)
+    lost = sum(len(one.gives_way) for one in lock.artifacts)
     if lost:
         notes.append(f"{lost} files that give way to other packages', which of them is kept")
     what = ", ".join(notes)

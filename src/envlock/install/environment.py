@@ -9,7 +9,16 @@ from envlock.errors import UsageError
 from envlock.install.files import Installed, install_conda, install_wheel, write_entry
 from envlock.install.listing import link_mark, write_listing
 from envlock.install.prefix import Marker, check_prefix, publish, staging, write_marker
-from envlock.layers.clashes import ITSELF, Mark, Owner, Owners, check_parents, claim, claim_conda
+from envlock.layers.clashes import (
+    ITSELF,
+    Mark,
+    Owners,
+    check_parents,
+    check_wheels_kept,
+    claim,
+    claim_conda,
+    claim_wheels,
+)
 from envlock.layers.clobbers import check_kept
 from envlock.layers.entry import regular, symlink
 from envlock.layers.pack import fingerprint
@@ -129,13 +138,13 @@ def _complete(
 
 def _claim_all(owners: Owners, lock: Lock, done: Sequence[Installed], prefix: str) -> None:
     """Raise ArtifactError where two artifacts put different files at one path."""
-    conda = [one for one in done if one.facts is not None]
-    claim_conda(owners, ((one.name, one.marks) for one in conda), prefix)
-    for one in done:
-        for path, mark in one.marks if one.facts is None else ():
-            claim(owners, path, mark, Owner(one.name))
+    conda = {one.name: one.facts.nodes for one in done if one.facts is not None}
+    claim_conda(owners, ((one.name, one.marks) for one in done if one.facts), prefix)
+    wheels = {one.name: one.marks for one in done if one.facts is None}
+    claim_wheels(owners, wheels.items(), prefix)
     check_parents(owners)
-    check_kept(lock, {one.name: one.facts.nodes for one in conda if one.facts}, prefix)
+    check_kept(lock.of_kind("conda"), conda, prefix)
+    check_wheels_kept(lock, wheels, prefix)
 
 
 def _listing(owners: Owners, own: Sequence[Entry], prefix: str) -> dict[str, Mark]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from envlock.layers.clobbers import Side
     from envlock.layers.condafacts import CondaFacts
     from envlock.layers.scheme import Scheme
     from envlock.lock.model import Artifact, Lock
@@ -30,7 +31,7 @@ Mark = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who installs a file; kind: ``conda`` for a package, whose files can give way to another's."""
+    """Who installs a file; kind: ``conda`` or ``pypi`` for what can give way to another's file."""
 
     name: str
     kind: str = ""
@@ -48,27 +49,50 @@ def check_wheels(lock: Lock, paths: Mapping[str, Path]) -> Owners:
         for entry in environment_entries(plan_layers(lock)[-1])
         if entry.kind != "dir"
     }
-    found: dict[tuple[str, str], list[str]] = {}
-    for wheel in lock.of_kind("pypi"):
-        me = Owner(wheel.name)
-        for file, mark in _marks(wheel, paths[wheel.sha256], scheme):
-            known, owner = owners.setdefault(file, (mark, me))
+    wheels = lock.of_kind("pypi")
+    marks = {wheel.name: _marks(wheel, paths[wheel.sha256], scheme) for wheel in wheels}
+    claim_wheels(owners, marks.items(), PREFIX)
+    check_parents(owners)
+    check_wheels_kept(lock, marks, PREFIX)
+    return owners
+
+
+def claim_wheels(
+    owners: Owners, wheels: Iterable[tuple[str, Iterable[tuple[str, Mark]]]], prefix: str
+) -> None:
+    """Note the files of wheels by name; raises one ArtifactError for all that differ.
+
+    prefix: of the environment, as the paths have it.
+    """
+    found: dict[str, list[str]] = {}
+    for name, marks in wheels:
+        me = Owner(name, "pypi")
+        for path, mark in marks:
+            known, owner = owners.setdefault(path, (mark, me))
             if known == mark:
                 continue
-            if owner in (ITSELF, me):
-                raise _same_path(owner, me, file)
-            found.setdefault((owner.name, me.name), []).append(file)
+            if owner.kind != "pypi" or owner == me:
+                raise _same_path(owner, me, path)
+            found.setdefault(path, [owner.name]).append(name)
     if found:
-        raise _same_paths(found)
-    check_parents(owners)
-    return owners
+        raise _differ(found, prefix, "pypi")
+
+
+def check_wheels_kept(
+    lock: Lock, marks: Mapping[str, Iterable[tuple[str, Mark]]], prefix: str
+) -> None:
+    """Raise ArtifactError where a wheel's file that others gave way to is not there."""
+    wheels = lock.of_kind("pypi")
+    keepers = {keeper for wheel in wheels for _, keeper in wheel.gives_way}
+    kept = {name: {path for path, _ in marks[name]} for name in keepers & marks.keys()}
+    check_kept(wheels, kept, prefix)
 
 
 def check_conda(owners: Owners, lock: Lock, packages: Sequence[CondaFacts]) -> None:
     """Raise ArtifactError if a conda package differs from another artifact at one path."""
     claim_conda(owners, ((facts.name, conda_marks(facts)) for facts in packages), PREFIX)
     check_parents(owners)
-    check_kept(lock, {facts.name: facts.nodes for facts in packages}, PREFIX)
+    check_kept(lock.of_kind("conda"), {facts.name: facts.nodes for facts in packages}, PREFIX)
 
 
 def check_written(owners: Owners, written: CondaFacts) -> None:
@@ -96,11 +120,7 @@ def claim_conda(
                 raise _same_path(owner, me, path)
             found.setdefault(path, [owner.name]).append(name)
     if found:
-        clashes = [
-            Clash(path=path.removeprefix(f"{prefix}/"), packages=tuple(names))
-            for path, names in found.items()
-        ]
-        raise ArtifactError(told(clashes), details=described(clashes), hint=remedy(clashes))
+        raise _differ(found, prefix, "conda")
 
 
 def conda_marks(facts: CondaFacts) -> Iterator[tuple[str, Mark]]:
@@ -128,7 +148,6 @@ def check_parents(owners: Owners) -> None:
                 raise _below(owners[parent][1].name, parent, owner.name, path)
 
 
-_SHOWN = 10
 ITSELF = Owner("the environment itself")
 _GO = (
     "one of the two must go: a wheel by pypi.exclude, a conda package by asking for nothing that "
@@ -144,20 +163,15 @@ def _same_path(owner: Owner, other: Owner, file: str) -> ArtifactError:
     return ArtifactError(message, hint=_GO)
 
 
-def _same_paths(found: Mapping[tuple[str, str], Sequence[str]]) -> ArtifactError:
-    """Return one error for all files at which wheels differ, by the names of two of them."""
-    (pair, files), *more = found.items()
-    if not more and len(files) == 1:
-        return _same_path(Owner(pair[0]), Owner(pair[1]), files[0])
-    several = "pairs of wheels" if more else f"{pair[0]} and {pair[1]}"
-    message = f"{several} install different files at the same paths"
-    lines = [
-        f"  {one} and {two}: /{files[0]}"
-        + (f" and {len(files) - 1} more" if len(files) > 1 else "")
-        for (one, two), files in found.items()
+def _differ(found: Mapping[str, Sequence[str]], prefix: str, side: Side) -> ArtifactError:
+    """Return one error for all paths at which wheels, or conda packages, differ."""
+    clashes = [
+        Clash(path=path.removeprefix(f"{prefix}/"), packages=tuple(names))
+        for path, names in sorted(found.items())
     ]
-    left = [f"  and {len(lines) - _SHOWN} pairs more"] if len(lines) > _SHOWN else []
-    return ArtifactError(message, details=(*lines[:_SHOWN], *left), hint=_GO)
+    return ArtifactError(
+        told(clashes, side), details=described(clashes), hint=remedy(clashes, side)
+    )
 
 
 def _below(owner: str, parent: str, other: str, path: str) -> ArtifactError:

@@ -19,6 +19,7 @@ from envlock.layers.entry import Entry, directory, symlink
 from envlock.layers.writer import LayerWriter
 from envlock.leases import used
 from envlock.lock.model import PACKER
+from envlock.lock.plain import plain_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +43,7 @@ class CondaItem:
         """A digest of all that its files and facts are a function of."""
         inputs: list[Any] = [
             PACKER,
-            dataclasses.asdict(self.artifact),
+            plain_inputs(self.artifact),
             dataclasses.astuple(self.scheme),
             self.without,
         ]

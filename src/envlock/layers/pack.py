@@ -97,9 +97,19 @@ def _wheels_layer(
 def installed_entries(
     path: Path, archive: BinaryIO, scheme: Scheme, wheel: Artifact
 ) -> list[Entry]:
-    """Return what a wheel installs; its errors name the wheel as the lock does."""
+    """Return what a wheel installs, but for files that give way to another's.
+
+    Its errors name the wheel as the lock does.
+    """
     try:
-        return wheel_entries(path, archive, scheme, name=wheel.name, version=wheel.version)
+        return wheel_entries(
+            path,
+            archive,
+            scheme,
+            name=wheel.name,
+            version=wheel.version,
+            without=[path for path, _ in wheel.clobbered],
+        )
     except ArtifactError as error:
         message = error.message.removeprefix(f"{path.name}: ")
         if message.startswith(f"{path.name} "):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from envlock.errors import ArtifactError, UsageError
@@ -20,6 +20,7 @@ from envlock.layers.scheme import Scheme, usual_site
 from envlock.layers.split import pieces_of
 from envlock.lock.linking import scripts_to_run
 from envlock.lock.model import PACKER, Artifact
+from envlock.lock.plain import plain_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +82,10 @@ class LayerPlan:
             "settings": list(self.settings),
         }
         if self.kind == "conda":  # all that conda-meta tells
-            inputs["records"] = [asdict(artifact) for artifact in self.artifacts]
+            inputs["records"] = [plain_inputs(artifact) for artifact in self.artifacts]
+        gone = {a.name: [path for path, _ in a.clobbered] for a in self.artifacts if a.clobbered}
+        if gone:
+            inputs["clobbered"] = gone
         text = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -279,7 +283,7 @@ def _linked_layers(lock: Lock) -> list[LayerPlan]:
     scripts = scripts_to_run(lock)
     if not scripts:
         return []
-    seen = [asdict(one) for one in lock.artifacts if one.kind != "pypi"]
+    seen = [plain_inputs(one) for one in lock.artifacts if one.kind != "pypi"]
     debian = lock.spec.get("debian")
     base = lock.base.manifest if lock.base is not None else None
     text = json.dumps([seen, debian, sorted(replaced_copies(lock).items()), base], sort_keys=True)

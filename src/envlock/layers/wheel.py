@@ -9,7 +9,7 @@ Bytecode is not compiled: it would differ between Python builds.
 from __future__ import annotations
 
 import base64
-import configparser
+import contextlib
 import csv
 import hashlib
 import io
@@ -20,18 +20,17 @@ from typing import TYPE_CHECKING
 from envlock.errors import ArtifactError
 from envlock.layers.entry import Bytes, Content, Entry, check_path, regular
 from envlock.layers.scheme import Scheme, normalized
+from envlock.layers.wheelplaces import SIGNATURES, Places, Script, scripts_of
 from envlock.layers.zipcontent import Joined, ZipFileInfo, ZipMember, read_zip
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
 __all__ = ["Scheme", "normalized", "normalized_version", "wheel_entries"]
 
 INSTALLER = b"envlock\n"
-_SIGNATURES = ("RECORD.jws", "RECORD.p7s")
-_ENTRY_POINT = re.compile(r"^([\w.]+)\s*:\s*([\w.]+)\s*(?:\[[^\]]*\])?$")
-_SCRIPT_NAME = re.compile(r"^[A-Za-z0-9_.][A-Za-z0-9_.+-]*$")
 _RECORD_HASH = re.compile(r"(?:[A-Za-z0-9_]+=[A-Za-z0-9_=+/-]+)?")
 _RECORD_SIZE = re.compile(r"[0-9]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -71,14 +70,22 @@ def _without_zeros(part: str) -> str:
 
 
 def wheel_entries(
-    path: Path, archive: BinaryIO, scheme: Scheme, *, name: str, version: str
+    path: Path,
+    archive: BinaryIO,
+    scheme: Scheme,
+    *,
+    name: str,
+    version: str,
+    without: Collection[str] = (),
 ) -> list[Entry]:
     """Return what the wheel ``path`` installs, in the archive's order.
 
+    without: paths below the prefix of files that give way to another wheel's: they are left
+    out, and out of RECORD, since a file has one owner.
     Raises ArtifactError if the wheel is malformed, is for another distribution than
-    ``name`` ``version``, or puts a file outside the environment's prefix.
+    ``name`` ``version``, puts a file outside the environment's prefix, or lacks one of ``without``.
     """
-    return _Wheel(path, archive, scheme, name=name, version=version).entries()
+    return _Wheel(path, archive, scheme, name=name, version=version).entries(without)
 
 
 class _Wheel:
@@ -89,27 +96,41 @@ class _Wheel:
         self._scheme = scheme
         self._files = {info.name: info for info in read_zip(path, archive)}
         self._dist_info = self._find_dist_info(name, version)
-        self._data = self._dist_info.removesuffix(".dist-info") + ".data"
-        self._folders = scheme.data(self._dist_info.split("-")[0])
+        self._places = Places(self._dist_info, scheme)
         self._check_wheel_file()
 
-    def entries(self) -> list[Entry]:
+    def entries(self, without: Collection[str]) -> list[Entry]:
         entries: dict[str, Entry] = {}
         own: dict[str, Entry] = {}
+        members: dict[str, str] = {}
         for info in self._files.values():
             target = self._target(info.name)
             if target is None:
                 continue
             if target in entries:
                 raise ArtifactError(f"{self._file} has two files for {target!r}")
-            entries[target] = self._entry(target, info)
-            if info.name.startswith(f"{self._data}/"):
+            entries[target], members[target] = self._entry(target, info), info.name
+            if info.name.startswith(f"{self._places.data}/"):
                 own[target] = entries[target]
         for entry in [*self._scripts(), regular(f"{self._installed}/INSTALLER", INSTALLER)]:
             entries.pop(entry.path, None)
             entries[entry.path] = own[entry.path] = entry
-        record = self._record([self._row(entry) for entry in own.values()])
+        left_out = self._leave_out(without, entries, own)
+        gone = {members[path] for path in left_out if path in members}
+        record = self._record([self._row(entry) for entry in own.values()], gone)
         return [*entries.values(), record]
+
+    def _leave_out(self, without: Collection[str], *tables: dict[str, Entry]) -> list[str]:
+        """Remove what gives way from tables of entries; return its paths in the image."""
+        paths = [f"{self._scheme.prefix}/{path}" for path in without]
+        for path in paths:
+            if not [table.pop(path) for table in tables if path in table]:
+                raise ArtifactError(
+                    f"{self._file} has no file {path.removeprefix(f'{self._scheme.prefix}/')}, of "
+                    "which the lock says that it gives way to another wheel's",
+                    hint="solve again",
+                )
+        return paths
 
     @property
     def _installed(self) -> str:
@@ -159,22 +180,13 @@ class _Wheel:
     def _target(self, name: str) -> str | None:
         """Return where a file of the wheel goes, or None for what is made anew."""
         check_path(name)
-        if name.startswith(f"{self._data}/"):
-            key, _, rest = name.removeprefix(f"{self._data}/").partition("/")
-            folder = self._folders.get(key)
-            if folder is None or not rest:
-                raise ArtifactError(f"{self._file}: {name!r} belongs to no known scheme")
-            return f"{folder}/{rest}"
-        if name == f"{self._dist_info}/RECORD":
-            return None
-        if name in {f"{self._dist_info}/{signature}" for signature in _SIGNATURES}:
-            return None
-        return f"{self._scheme.site_packages}/{name}"
+        with self._named():
+            return self._places.of(name)
 
     def _entry(self, target: str, info: ZipFileInfo) -> Entry:
         content: Content = info.member
         mode = 0o755 if info.unix_mode & 0o111 else 0o644
-        if info.name.startswith(f"{self._data}/scripts/"):
+        if info.name.startswith(f"{self._places.data}/scripts/"):
             content, mode = self._script_content(info), 0o755
         return Entry(path=target, kind="file", mode=mode, content=content)
 
@@ -188,44 +200,42 @@ class _Wheel:
         return Bytes(self._scheme.shebang.encode().removesuffix(b"\n") + newline + rest)
 
     def _scripts(self) -> list[Entry]:
-        """Return the console and GUI scripts ("Entry points specification")."""
-        parser = configparser.ConfigParser(
-            delimiters=("=",), interpolation=None, strict=False, default_section=""
-        )
-        parser.optionxform = str  # type: ignore[assignment,method-assign]
-        try:
-            parser.read_string(self._text("entry_points.txt"))
-        except configparser.Error as error:
-            raise ArtifactError(f"{self._file}: entry_points.txt is malformed") from error
-        scripts = {}
-        for group in ("console_scripts", "gui_scripts"):
-            if parser.has_section(group):
-                scripts.update(dict(parser.items(group)))
-        return [self._script(name, value) for name, value in sorted(scripts.items())]
+        """Return the console and GUI scripts."""
+        text = self._text("entry_points.txt")
+        with self._named():
+            return [self._script(one) for one in scripts_of(text)]
 
-    def _script(self, name: str, value: str) -> Entry:
-        match = _ENTRY_POINT.match(value.strip())
-        if match is None or not _SCRIPT_NAME.match(name):
-            raise ArtifactError(f"{self._file}: the entry point {name!r} = {value!r} is malformed")
-        module, attribute = match.groups()
+    def _script(self, one: Script) -> Entry:
         text = (
             f"{self._scheme.shebang}"
             "import sys\n"
-            f"from {module} import {attribute.split('.')[0]}\n"
+            f"from {one.module} import {one.attribute.split('.')[0]}\n"
             'if __name__ == "__main__":\n'
-            f"    sys.exit({attribute}())\n"
+            f"    sys.exit({one.attribute}())\n"
         )
-        return regular(f"{self._scheme.scripts}/{name}", text.encode(), 0o755)
+        return regular(f"{self._scheme.scripts}/{one.name}", text.encode(), 0o755)
 
-    def _record(self, rows: list[tuple[str, str, str]]) -> Entry:
-        """Return RECORD: the wheel's own rows and those of what the installation added."""
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Put the wheel's name before what is wrong with a part of it."""
+        try:
+            yield
+        except ArtifactError as error:
+            raise ArtifactError(f"{self._file}: {error.message}") from error
+
+    def _record(self, rows: list[tuple[str, str, str]], given_way: Collection[str]) -> Entry:
+        """Return RECORD: the wheel's own rows and those of what the installation added.
+
+        given_way: the wheel's files that are not installed.
+        """
         tail = io.StringIO()
         csv.writer(tail, lineterminator="\n").writerows(sorted(rows))
         original = self._files[f"{self._dist_info}/RECORD"].member
         path = f"{self._installed}/RECORD"
         read = self._record_rows()
-        gone = {f"{self._dist_info}/{name}" for name in ("INSTALLER", *_SIGNATURES)}
-        gone |= {name for name in self._files if name.startswith(f"{self._data}/")}
+        gone = {f"{self._dist_info}/{name}" for name in ("INSTALLER", *SIGNATURES)}
+        gone |= {name for name in self._files if name.startswith(f"{self._places.data}/")}
+        gone |= {*given_way}
         if not gone & self._files.keys():
             last = original.read()[-1:]
             glue = b"" if last in {b"\n", b""} else b"\n"

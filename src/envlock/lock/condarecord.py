@@ -8,7 +8,17 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from envlock.lock.model import CondaRecord
-from envlock.lock.values import CONDA_NAME, NAME, PATH, mapping, matching, text, texts, whole
+from envlock.lock.values import (
+    CONDA_NAME,
+    NAME,
+    PATH,
+    kept_path,
+    mapping,
+    matching,
+    text,
+    texts,
+    whole,
+)
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -53,17 +63,10 @@ def parse_record(artifact: dict[str, Any], path: str) -> CondaRecord:
         track_features=texts(value.get("track_features", [])),
         license=text(value["license"]) if "license" in value else None,
         python_site_packages_path=folder,
-        clobbered=tuple(_kept(item) for item in value.get("clobbered", [])),
+        clobbered=tuple(kept_path(CONDA_NAME, item) for item in value.get("clobbered", [])),
     )
 
 
 def _pair(value: object) -> tuple[str, str]:
     name, version = texts(value)
     return matching(NAME, name), version
-
-
-def _kept(value: object) -> tuple[str, str]:
-    path, package = texts(value)
-    if {".", ".."} & {*matching(PATH, path).split("/")}:
-        raise ValueError(f"{path!r} is no path below a prefix")
-    return path, matching(CONDA_NAME, package)

@@ -93,7 +93,8 @@ class Artifact:
     specs, or Debian policy 7.1 for ``Pre-Depends`` and ``Depends``), those that apply to the
     target; conda: set for the kind ``conda`` and for no other; yanked: why the index had
     withdrawn the file when it was locked (PEP 592), empty where it gave no reason; attested:
-    who published it, where the spec requires that somebody proves it.
+    who published it, where the spec requires that somebody proves it; clobbered: of a wheel,
+    what :attr:`gives_way` returns.
     """
 
     kind: Kind
@@ -108,6 +109,15 @@ class Artifact:
     conda: CondaRecord | None = None
     yanked: str | None = None
     attested: Attested | None = None
+    clobbered: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def gives_way(self) -> tuple[tuple[str, str], ...]:
+        """(path below the prefix, package) of its files that are not installed.
+
+        That package's file of the same path is kept.
+        """
+        return self.conda.clobbered if self.conda else self.clobbered
 
     @property
     def distributions(self) -> tuple[tuple[str, str], ...]:

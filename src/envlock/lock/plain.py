@@ -48,6 +48,17 @@ def plain_lock(lock: Lock) -> dict[str, Any]:
     return json.loads(json.dumps(value))  # type: ignore[no-any-return]  # tuples become lists
 
 
+def plain_inputs(artifact: Artifact) -> dict[str, Any]:
+    """Return all that is known of an artifact, as keys of caches have it.
+
+    What an artifact rarely has is left out where it does not, so that keys stay what they were.
+    """
+    value = asdict(artifact)
+    if not artifact.clobbered:
+        del value["clobbered"]
+    return value
+
+
 def ordered(artifacts: tuple[Artifact, ...]) -> list[Artifact]:
     """Return artifacts in the order of the file."""
     return sorted(artifacts, key=lambda artifact: (artifact.kind, artifact.name, artifact.file))
@@ -62,6 +73,8 @@ def _plain_artifact(artifact: Artifact) -> dict[str, Any]:
         value["conda"] = plain_record(artifact.conda)
     if artifact.yanked is None:
         del value["yanked"]
+    if not artifact.clobbered:
+        del value["clobbered"]
     del value["attested"]
     if artifact.attested is not None:
         value["attested"] = plain(artifact.attested)

@@ -27,7 +27,17 @@ from envlock.lock.model import (
 )
 from envlock.lock.plain import SOURCE_KEY
 from envlock.lock.shape import check_spec
-from envlock.lock.values import CONDA_NAME, NAME, PATH, mapping, matching, text, texts, whole
+from envlock.lock.values import (
+    CONDA_NAME,
+    NAME,
+    PATH,
+    kept_path,
+    mapping,
+    matching,
+    text,
+    texts,
+    whole,
+)
 from envlock.platforms import PLATFORMS
 
 if TYPE_CHECKING:
@@ -82,6 +92,8 @@ def _artifact(value: dict[str, Any]) -> Artifact:
         raise ValueError(f"{value['name']}: {path!r} is no place of a file")
     if (kind == "conda") != ("conda" in value):
         raise ValueError(f"{value['name']}: 'conda' belongs to artifacts of that kind")
+    if kind != "pypi" and "clobbered" in value:
+        raise ValueError(f"{value['name']}: 'clobbered' belongs to wheels")
     return Artifact(
         kind=kind,
         name=matching(CONDA_NAME if kind == "conda" else NAME, value["name"]),
@@ -95,6 +107,7 @@ def _artifact(value: dict[str, Any]) -> Artifact:
         conda=parse_record(value, path) if kind == "conda" else None,
         yanked=text(value["yanked"]) if "yanked" in value else None,
         attested=_attested(value["attested"]) if "attested" in value else None,
+        clobbered=tuple(kept_path(NAME, item) for item in value.get("clobbered", [])),
     )
 
 

@@ -119,6 +119,7 @@ def _argument(place: str, value: object) -> None:
 _TEXTS = _each(_text)
 _TEXT_BY_NAME = _by_name(_text)
 _CHECKS = _each(_by_name(_argument))
+_CLOBBERS = _each_with("path", "keep", path=_text, keep=_text, because=_text)
 _SPEC = _with(
     description=_text,
     python=_python,
@@ -129,10 +130,10 @@ _SPEC = _with(
         dependencies=_TEXTS,
         constraints=_TEXTS,
         map=_TEXT_BY_NAME,
-        clobbers=_each_with("path", "keep", path=_text, keep=_text, because=_text),
+        clobbers=_CLOBBERS,
         **{"channel-priority": _text, "link-scripts": _TEXT_BY_NAME},
     ),
-    pypi=_by_name(_TEXTS),
+    pypi=_with(dependencies=_TEXTS, constraints=_TEXTS, exclude=_TEXTS, clobbers=_CLOBBERS),
     overrides=_each_with(
         "package",
         "version",

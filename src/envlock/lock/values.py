@@ -33,6 +33,17 @@ def whole(value: object) -> int:
     return value
 
 
+def kept_path(names: re.Pattern[str], value: object) -> tuple[str, str]:
+    """Return a path below a prefix and the package whose file is kept there.
+
+    names: how such packages are called.  Raises TypeError or ValueError.
+    """
+    path, package = texts(value)
+    if {".", ".."} & {*matching(PATH, path).split("/")}:
+        raise ValueError(f"{path!r} is no path below a prefix")
+    return path, matching(names, package)
+
+
 def mapping(value: object) -> dict[str, Any]:
     """Return a mapping; raises TypeError."""
     if not isinstance(value, dict):

@@ -142,4 +142,5 @@ def _artifact(value: dict[str, Any]) -> Artifact:
         known = {name: tuple(conda[name]) for name in _TEXTS}
         known |= {name: tuple((one, version) for one, version in conda[name]) for name in _PAIRS}
         conda = CondaRecord(**{**conda, **known})
-    return Artifact(**{**value, "depends": tuple(value["depends"]), "conda": conda})
+    lists = {"depends": tuple(value["depends"]), "clobbered": ()}  # settled when all is chosen
+    return Artifact(**{**value, **lists, "conda": conda})

@@ -48,7 +48,7 @@ def review(
             natural = solver.without(spec, target, packages, artifacts)
             if not natural.solved:
                 return natural, alone(found, frozenset().union(*(brought[p] for p in packages)))
-            return natural, judge(auditor.audit(natural.artifacts), found)
+            return natural, judge(auditor.audit(_alike(natural.artifacts, artifacts)), found)
         except FetchError as error:
             if not lenient:
                 raise
@@ -75,6 +75,21 @@ def review(
         together = together if natural.solved else None
     names = requested(spec, artifacts)
     return _sorted_out(spec, found, names, tuple(items), together, tuple(joint.values()))
+
+
+def _alike(natural: Sequence[Artifact], locked: Sequence[Artifact]) -> tuple[Artifact, ...]:
+    """Return what would be chosen naturally, with files that give way as the lock has them.
+
+    Where the keeper is not the locked one, nobody has settled whose file is kept.
+    """
+    same = {one.sha256: one for one in locked}
+    kept = {one.name for one in natural if one.sha256 in same}
+    return tuple(
+        known
+        if (known := same.get(one.sha256)) and kept >= {keeper for _, keeper in known.gives_way}
+        else one
+        for one in natural
+    )
 
 
 def alone(audit: Audit, distributions: frozenset[str]) -> Judgement:

@@ -12,6 +12,7 @@ from envlock.platforms import PLATFORMS
 from envlock.solve.conda import settled
 from envlock.solve.debian import DebianRequest, solve_debian
 from envlock.solve.link_scripts import check_link_scripts, with_effects
+from envlock.solve.pypi.clobbers import settled as settled_wheels
 from envlock.solve.python import PythonSolvers, solve_python, wants_conda
 from envlock.spec.projection import project
 
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from envlock.progress import Reporter
     from envlock.solve.conda import CondaMeans
     from envlock.solve.debian import Transport
+    from envlock.solve.pypi.contents import ContentsReader
     from envlock.solve.pypi.metadata import MetadataReader
     from envlock.solve.pypi.uv import Uv
+    from envlock.solve.python import PythonSolution
     from envlock.spec.model import Spec, Target
 
 
@@ -38,6 +41,7 @@ class Solvers:
 
     uv: Uv
     metadata: MetadataReader
+    contents: ContentsReader
     archives: Sequence[Archive]
     transport: Transport
     snapshot: str | None = None
@@ -77,7 +81,7 @@ def solve(
         _warn_of_older(previous.debian if previous else None, section, reporter)
     _check_python(spec, debs, base, bool(python.wheels) and not python.conda.has_python)
     _check_glibc(spec, target, debs)
-    ours = _looked_into(spec, python.artifacts, solvers.conda, reporter)
+    ours = _looked_into(spec, python, solvers, reporter)
     artifacts = sorted((*ours, *debs), key=lambda a: (a.kind, a.name, a.file))
     if base is None:
         _warn_of_missing(artifacts, reporter)
@@ -102,17 +106,18 @@ def _check_asked(spec: Spec) -> None:
 
 
 def _looked_into(
-    spec: Spec, artifacts: tuple[Artifact, ...], conda: CondaMeans | None, reporter: Reporter
+    spec: Spec, python: PythonSolution, solvers: Solvers, reporter: Reporter
 ) -> tuple[Artifact, ...]:
-    """Return wheels and conda packages with what the latter's files decide.
+    """Return wheels and conda packages with what their files decide.
 
-    That is what their link scripts do, and whose file stays where two have different ones.
+    That is what the latter's link scripts do, and whose file stays where two have different ones.
     """
-    if conda is None:
+    artifacts = settled_wheels(spec, python.artifacts, python.urls, solvers.contents, reporter)
+    if solvers.conda is None:
         return artifacts
-    known = with_effects(artifacts, conda, reporter)
+    known = with_effects(artifacts, solvers.conda, reporter)
     check_link_scripts(spec, known, reporter)
-    return settled(spec, known, conda, reporter)
+    return settled(spec, known, solvers.conda, reporter)
 
 
 def _debian(

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from packaging.utils import canonicalize_name
 
 from envlock.errors import Location, SpecError
+from envlock.spec.clobbers import parse_clobbers
 from envlock.spec.matchspec import is_subdir, match_name, placed, refusal, subdir_of
-from envlock.spec.model import Clobber, Conda, CondaAsked, CondaChannel
+from envlock.spec.model import Conda, CondaAsked, CondaChannel
 from envlock.urls import carries_secret
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def parse_conda(table: dict[str, Any] | None, at: Where) -> Conda | None:
         ),
         map=_map(table.get("map") or {}, at),
         link_scripts=_link_scripts(table.get("link-scripts") or {}, at),
-        clobbers=_clobbers(table.get("clobbers") or [], at),
+        clobbers=parse_clobbers("conda", table.get("clobbers"), at),
         location=at(("conda",)),
     )
 
@@ -184,33 +185,6 @@ def _link_scripts(table: dict[str, str], at: Where) -> dict[str, str]:
                 location=at(("conda", "link-scripts", package)),
             )
     return dict(sorted(table.items()))
-
-
-def _clobbers(items: list[dict[str, str]], at: Where) -> tuple[Clobber, ...]:
-    found: dict[tuple[str, str], Clobber] = {}
-    for n, item in enumerate(items):
-        path, keep = item["path"].strip(), item["keep"].strip()
-        if path.startswith("/") or {"", ".", ".."} & {*path.split("/")}:
-            raise SpecError(
-                f"{path!r} is no path below an environment's folder",
-                location=at(("conda", "clobbers", n, "path")),
-                hint="write it as lib/file, lib/folder/* or lib/**/*.h",
-            )
-        if not _NAME.fullmatch(keep):
-            raise SpecError(
-                f"{keep!r} is no name of a conda package",
-                location=at(("conda", "clobbers", n, "keep")),
-            )
-        here = at(("conda", "clobbers", n))
-        if (path, keep) in found:
-            raise SpecError(
-                f"{path} of {keep} stands twice",
-                location=here,
-                hint=f"the first is in line {found[path, keep].location.line}",
-            )
-        because = " ".join(item["because"].split())
-        found[path, keep] = Clobber(path=path, keep=keep, because=because, location=here)
-    return tuple(found.values())
 
 
 def _map(table: dict[str, str], at: Where) -> dict[str, str]:

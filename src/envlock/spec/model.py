@@ -84,11 +84,13 @@ class Debian:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pypi:
-    """What is wanted from package indexes."""
+    """What is wanted from package indexes; clobbers: whose files are kept where wheels differ."""
 
     dependencies: tuple[Asked, ...] = ()
     constraints: tuple[Asked, ...] = ()
     exclude: tuple[str, ...] = ()
+    clobbers: tuple[Clobber, ...] = ()
+    location: Location | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,7 @@ class CondaAsked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clobber:
-    """Paths at which conda packages differ, and the package whose files are kept.
+    """Paths at which conda packages, or wheels, differ, and the one whose files are kept.
 
     path: below the prefix, a pattern of :func:`envlock.layers.clobbers.matcher`.
     """

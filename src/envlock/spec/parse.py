@@ -17,6 +17,7 @@ from envlock.requirements import parse_requirement
 from envlock.sizes import size_in_bytes
 from envlock.spec.accepts import accepts_pattern, check_accepts
 from envlock.spec.attestations import parse_attestations
+from envlock.spec.clobbers import parse_clobbers
 from envlock.spec.conda import parse_conda
 from envlock.spec.document import Document, read_document
 from envlock.spec.model import (
@@ -242,6 +243,8 @@ class _Parser:
             dependencies=dependencies,
             constraints=self.asked(("pypi", "constraints"), table.get("constraints")),
             exclude=exclude,
+            clobbers=parse_clobbers("pypi", table.get("clobbers"), self.at),
+            location=self.at(("pypi",)) if table else None,
         )
 
     def accepts(self, place: Place, texts: Iterable[str] | None) -> tuple[Accepts, ...]:

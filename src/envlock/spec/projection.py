@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from envlock.spec.model import Accepts, Asked, Check, Conda, Override, Spec
+    from envlock.spec.model import Accepts, Asked, Check, Clobber, Conda, Override, Spec
 
 VERSION = 1
 """Version of the projection; part of what is hashed."""
@@ -41,6 +41,7 @@ def project(spec: Spec, platform: str) -> dict[str, Any]:
             dependencies=_texts(spec.pypi.dependencies),
             constraints=_texts(spec.pypi.constraints),
             exclude=list(spec.pypi.exclude),
+            clobbers=_clobbers(spec.pypi.clobbers),
         ),
         "overrides": [_override(item) for item in _sorted(spec.overrides)],
         "accepts": _patterns(spec.accepts),
@@ -69,12 +70,14 @@ def _conda(conda: Conda) -> dict[str, Any]:
         map=dict(conda.map),
     )
     scripts = {"link-scripts": dict(conda.link_scripts)} if conda.link_scripts else {}
-    clobbers = [
-        {"path": one.path, "keep": one.keep, "because": one.because} for one in conda.clobbers
-    ]
-    settled = {"clobbers": clobbers} if clobbers else {}
+    settled = _filled(clobbers=_clobbers(conda.clobbers))
     priority = {} if conda.priority == "strict" else {"channel-priority": conda.priority}
     return {**section, **scripts, **settled, **priority}
+
+
+def _clobbers(clobbers: Iterable[Clobber]) -> list[dict[str, str]]:
+    """Return entries in their order, of which the first that fits a path holds."""
+    return [{"path": one.path, "keep": one.keep, "because": one.because} for one in clobbers]
 
 
 def _filled(**values: Any) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class PartialWheel(io.RawIOBase):
 
         Raises SkippedError if it is no zip.
         """
-        self.fetch([(max(0, self._size - _TAIL), self._size)])
+        self.fetch_end()
         archive = LocalArchive(cast("IO[bytes]", self))
         members = [member for member in members_of(archive).values() if member.read]
         read = {member.file for member in members}
@@ -80,6 +80,10 @@ class PartialWheel(io.RawIOBase):
             if info.file_size <= SOURCE_LIMIT
         ]
         return self._missing(self._merged(spans))
+
+    def fetch_end(self) -> None:
+        """Fetch the last bytes, in which most wheels have their directory."""
+        self.fetch([(max(0, self._size - _TAIL), self._size)])
 
     def fetch(self, spans: Sequence[Span], advance: Callable[[int], None] | None = None) -> None:
         """Fetch what is missing of ``spans``; ``advance`` hears of bytes as they come."""
