@@ -76,7 +76,7 @@ def remedy(clashes: Sequence[Clash], side: Side = "conda", *, asked: Collection[
     """
     lines = []
     for packages in sorted({clash.packages for clash in clashes}):
-        paths = sorted(clash.path for clash in clashes if clash.packages == packages)
+        paths = sorted({clash.path for clash in clashes if clash.packages == packages})
         for path in _patterns(paths):
             lines += [
                 f"    - path: {path}",
@@ -107,8 +107,8 @@ def _patterns(paths: list[str]) -> list[str]:
     below: dict[str, list[str]] = {}
     for path in paths:
         below.setdefault(path[len(folder) :].lstrip("/").partition("/")[0], []).append(path)
-    if folder and not 1 < len(below) <= _FEW:
-        return [f"{folder}/**"]
+    if len(below) == 1 or (folder and len(below) > _FEW):
+        return [f"{folder}/**"] if folder else paths
     return [pattern for group in below.values() for pattern in _patterns(group)]
 
 
