@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from envlock.cli.clobbers import clobber_data, clobber_lines
 from envlock.cli.output import megabytes
 from envlock.layers.changed import artifact_bytes
 from envlock.lock.attested import plain, said
@@ -38,6 +39,8 @@ def as_text(title: str, difference: Difference, layers: LayerChanges) -> Iterato
     for override in difference.overrides:
         for line in _override(override):
             yield f"  {line}"
+    for line in _clobbers(difference):
+        yield f"  {line}"
     for line in difference.spec:
         yield f"  spec: {line}"
     for line in _base(difference):
@@ -60,6 +63,7 @@ def as_markdown(title: str, difference: Difference, layers: LayerChanges) -> Ite
     yield ""
     yield from _list("Overrides", [line for one in difference.overrides for line in _override(one)])
     yield from _list("Publishers", _publishers(difference))
+    yield from _list("Files at one path", _clobbers(difference))
     yield from _fenced("Spec", difference.spec)
     yield from _list("Image", _image(difference, layers))
     if difference.packages:
@@ -145,6 +149,13 @@ def _publishers(difference: Difference) -> Iterator[str]:
         if change.old and change.new and change.old.attested != change.new.attested:
             now, before = said(change.new.attested), said(change.old.attested)
             yield f"{change.name}: published by {now}, before by {before}"
+
+
+def _clobbers(difference: Difference) -> Iterator[str]:
+    """Yield which files give way to another package's, and which no longer do."""
+    gone, new = difference.clobbered
+    yield from clobber_lines(new)
+    yield from (f"no longer so: {line}" for line in clobber_lines(gone))
 
 
 def _row(change: Change) -> str:
@@ -243,6 +254,10 @@ def as_data(difference: Difference, layers: LayerChanges) -> dict[str, Any]:
             }
             for change in difference.overrides
         ],
+        "clobbered": {
+            "gone": clobber_data(difference.clobbered[0]),
+            "new": clobber_data(difference.clobbered[1]),
+        },
         "spec": list(difference.spec),
         "base": {"old": difference.base[0], "new": difference.base[1]},
         "bytes": {

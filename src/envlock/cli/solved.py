@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from envlock.cli.clobbers import clobber_lines
 from envlock.cli.output import megabytes
+from envlock.lock.compare import given_way
 from envlock.sizes import counted
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def tell_lock(
     from envlock.cli.stale import tell_waiting
 
     say = state.output.message
-    for line in (*changed_packages(previous, lock), *_clobbers(lock)):
+    for line in (*changed_packages(previous, lock), *clobber_lines(given_way(lock.artifacts))):
         say(f"  {line}")
     tell(state, lock, found)
     tell_waiting(state, spec, lock)
@@ -82,19 +84,6 @@ def _counts(lock: Lock) -> str:
     upon = f" on {base.reference} ({base.os}, {megabytes(base.size)})" if base is not None else ""
     size = megabytes(sum(artifact.size for artifact in lock.artifacts))
     return f"{', '.join(shown)}{upon}, {size}"
-
-
-def _clobbers(lock: Lock) -> list[str]:
-    """Return one line for each two packages, or wheels, of which one's files give way."""
-    paths: dict[tuple[str, str], list[str]] = {}
-    for one in lock.artifacts:
-        for path, keeper in one.gives_way:
-            paths.setdefault((keeper, one.name), []).append(path)
-    return [
-        f"clobber: {keeper}'s {found[0]} is kept, {loser}'s left out"
-        + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
-        for (keeper, loser), found in sorted(paths.items())
-    ]
 
 
 def changed_packages(previous: Lock | None, lock: Lock) -> list[str]:

@@ -6,9 +6,11 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from envlock.cli.attesting import with_attestations
+from envlock.cli.clobbers import clobber_data
 from envlock.cli.solved import tell_lock
 from envlock.cli.yanked import tell_yanked, yanked_data
 from envlock.errors import LockError, StaleLockError, StaleOverrideError
+from envlock.lock.compare import given_way
 
 if TYPE_CHECKING:
     from envlock.cli.context import Context
@@ -94,11 +96,7 @@ def _described(lock: Lock) -> dict[str, Any]:
             {"dependent": void.dependent, "version": void.version, "requirement": void.requirement}
             for void in (*lock.voided, *lock.voided_conda)
         ],
-        "clobbered": [
-            {"path": path, "kept": keeper, "lost": one.name}
-            for one in lock.artifacts
-            for path, keeper in one.gives_way
-        ],
+        "clobbered": clobber_data(given_way(lock.artifacts)),
     }
 
 

@@ -42,12 +42,22 @@ class OverrideChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenWay:
+    """A file that is not installed; path: below the prefix; kept: whose file is there instead."""
+
+    path: str
+    kept: str
+    lost: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """What differs between two locks.
 
     spec: lines as ``solve --check`` shows them; size: bytes of all artifacts, before and after;
     fetched: bytes of the artifacts that only the new lock names; image, base: digests of the
-    recorded image's manifest and of the base image's.
+    recorded image's manifest and of the base image's; clobbered: files that give way only in
+    the old lock, and only in the new one.
     """
 
     packages: tuple[Change, ...]
@@ -57,16 +67,19 @@ class Difference:
     fetched: int
     image: tuple[str | None, str | None]
     base: tuple[str | None, str | None] = (None, None)
+    clobbered: tuple[tuple[GivenWay, ...], tuple[GivenWay, ...]] = ((), ())
 
     def __bool__(self) -> bool:
         moved = self.image[0] != self.image[1] or self.base[0] != self.base[1]
-        return bool(self.packages or self.overrides or self.spec or moved)
+        clobbered = any(self.clobbered)
+        return bool(self.packages or self.overrides or self.spec or moved or clobbered)
 
 
 def compare(old: Lock | None, new: Lock | None) -> Difference:
     """Return what ``new`` has otherwise than ``old``; None stands for no lock at all."""
     before, after = _artifacts(old), _artifacts(new)
     known = {artifact.sha256 for artifact in before.values()}
+    lost, loses = (given_way(lock.artifacts if lock else ()) for lock in (old, new))
     return Difference(
         packages=tuple(
             Change(kind=key[0], name=key[1], old=before.get(key), new=after.get(key))
@@ -79,6 +92,19 @@ def compare(old: Lock | None, new: Lock | None) -> Difference:
         fetched=_size(a for a in after.values() if a.sha256 not in known),
         image=(_digest(old), _digest(new)),
         base=(_base(old), _base(new)),
+        clobbered=(
+            tuple(one for one in lost if one not in loses),
+            tuple(one for one in loses if one not in lost),
+        ),
+    )
+
+
+def given_way(artifacts: Iterable[Artifact]) -> tuple[GivenWay, ...]:
+    """Return the files of conda packages and wheels that are not installed."""
+    return tuple(
+        GivenWay(path=path, kept=keeper, lost=one.name)
+        for one in artifacts
+        for path, keeper in one.gives_way
     )
 
 
