@@ -59,6 +59,19 @@ def test_a_wheels_key_depends_on_it_and_on_what_is_below(tmp_path: Path) -> None
         assert not set(before.values()) & set(others.values())
 
 
+def test_a_file_that_gives_way_is_not_compiled(tmp_path: Path) -> None:
+    environment = make_environment(tmp_path)
+    lock, paths = environment.lock, environment.paths
+    before = keys(lock)
+    (gamma,) = (a for a in lock.artifacts if a.name == "gamma")
+    names = lay_out(gamma, paths[gamma.sha256], SCHEME, tmp_path / "whole")
+    gone = tuple((f"lib/python3.11/site-packages/{name}", "alpha") for name in names[:1])
+    less = replace(gamma, clobbered=gone)
+    after = keys(replace(lock, artifacts=tuple(less if a is gamma else a for a in lock.artifacts)))
+    assert {name for name in before if before[name] != after[name]} == {"gamma"}
+    assert lay_out(less, paths[gamma.sha256], SCHEME, tmp_path / "less") == names[1:]
+
+
 def test_pythons_whose_modules_depend_on_each_other_are_not_divided(tmp_path: Path) -> None:
     lock = make_environment(tmp_path).lock
     for python in ("3.8", "3.10", "3.99"):

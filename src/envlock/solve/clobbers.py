@@ -81,7 +81,7 @@ def _shared(files: Sequence[tuple[str, Mapping[str, str]]]) -> Iterator[tuple[st
             shared.setdefault(path, [first[path]]).append(number)
         first |= dict.fromkeys(marks.keys() - first.keys(), number)
     for path in sorted(shared):
-        if PATH.fullmatch(path):
+        if PATH.fullmatch(path) and not {".", ".."} & {*path.split("/")}:  # or it will be refused
             yield path, [(files[number][0], files[number][1][path]) for number in shared[path]]
 
 
