@@ -62,13 +62,14 @@ EVIL = '"><script>alert(1)</script><img src=//example.com/x>\u202e\x07{{ 7 * 7 }
 
 def hostile() -> Lock:
     """Return a lock in which every text tries to leave its place."""
-    bad = wheel("numpy", EVIL, source=EVIL)
+    bad = wheel("numpy", EVIL, source=EVIL, clobbered=((EVIL, EVIL),))
+    clobbers = {"clobbers": [{"path": "**", "keep": EVIL, "because": EVIL}]}
     override = {**OVERRIDE, "because": EVIL, "accepts": [EVIL], "checks": [{"import": EVIL}],
                 "until": EVIL, "adds": [], "against": {"torch": EVIL}}  # fmt: skip
     void = VoidedRequirement(dependent=EVIL, version=EVIL, requirement="triton==3.2.0")
     return replace(
         DEMO,
-        spec={**DEMO.spec, "description": EVIL, "overrides": [override]},
+        spec={**DEMO.spec, "description": EVIL, "overrides": [override], "pypi": clobbers},
         artifacts=(conda(EVIL, EVIL), deb("gcc", EVIL), bad, *DEMO.artifacts[3:]),
         overrides=(LockedOverride(package="triton", version=EVIL, voids=(void,)),),
         audit=AuditSection(

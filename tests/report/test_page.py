@@ -36,6 +36,24 @@ def test_it_shows_the_override_as_a_card() -> None:
     assert "As envlock 0.1 saw it on 2026-01-02, on Tesla X, driver 550.1." in whole
 
 
+def test_files_that_give_way_are_told_with_the_reason() -> None:
+    entry = {"path": "lib/**", "keep": "torch", "because": "numpy's <tests> are strays"}
+    paths = (("lib/tests/a.py", "torch"), ("lib/tests/b.py", "torch"))
+    lock = replace(
+        DEMO,
+        spec={**DEMO.spec, "pypi": {"clobbers": [{**entry, "keep": "triton"}, entry]}},
+        artifacts=tuple(
+            replace(one, clobbered=paths) if one.name == "numpy" else one for one in DEMO.artifacts
+        ),
+    )
+    text = page(lock)
+    section = text[text.index('<section id="settled"') :]
+    words = _plain(section[: section.index("</section>")])
+    assert "torch&rsquo;s, not numpy&rsquo;s: numpy&#39;s &lt;tests&gt; are strays" in words
+    assert "lib/tests/a.py lib/tests/b.py" in words
+    assert "settled" not in page()
+
+
 def test_results_of_something_else_are_told() -> None:
     old = replace(PROOF, image=f"sha256:{'9' * 64}")
     assert "These results are about something else" in page(proof=old)

@@ -14,6 +14,7 @@ from envlock.report.drawing import drawing
 from envlock.report.model import Layer, Package, Page, Seen
 from envlock.report.overrides import cards, checked, environment_accepts
 from envlock.report.picture import NARROW, WIDE, picture
+from envlock.report.settled import settled
 from envlock.report.words import anchor, size_text
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def gather(subject: Subject) -> Page:
         pictures=tuple(picture(layers, form) for form in (WIDE, NARROW)),
         drawing=drawing(graph, _PYTHON),
         cards=cards(lock, subject.proof),
+        settled=settled(lock),
         checks=checked(lock.spec.get("checks") or (), subject.proof, None),
         accepts=environment_accepts(lock),
         seen=_seen(subject.proof, lock),

@@ -147,6 +147,16 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Files of two packages at the same paths: whose are there, whose are not, and why."""
+
+    kept: str
+    lost: str
+    because: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """The proof: when, with what, of which image; stale: why it is about something else."""
 
@@ -195,6 +205,7 @@ class Page:
     pictures: tuple[Picture, ...]
     drawing: Drawing | None
     cards: tuple[Card, ...]
+    settled: tuple[Settled, ...]
     checks: tuple[Checked, ...]
     accepts: tuple[Accepted, ...]
     seen: Seen | None
