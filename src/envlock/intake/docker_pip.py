@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -10,8 +9,8 @@ from urllib.parse import urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from envlock.errors import SpecError
 from envlock.intake.draft import Forced, requirement
+from envlock.intake.indexes import add_index
 from envlock.intake.installers import TOOLS
 from envlock.intake.requirements import read_into
 from envlock.requirements import parse_requirement
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from envlock.intake.draft import Draft, Item
     from envlock.intake.shell_lines import Command, PipCall
 
-_PLAIN_NAME = re.compile(r"[^a-z0-9]+")
 _TOOLS = frozenset({"pip", "uv", "pip-tools", "wheel"})
 
 
@@ -142,11 +140,7 @@ class PipSteps:
                 self._index(url, named, place)
 
     def _index(self, url: str, named: Sequence[str], place: Location) -> None:
-        known = {u: name for name, u in self.draft.indexes.items()}
-        name = known.get(url) or index_name(url, self.draft.indexes)
-        if not name:
-            raise SpecError("this is no URL of an index", location=place)
-        self.draft.indexes[name] = url
+        name = add_index(self.draft.indexes, url)
         packages = self.draft.index_packages.setdefault(name, [])
         packages.extend(one for one in named if one not in packages)
         self.draft.note(
@@ -156,19 +150,6 @@ class PipSteps:
             else f"the index is called {name}, and is asked first for everything: name the "
             "packages that come from it",
         )
-
-
-def index_name(url: str, taken: Mapping[str, str]) -> str:
-    """Return a name for an index after its host and the end of its path."""
-    parts = urlsplit(url)
-    labels = (parts.hostname or "extra").split(".")
-    host = labels[-2] if len(labels) > 1 and not labels[-1].isdigit() else labels[0]
-    ends = [part for part in parts.path.split("/") if part and part not in ("simple", "whl")]
-    name = _PLAIN_NAME.sub("-", "-".join([host, *ends[-1:]]).lower()).strip("-") or "extra"
-    number = 1
-    while (found := name if number == 1 else f"{name}-{number}") in taken or found == "pypi":
-        number += 1
-    return found
 
 
 def pinned_version(text: str) -> str | None:

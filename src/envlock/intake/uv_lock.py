@@ -13,8 +13,9 @@ from packaging.markers import InvalidMarker, Marker
 from packaging.utils import canonicalize_name
 
 from envlock.errors import SpecError, UsageError
-from envlock.intake.docker_pip import index_name, pinned_version
+from envlock.intake.docker_pip import pinned_version
 from envlock.intake.draft import Draft, Forced, requirement
+from envlock.intake.indexes import add_index
 from envlock.intake.toml_text import at, at_package, read_toml
 from envlock.platforms import PLATFORMS
 from envlock.urls import carries_secret, redact
@@ -176,11 +177,8 @@ class _Reader:
         if carries_secret(url):
             draft.note(place, f"the index of {name} has a credential in its URL: name it yourself")
             return
-        known = {u: one for one, u in draft.indexes.items()}
-        if url not in known:
-            known[url] = index_name(url, draft.indexes)
-            draft.indexes[known[url]] = url
-        draft.index_packages.setdefault(known[url], []).append(name)
+        index = add_index(draft.indexes, url)
+        draft.index_packages.setdefault(index, []).append(name)
 
     def _usual(self) -> str:
         """Return the URL of the index that has most packages: the default one."""
