@@ -1,8 +1,9 @@
-"""Keeping credentials out of everything that is written or shown."""
+"""URLs: whether a text is one, and keeping their credentials out of all that is shown."""
 
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 # Texts of any length come from outside: no match looks beyond where the next one would begin.
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
@@ -14,6 +15,15 @@ _TOKEN_PATH = re.compile(  # conda's; Debian's pools have folders named "t", reg
 _SECRET_QUERY = re.compile(
     r"(?i)([?&#](?=[^=&?#\s]*(?:token|secret|passw|key|sig))[^=&?#\s]*=)[^&\s'\"]+"
 )
+
+
+def is_url(text: str) -> bool:
+    """Tell whether a text is the URL of a host, or of a file, as an index or a channel has one."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme == "file" or (bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        return False
 
 
 def redact(text: str) -> str:

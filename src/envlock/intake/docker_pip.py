@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -132,7 +131,7 @@ class PipSteps:
                     place, "the URL of an index has a credential or a variable in it: name the "
                     "index in the spec, and put its login into netrc, a keyring or config.toml"
                 )  # fmt: skip
-            elif url == call.index and urlsplit(url).path.rstrip("/").endswith("/simple"):
+            elif url == call.index and url.rstrip("/").endswith("/simple"):
                 self.draft.note(
                     place, "the default index is the machine's: [indexes] in config.toml"
                 )
@@ -140,7 +139,7 @@ class PipSteps:
                 self._index(url, named, place)
 
     def _index(self, url: str, named: Sequence[str], place: Location) -> None:
-        name = add_index(self.draft.indexes, url)
+        name = add_index(self.draft.indexes, url, place)
         packages = self.draft.index_packages.setdefault(name, [])
         packages.extend(one for one in named if one not in packages)
         self.draft.note(

@@ -7,8 +7,13 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from envlock.errors import SpecError
+from envlock.urls import is_url
+
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
+
+    from envlock.errors import Location
 
 _SAYS_NOTHING = frozenset({"api", "download", "downloads", "files", "index", "packages", "pkgs",
                            "pypi", "python", "root", "simple", "wheels", "whl", "www"})  # fmt: skip
@@ -17,11 +22,18 @@ _MOST = 40
 """Characters; the name is also a part of a variable's, and people type it."""
 
 
-def add_index(indexes: MutableMapping[str, str], url: str) -> str:
+def add_index(indexes: MutableMapping[str, str], url: str, location: Location) -> str:
     """Return the name of an index in ``indexes`` (name to URL), which gets one if it has none.
 
     It is made of what the URL says: ``pytorch-cu124`` for download.pytorch.org/whl/cu124.
+    location: where the URL stands.  Raises SpecError for what is no URL.
     """
+    if not is_url(url):
+        raise SpecError(
+            f"{url!r} is no URL of an index",
+            location=location,
+            hint="write https://HOST/PATH, or file:///FOLDER",
+        )
     known = next((name for name, place in indexes.items() if place == url), None)
     if known is not None:
         return known

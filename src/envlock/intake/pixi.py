@@ -229,7 +229,7 @@ class _Reader:
                 location, f"{redact(url)}: write the index without the credential under indexes:"
             )
             return None
-        return add_index(draft.indexes, url)
+        return add_index(draft.indexes, url, location)
 
     def _options(self, draft: Draft, table: Mapping[str, Any], prefix: str) -> None:
         where = f"{prefix}pypi-options"

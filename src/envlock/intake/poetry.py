@@ -218,7 +218,7 @@ class _Reader:
                     location=type(where)(file=where.file, line=where.line, column=where.column),
                     hint="remove it there, and put it into netrc, a keyring or config.toml",
                 )
-            found[name.lower()] = add_index(self.draft.indexes, url)
+            found[name.lower()] = add_index(self.draft.indexes, url, where)
             places[found[name.lower()]] = (where, entry.get("priority") == "explicit")
         return found, places
 

@@ -127,7 +127,7 @@ class PipReader:
             )
             return
         known = set(self.draft.indexes)
-        name = add_index(self.draft.indexes, url)
+        name = add_index(self.draft.indexes, url, location)
         if name not in known:
             self.draft.note(
                 location,

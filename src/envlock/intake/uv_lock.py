@@ -177,7 +177,7 @@ class _Reader:
         if carries_secret(url):
             draft.note(place, f"the index of {name} has a credential in its URL: name it yourself")
             return
-        index = add_index(draft.indexes, url)
+        index = add_index(draft.indexes, url, place)
         draft.index_packages.setdefault(index, []).append(name)
 
     def _usual(self) -> str:

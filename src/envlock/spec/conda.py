@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name
 
@@ -15,7 +14,7 @@ from envlock.errors import Location, SpecError
 from envlock.spec.clobbers import parse_clobbers
 from envlock.spec.matchspec import is_subdir, match_name, placed, refusal, subdir_of
 from envlock.spec.model import Conda, CondaAsked, CondaChannel
-from envlock.urls import carries_secret
+from envlock.urls import carries_secret, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -131,7 +130,7 @@ def _channels(items: list[Any], at: Where) -> tuple[CondaChannel, ...]:
                 "or .headers in config.toml, ENVLOCK_TOKEN_<NAME>, or netrc",
             )
         _check_channel(name, here, in_place=url is None)
-        if url is not None and not _is_url(url):
+        if url is not None and not is_url(url):
             raise SpecError(
                 f"{url!r} is not a URL",
                 location=at(("conda", "channels", n, "url")),
@@ -167,14 +166,6 @@ def _check_channel(name: str, here: Location, *, in_place: bool) -> None:
     else:
         return
     raise SpecError(message, location=here, hint=hint)
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme == "file" or (bool(parts.hostname) and parts.port != 0)
-    except ValueError:
-        return False
 
 
 def _link_scripts(table: dict[str, str], at: Where) -> dict[str, str]:

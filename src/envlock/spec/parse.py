@@ -7,7 +7,6 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -35,7 +34,7 @@ from envlock.spec.model import (
 from envlock.spec.overrides import check_overrides, parse_override
 from envlock.spec.schema import check_schema
 from envlock.spec.vulnerabilities import parse_vulnerabilities
-from envlock.urls import carries_secret
+from envlock.urls import carries_secret, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -179,7 +178,7 @@ class _Parser:
                     hint="a spec is checked in: put the credential into netrc, a keyring or "
                     "the machine's config.toml",
                 )
-            if not _is_url(entry["url"]):
+            if not is_url(entry["url"]):
                 raise SpecError(
                     f"{entry['url']!r} is not a URL", location=self.at(("indexes", name))
                 )
@@ -322,14 +321,6 @@ class _Parser:
             budget=layers.get("budget"),
             max_size=size_in_bytes(layers["max-size"]) if "max-size" in layers else None,
         )
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme == "file" or (bool(parts.hostname) and parts.port != 0)
-    except ValueError:
-        return False
 
 
 _TWISTED = re.compile(r"=([<>])|(?<![=<>!~])=(?![=<>])")
