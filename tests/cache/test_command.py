@@ -12,6 +12,7 @@ import pytest
 
 from envlock.cache.inventory import take_inventory
 from envlock.cache.prune import judge, remove
+from envlock.cli.commands.cache import _Kind
 from envlock.leases import holders
 from envlock.sizes import size_in_bytes
 
@@ -59,6 +60,30 @@ def test_info_and_prune(machine: Machine, index: Index) -> None:
     assert done == trial | {"dry_run": False}
     assert (done["freed_bytes"], done["left_bytes"]) == (before["bytes"], 0)
     assert take_inventory(machine.cache).entries == ()
+
+
+def test_only_one_kind_goes(machine: Machine, index: Index) -> None:
+    _locked(machine, index)
+    _build(machine)
+    before = {one["kind"]: one["entries"] for one in _document(machine, "info")["kinds"]}
+    assert list(before) == [one.value for one in _Kind]
+    done = _document(machine, "prune", "--keep-days", "0", "--kind", "packed", "--kind", "notes")
+    assert {one["kind"] for one in done["removed"]} == {"packed", "notes"}
+    after = {one["kind"]: one["entries"] for one in _document(machine, "info")["kinds"]}
+    assert after == before | {"packed": 0, "notes": 0}
+    refused = machine.run("cache", "prune", "--kind", "all")
+    assert refused.returncode == 2
+    assert "unpacked" in refused.stderr
+
+
+def test_unpacked_images_that_are_most_of_it_are_told(machine: Machine) -> None:
+    rootfs = machine.cache / "rootfs" / f"sha256-{'0' * 64}"
+    rootfs.mkdir(parents=True)
+    (rootfs / "last-used").touch()
+    (rootfs / "file").write_bytes(bytes(100_000))
+    assert (
+        "envlock cache prune --kind unpacked --keep-days 0" in machine.run("cache", "info").stderr
+    )
 
 
 def test_a_build_while_everything_is_pruned_all_the_time(machine: Machine, index: Index) -> None:

@@ -12,16 +12,16 @@ import os
 import shutil
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from envlock.cache.inventory import last_used
-from envlock.cache.kinds import PLACES
+from envlock.cache.kinds import KINDS, PLACES
 from envlock.errors import DiskError
 from envlock.leases import nobody_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from envlock.cache.inventory import Entry, Inode, Inventory
@@ -55,6 +55,7 @@ def judge(
     *,
     before: int | None = None,
     largest: int | None = None,
+    kinds: Collection[str] = frozenset(KINDS),
 ) -> Verdict:
     """Return what of a cache goes.
 
@@ -63,38 +64,43 @@ def judge(
 
     before: entries go that were used before this time (ns since the epoch).
     largest: how many bytes may stay.
+    kinds: of the others nothing goes.
     """
-    doomed: list[Doomed] = []
-    held: list[Entry] = []
-    books = _Books(inventory)
     present = time.time_ns() - _INSTANT
-
-    def stays(entry: Entry) -> bool:
-        return is_held(entry, holders) or (entry.used >= present and not entry.useless)
-
-    for entry in sorted(inventory.entries, key=lambda entry: (entry.used, entry.paths)):
-        reason = entry.useless
-        if reason is None and before is not None and entry.used < before:
-            reason = "not used for long"
-        if reason is None:
-            continue
-        if stays(entry):
-            held.append(entry)
+    sorting = _Sorting(_Books(inventory), holders, present)
+    entries = [entry for entry in inventory.entries if entry.kind in kinds]
+    entries.sort(key=lambda entry: (entry.used, entry.paths))
+    left = []
+    for entry in entries:
+        if entry.useless:
+            sorting.out(entry, entry.useless)
+        elif before is not None and entry.used < before:
+            sorting.out(entry, "not used for long")
         else:
-            books.remove(entry)
-            doomed.append(Doomed(entry=entry, reason=reason))
-    gone = {id(one.entry) for one in doomed}
-    for entry in sorted(inventory.entries, key=lambda entry: (entry.used, entry.paths)):
-        if largest is None or books.total <= largest:
-            break
-        if id(entry) in gone:
-            continue
-        if stays(entry):
-            held.append(entry)
+            left.append(entry)
+    for entry in left:
+        if largest is not None and sorting.books.total > largest:
+            sorting.out(entry, "used least recently")
+    return Verdict(doomed=tuple(sorting.doomed), held=tuple(sorting.held))
+
+
+@dataclass(slots=True)
+class _Sorting:
+    """What goes and what would go; present: from when on (ns since the epoch) nothing goes."""
+
+    books: _Books
+    holders: Sequence[Holder]
+    present: int
+    doomed: list[Doomed] = field(default_factory=list)
+    held: list[Entry] = field(default_factory=list)
+
+    def out(self, entry: Entry, reason: str) -> None:
+        """Sort an entry out, unless it may be in use."""
+        if is_held(entry, self.holders) or (entry.used >= self.present and not entry.useless):
+            self.held.append(entry)
         else:
-            books.remove(entry)
-            doomed.append(Doomed(entry=entry, reason="used least recently"))
-    return Verdict(doomed=tuple(doomed), held=tuple({id(one): one for one in held}.values()))
+            self.books.remove(entry)
+            self.doomed.append(Doomed(entry=entry, reason=reason))
 
 
 def is_held(entry: Entry, holders: Sequence[Holder]) -> bool:

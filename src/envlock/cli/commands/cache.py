@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +22,38 @@ if TYPE_CHECKING:
     from envlock.cache.prune import Doomed, Verdict
 
 _DAY = 24 * 60 * 60
+
+
+class _Kind(Enum):
+    """The kinds of :data:`envlock.cache.kinds.KINDS`, which takes longer to load."""
+
+    DOWNLOADS = "downloads"
+    PACKED = "packed"
+    UNPACKED = "unpacked"
+    INDEXES = "indexes"
+    AUDIT = "audit"
+    NOTES = "notes"
+
+
+_KeepDays = Annotated[
+    float | None,
+    typer.Option(
+        "--keep-days", metavar="N", min=0, help="Remove what was not used for so many days."
+    ),
+]
+_MaxSize = Annotated[
+    str | None,
+    typer.Option(
+        "--max-size",
+        metavar="SIZE",
+        help="Remove what was used least recently until no more is left: 20GB, 500MiB.",
+    ),
+]
+_KindOption = Annotated[
+    list[_Kind] | None,
+    typer.Option("--kind", metavar="KIND", help="Only this kind, as cache info names it."),
+]
+_DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only tell what would go.")]
 
 cache = typer.Typer(
     name="cache",
@@ -59,6 +92,12 @@ def info_command(context: typer.Context) -> None:
     rows += [[*_row(one), KINDS[one["kind"]]] for one in kinds]
     rows.append(["all", str(len(found.entries)), megabytes(found.size()), "", "", ""])
     table(state.output, rows)
+    unpacked = found.size("unpacked")
+    if unpacked * 2 > found.size():
+        state.output.message(
+            f"{megabytes(unpacked)} are unpacked images, made again from build/ when they are "
+            "used: envlock cache prune --kind unpacked --keep-days 0"
+        )
     if besides:
         state.output.message(f"{megabytes(besides)} in this folder are no entries of the cache")
     if commands:
@@ -77,26 +116,10 @@ def info_command(context: typer.Context) -> None:
 @command("prune", cache)
 def prune_command(
     context: typer.Context,
-    keep_days: Annotated[
-        float | None,
-        typer.Option(
-            "--keep-days",
-            metavar="N",
-            min=0,
-            help="Remove what was not used for so many days.",
-        ),
-    ] = None,
-    max_size: Annotated[
-        str | None,
-        typer.Option(
-            "--max-size",
-            metavar="SIZE",
-            help="Remove what was used least recently until no more is left: 20GB, 500MiB.",
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Only tell what would go.")
-    ] = False,
+    keep_days: _KeepDays = None,
+    max_size: _MaxSize = None,
+    kind: _KindOption = None,
+    dry_run: _DryRun = False,
 ) -> None:
     """Remove what no run needs, and what was used least.
 
@@ -104,6 +127,7 @@ def prune_command(
     commands use stays, and so does everything that is not envlock's.
     """
     from envlock.cache.inventory import take_inventory
+    from envlock.cache.kinds import KINDS
     from envlock.cache.prune import judge, remove
     from envlock.leases import holders
 
@@ -113,7 +137,8 @@ def prune_command(
     folder = state.config.cache_dir.absolute()
     with state.output.task("looking through the cache"):
         found = take_inventory(folder)
-    verdict = judge(found, holders(folder), before=before, largest=largest)
+    kinds = [one.value for one in kind] if kind else KINDS
+    verdict = judge(found, holders(folder), before=before, largest=largest, kinds=kinds)
     with state.output.task("removing"):
         gone = verdict.doomed if dry_run else remove(verdict.doomed)
     _tell(state, folder, found, verdict, gone, largest=largest, dry_run=dry_run)
