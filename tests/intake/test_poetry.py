@@ -191,10 +191,18 @@ def test_unknown_extras(tmp_path: Path) -> None:
     assert caught.value.hint == "it has: all, mysql"
 
 
-def test_its_lock_is_not_read(tmp_path: Path) -> None:
-    with pytest.raises(EnvlockError, match=r"poetry\.lock is not read") as caught:
-        draft(tmp_path, "poetry.lock", "")
-    assert "pyproject.toml beside it" in str(caught.value.hint)
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("poetry.lock", "the pyproject.toml beside it"),
+        ("Pipfile", "pipenv requirements > requirements.txt"),
+        ("setup.py", "uv pip compile setup.py -o requirements.txt"),
+    ],
+)
+def test_what_is_not_read_has_something_instead(tmp_path: Path, name: str, instead: str) -> None:
+    with pytest.raises(EnvlockError, match=f"{name} is not read") as caught:
+        draft(tmp_path, name, "")
+    assert instead in str(caught.value.hint)
 
 
 _VALUES = st.one_of(

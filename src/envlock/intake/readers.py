@@ -43,6 +43,20 @@ KNOWN = (
     "pylock.toml",
     "the folder of a virtual environment",
 )
+_PIPENV = "pipenv requirements > requirements.txt writes what is"
+_SETUP = "uv pip compile {} -o requirements.txt writes what is"
+_INSTEAD = {
+    "Pipfile": _PIPENV,
+    "Pipfile.lock": _PIPENV,
+    "pdm.lock": "the pyproject.toml beside it is; or pdm export -o requirements.txt writes what is",
+    "pixi.lock": "the pixi.toml beside it is; or pixi workspace export conda-environment writes an "
+    "environment.yml",
+    "poetry.lock": "the pyproject.toml beside it is; or poetry export -o requirements.txt writes "
+    "the locked versions",
+    "setup.cfg": _SETUP.format("setup.cfg"),
+    "setup.py": _SETUP.format("setup.py"),
+}
+"""Files that say what is wanted and are not read, and what to name instead."""
 _PYLOCK = re.compile(r"pylock\.(?:[^.]+\.)?toml")
 _DOCKERFILE = re.compile(
     r"(?:Docker|Container)file(?:\..+)?|.+\.(?:Docker|Container)file", re.IGNORECASE
@@ -81,20 +95,8 @@ def _format(path: Path, shown: str) -> str:
         raise UsageError(
             f"the file cannot be read: {error.strerror}", where=shown, hint=_meant(path)
         ) from None
-    if path.name == "pixi.lock":
-        raise UsageError(
-            "pixi.lock is not read",
-            where=shown,
-            hint="the pixi.toml beside it is; or pixi workspace export conda-environment writes an "
-            "environment.yml",
-        )
-    if path.name == "poetry.lock":
-        raise UsageError(
-            "poetry.lock is not read",
-            where=shown,
-            hint="the pyproject.toml beside it is; poetry export -o requirements.txt writes the "
-            "locked versions, to be named as well",
-        )
+    if path.name in _INSTEAD:
+        raise UsageError(f"{path.name} is not read", where=shown, hint=_INSTEAD[path.name])
     if path.suffix in (".yml", ".yaml"):
         return "conda_lock" if len(_LOCK.findall(head)) == 2 else "environment"
     if path.name == "uv.lock":
