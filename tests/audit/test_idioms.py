@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from envlock.audit.resolve.providers import module_of
 from envlock.audit.words import lines
 from tests.audit.conftest import texts
 
@@ -272,3 +273,33 @@ def test_a_star_by_an_open_list_brings_for_certain_only_what_is_listed(audit: Au
     app = {"app/__init__.py": "", **_asking("lib", "array", "int", "other")}
     found = audit({"app": app, "lib": lib})
     assert texts(found.of("breaks-module")) == ["app.int needs lib.int"]
+
+
+@pytest.mark.parametrize(
+    ("module", "adds"),
+    [
+        ("space.cloud.store", "space-cloud-store"),
+        ("space.inner.parts", "space-inner"),
+        ("google.iam.v1", "grpc-google-iam-v1"),
+        ("google.cloud.storage.blob", "google-cloud-storage"),
+        ("plain.part", "plain"),
+    ],
+)
+def test_what_is_missing_in_a_namespace_is_called_after_the_part(
+    audit: Auditor, module: str, adds: str
+) -> None:
+    wheels = {
+        "app": {"app.py": f"import {module}\n"},
+        "space_cloud_one": {"space/cloud/one.py": ""},
+        "google_cloud_core": {"google/cloud/core/__init__.py": ""},
+    }
+    (finding,) = audit(wheels).of("breaks-import")
+    assert finding.add == adds
+
+
+def test_modules_of_distributions_that_nobody_has_looked_at() -> None:
+    assert [module_of(name) for name in ("pyyaml", "torch", "a-b", "setuptools")] == [
+        "yaml", "torch", "a_b", "setuptools",
+    ]  # fmt: skip
+    assert module_of("a-b", {"a"}) == "a_b"
+    assert module_of("pyyaml", {"yaml"}) == "yaml"

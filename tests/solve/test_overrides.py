@@ -144,6 +144,7 @@ def test_a_conflict_and_the_way_out(torch: Index, solver: Solver) -> None:
     (proposed,) = yaml.safe_load(text)["overrides"]
     assert proposed["version"] == "==2.3.1"
     assert proposed["against"] == {"torch": "triton==3.2.0"}
+    assert proposed["checks"] == [{"version": "2.3.1"}, {"import": "torch"}]
     pasted = solver("pypi:\n  dependencies: [torch]\n" + text + "\n")
     assert versions(pasted)["triton"] == "2.3.1"
 

@@ -210,7 +210,8 @@ def _details(way: Way) -> list[str]:
     needs = sorted({f"{f.who.module.split('.')[0]} needs {f.needs.dotted}" for f in way.breaks})
     lines += [f"breaks: {text}" for text in needs]
     if way.also:
-        lines.append(f"the same holds for {', '.join(way.also)}")
+        others = ", ".join(way.also)
+        lines.append(f"breaking and voiding as much, but further from what is here: {others}")
     if way.moved:
         lines.append(f"moves {'; '.join(way.moved)}")
     if way.unverified:

@@ -30,12 +30,20 @@ _KNOWN = {
     "dotenv": "python-dotenv",
     "fitz": "pymupdf",
     "git": "gitpython",
+    "google.api": "googleapis-common-protos",
+    "google.auth": "google-auth",
+    "google.iam": "grpc-google-iam-v1",
+    "google.longrunning": "googleapis-common-protos",
+    "google.oauth2": "google-auth",
     "google.protobuf": "protobuf",
+    "google.rpc": "googleapis-common-protos",
+    "google.type": "googleapis-common-protos",
     "grpc": "grpcio",
     "jose": "python-jose",
     "jwt": "pyjwt",
     "magic": "python-magic",
     "markdown": "markdown",
+    "mpl_toolkits": "matplotlib",
     "pkg_resources": "setuptools",
     "psycopg2": "psycopg2-binary",
     "pythonjsonlogger": "python-json-logger",
@@ -53,22 +61,33 @@ _KNOWN = {
 
 
 def distribution_for(module: str, indexes: Sequence[WheelIndex]) -> str:
-    """Return the distribution that provides a module, as far as can be told."""
-    top = module.partition(".")[0]
+    """Return the distribution that provides a module, as far as can be told.
+
+    In a namespace of many distributions it is called like the first package that nobody has.
+    """
+    parts = module.split(".")
     for index in indexes:
-        if top in index.modules:
+        if parts[0] in index.modules:
             return normalize(index.name)
-    for known in (module, top):
+    for end in range(len(parts), 0, -1):
+        known = ".".join(parts[:end])
         if known in _KNOWN:
             return _KNOWN[known]
-    return normalize(top)
+    shared = {space for index in indexes for space in index.namespaces}
+    size = 1
+    while size < len(parts) and ".".join(parts[:size]) in shared:
+        size += 1
+    return normalize("-".join(parts[:size]))
 
 
-def module_of(distribution: str, roots: Container[str]) -> str:
+def module_of(distribution: str, roots: Container[str] | None = None) -> str:
     """Return the module by which a distribution is most likely imported.
 
-    roots: the top-level modules that are there; one of the distribution's own name is preferred.
+    roots: the top-level modules that are there, None where nobody knows; one of the
+    distribution's own name is preferred.
     """
     own = distribution.replace("-", "_")
     named = [module for module, name in _KNOWN.items() if name == normalize(distribution)]
+    if roots is None:
+        return own if own == "setuptools" or not named else named[0]
     return next((module for module in (own, *named) if module in roots), own)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from envlock.solve.pypi.uv import Chosen, Question, Uv
     from envlock.spec.model import Asked, Spec
 
+_USERS = 3
+"""How many of those whose pins an override sets aside are imported by its checks."""
+
 
 class ConflictError(UnsatisfiableError):
     """A line of the spec and pins of other packages exclude each other.
@@ -196,6 +199,8 @@ class Diagnosis:
         pins: list[tuple[Described, Requirement]],
         failure: UnsatisfiableError,
     ) -> EnvlockError:
+        from envlock.audit.resolve.providers import module_of
+
         name = canonicalize_name(asked.requirement.name)
         own = bare(asked.requirement)
         said = ", ".join(f"{item.name} {item.version} requires {bare(pin)}" for item, pin in pins)
@@ -206,7 +211,8 @@ class Diagnosis:
         else:
             block = _in_braces if self._flow() else _in_lines
             hint = f"remove {own} from pypi.{field}, or force it and say why:\n"
-            hint += block(name, version, against)
+            users = dict.fromkeys(module_of(str(item.name)) for item, _ in pins)
+            hint += block(name, version, against, list(users)[:_USERS])
         error = ConflictError(
             f"pypi.{field} asks for {own}, but {said}",
             where=str(asked.location),
@@ -223,7 +229,8 @@ def _alone(question: Question, requirement: str) -> Question:
     )
 
 
-def _in_lines(name: str, version: str, against: str) -> str:
+def _in_lines(name: str, version: str, against: str, users: Sequence[str]) -> str:
+    imports = "".join(f"\n      - import: {user}" for user in users)
     return (
         "overrides:\n"
         f"  - package: {name}\n"
@@ -231,15 +238,16 @@ def _in_lines(name: str, version: str, against: str) -> str:
         f"    against: {{{against}}}\n"
         f"    because: <what needs {name} {version}>\n"
         "    checks:\n"
-        f"      - version: {version}"
+        f"      - version: {version}{imports}"
     )
 
 
-def _in_braces(name: str, version: str, against: str) -> str:
+def _in_braces(name: str, version: str, against: str, users: Sequence[str]) -> str:
+    imports = "".join(f", {{import: {user}}}" for user in users)
     return (
         "overrides: [\n"
         f'  {{package: {name}, version: "=={version}", against: {{{against}}},\n'
-        f'   because: "<what needs {name} {version}>", checks: [{{version: "{version}"}}]}},\n'
+        f'   because: "<what needs {name} {version}>", checks: [{{version: "{version}"}}{imports}]}},\n'
         "]"
     )
 
