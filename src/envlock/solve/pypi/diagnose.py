@@ -247,7 +247,8 @@ def _in_braces(name: str, version: str, against: str, users: Sequence[str]) -> s
     return (
         "overrides: [\n"
         f'  {{package: {name}, version: "=={version}", against: {{{against}}},\n'
-        f'   because: "<what needs {name} {version}>", checks: [{{version: "{version}"}}{imports}]}},\n'
+        f'   because: "<what needs {name} {version}>",\n'
+        f'   checks: [{{version: "{version}"}}{imports}]}},\n'
         "]"
     )
 
