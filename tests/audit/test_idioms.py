@@ -303,3 +303,73 @@ def test_modules_of_distributions_that_nobody_has_looked_at() -> None:
     ]  # fmt: skip
     assert module_of("a-b", {"a"}) == "a_b"
     assert module_of("pyyaml", {"yaml"}) == "yaml"
+
+
+LOOPS = ["[1, 2]", "NAMES", "TABLE.items()", "enumerate(NAMES)", "sorted(MADE)", "{'a': 1}"]
+
+
+@pytest.mark.parametrize("over", LOOPS)
+def test_a_loop_over_what_is_not_empty_runs(audit: Auditor, over: str) -> None:
+    app = f"""
+        import lib
+        NAMES = ["a", "b"]
+        TABLE = {{"a": 1}}
+        MADE = dict(a=1, b=2)
+        for one in {over}:
+            if one:
+                print(one)
+            lib.register(one)
+        """
+    found = audit({"app": {"app.py": app}, "lib": LIB})
+    assert texts(found.of("breaks-import")) == ["app needs lib.register"]
+
+
+@pytest.mark.parametrize(
+    ("over", "body"),
+    [
+        ("[]", "lib.register(one)"),
+        ("[*lib.value]", "lib.register(one)"),
+        ("lib.value", "lib.register(one)"),
+        ("{**lib.value}", "lib.register(one)"),
+        ("dict(**lib.value)", "lib.register(one)"),
+        ("filter(None, [1])", "lib.register(one)"),
+        ("EMPTIED", "lib.register(one)"),
+        ("REPLACED", "lib.register(one)"),
+        ("[1]", "if one:\n        continue\n    lib.register(one)"),
+        ("[1]", "if one:\n        break\n    lib.register(one)"),
+    ],
+)
+def test_a_loop_that_may_not_run_is_no_certain_break(audit: Auditor, over: str, body: str) -> None:
+    app = (
+        "import lib\nEMPTIED = [1]\nEMPTIED.clear()\nREPLACED = [1]\nREPLACED = lib.value\n"
+        f"for one in {over}:\n    {body}\n"
+    )
+    found = audit({"app": {"app.py": app}, "lib": LIB})
+    assert not found.of("breaks-import")
+
+
+MOST = {
+    "app/__init__.py": "",
+    "app/compat.py": "import six\n",
+    "app/one.py": "from app.compat import six\n",
+    "app/two.py": "import six\n",
+    "app/rest.py": "",
+}
+
+
+def test_what_most_of_a_package_needs_is_not_optional(audit: Auditor) -> None:
+    found = audit({"app": MOST})
+    assert texts(found.of("breaks-module")) == ["app.compat needs six", "app.two needs six"]
+
+
+@pytest.mark.parametrize("more", ["app/more.py", "app/tests/two.py"])
+def test_what_some_modules_need_is_optional(audit: Auditor, more: str) -> None:
+    files = {name: text for name, text in MOST.items() if name != "app/two.py"}
+    app = {**files, more: "import six\n" if "tests" in more else ""}
+    found = audit({"app": app})
+    assert not found.of("breaks-module")
+
+
+def test_what_an_extra_needs_is_an_extras(audit: Auditor) -> None:
+    found = audit({"app": MOST}, requires={"app": ["six ; extra == 'more'"]})
+    assert not found.of("breaks-module")

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 
 Node = list[Any]
 
+_ASKING = frozenset({"i", "f", "e", "x"})
+
 
 class Skeleton:
     """Builds the nodes of one module and its table of functions.
@@ -205,6 +207,9 @@ class Skeleton:
                 self.bind(names, body)
                 self.decided.append((node.lineno, node.end_lineno or node.lineno))
         body.extend(self.block(node.body))
+        once = isinstance(node, ast.For) and not self._locals and self.literals.comes_once(node)
+        if once and any(one[0] in _ASKING for one in body):
+            out.extend(body)  # and again, since other values may decide otherwise then
         body.extend(self.block(node.orelse))
         if body:
             out.append(["l", body])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import operator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -16,7 +16,7 @@ from envlock.audit.resolve.tops import main_roots
 from envlock.requirements import parse_requirement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from envlock.audit.index.model import WheelIndex
     from envlock.audit.resolve.audit import Trace
@@ -31,6 +31,8 @@ _PLATFORMS = ("win32", "windows", "darwin", "macos", "osx", "cygwin", "_nt", "ja
               "pypy", "pyodide", "emscripten", "wasm", "android", ".ios_")  # fmt: skip
 
 _NO_METADATA = "PackageNotFoundError"
+_SEVERAL = 3
+"""Of fewer modules most say nothing."""
 
 
 class Classifier:
@@ -240,7 +242,29 @@ class Classifier:
         index = self._world.owner[failure.place.module]
         if self._declared(index, failure) and severity in {"breaks-module", "breaks-call"}:
             return ""
-        return "extra" if self._in_extra(index, failure) else "optional"
+        if self._in_extra(index, failure):
+            return "extra"
+        most = severity == "breaks-module" and self._breaks_most(index, failure)
+        return "" if most else "optional"
+
+    def _breaks_most(self, index: WheelIndex, failure: Failure) -> bool:
+        """Tell whether most modules of a distribution fail for want of another one."""
+        mask = self._missed[index.name, failure.need.module.partition(".")[0]]
+        own = [name for name, entry in index.modules.items() if _counts(name, entry)]
+        alone = self._trace.alone
+        broken = [name for name in own if name in alone and alone[name].certain & mask]
+        return len(own) >= _SEVERAL and 2 * len(broken) > len(own)
+
+    @functools.cached_property
+    def _missed(self) -> dict[tuple[str, str], int]:
+        """The bits of failures by who misses a distribution, and which package of it."""
+        found: dict[tuple[str, str], int] = {}
+        for key, failure in self._failures.items():
+            if failure.optional:
+                who = self._world.owner[failure.place.module].name
+                pair = who, failure.need.module.partition(".")[0]
+                found[pair] = found.get(pair, 0) | self._numbers.known(key)
+        return found
 
     def _wanted(self, failure: Failure) -> str:
         """Return the distribution that is missed; who asks for a version names it himself."""
@@ -291,6 +315,11 @@ class Classifier:
         if failure.need.module.partition(".")[0] in locked.modules:  # a namespace of many
             return failure.need, ""
         return dataclasses.replace(failure.need, provider=locked.name), ""
+
+
+def _counts(module: str, entry: Mapping[str, Any]) -> bool:
+    """Tell whether a module is code that a package is there for."""
+    return entry["kind"] in {"py", "pkg"} and _TESTS.isdisjoint(module.split("."))
 
 
 def environment(trace: Trace) -> dict[str, str]:
