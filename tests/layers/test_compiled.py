@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envlock.image.pool import packing_pool
+from envlock.image.pool import ALONE, WORTH, packing_pool
 from envlock.layers import compiled, deflate
 from envlock.layers.compiled import Encoder, compiled_encoder, kept_encoder, use_encoder
 
@@ -207,6 +208,26 @@ def test_what_a_command_keeps_goes_with_it() -> None:
 def test_no_more_processes_than_there_are_things_to_do() -> None:
     for workers, jobs, expected in ((5, 1, 1), (2, None, 2)):
         with packing_pool(workers, 0, jobs) as pool:
+            assert isinstance(pool, ProcessPoolExecutor)
             started = {pool.submit(os.getpid).result() for _ in range(20)}
             assert len(started) <= expected
             assert len(pool._processes) == expected
+
+
+def test_one_small_layer_needs_no_process() -> None:
+    for size, here in ((ALONE, True), (ALONE + 1, False)):
+        with packing_pool(2, 0, 1, size) as pool:
+            assert (pool.submit(os.getpid).result() == os.getpid()) is here
+    with packing_pool(2, 0, 2, 1) as pool:
+        assert pool.submit(os.getpid).result() != os.getpid()
+
+
+def test_many_small_amounts_are_worth_the_compiler_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[None] = []
+    monkeypatch.setattr("envlock.image.pool.kept_encoder", lambda: asked.append(None))
+    monkeypatch.setattr("envlock.image.pool._amounts", [])
+    for expected in (0, 1, 2):
+        with packing_pool(1, WORTH - 1, 1, 1):
+            assert len(asked) == expected

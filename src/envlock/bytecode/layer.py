@@ -42,7 +42,7 @@ from envlock.validate.sandbox import Bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import Executor
 
     from envlock.bytecode.apart import Division, Piece
     from envlock.image.build import Workshop
@@ -117,7 +117,7 @@ class _Making:
     store: Path
     scratch: Path
 
-    def files(self, pool: ProcessPoolExecutor) -> list[Path]:
+    def files(self, pool: Executor) -> list[Path]:
         """Return files that hold all compiled modules between them."""
         division = divide(self.lock, self.image.layers, VERSION)
         if division is None:
@@ -138,7 +138,7 @@ class _Making:
             return self.compiler.run(rootfs, roots(self.lock), self._folder("whole"))
 
     def _apart(
-        self, division: Division, missing: Sequence[Piece], pool: ProcessPoolExecutor
+        self, division: Division, missing: Sequence[Piece], pool: Executor
     ) -> dict[Piece, Path]:
         """Compile what lies below the wheels, if that is missing, and wheels."""
         sources = self._folder("sources")

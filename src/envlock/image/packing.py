@@ -20,7 +20,7 @@ from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future, ProcessPoolExecutor
+    from concurrent.futures import Executor, Future
     from pathlib import Path
 
     from envlock.layers.condafacts import CondaFacts
@@ -96,7 +96,7 @@ class Packing:
         )
         with (
             self._reporter.task(f"packing {counted(len(plans), 'layer')}", total, "bytes") as task,
-            packing_pool(self._workers, to_encode(artifacts, self._segments), jobs) as pool,
+            packing_pool(self._workers, to_encode(artifacts, self._segments), jobs, total) as pool,
             ThreadPoolExecutor(1) as disk,
         ):
             try:
@@ -113,7 +113,7 @@ class Packing:
 
     def _packed(
         self,
-        pool: ProcessPoolExecutor,
+        pool: Executor,
         plans: Sequence[LayerPlan],
         task: Task,
         checked: Callable[[], object],
@@ -158,11 +158,11 @@ class Packing:
         with disk_errors(self._blobs):
             sync(self._blobs / layer.digest.removeprefix("sha256:"))
 
-    def _wheels(self, pool: ProcessPoolExecutor, plan: LayerPlan) -> Future[StreamDigests]:
+    def _wheels(self, pool: Executor, plan: LayerPlan) -> Future[StreamDigests]:
         mine = {a.sha256: self._paths[a.sha256] for a in plan.artifacts}
         return pool.submit(pack_wheels, plan, mine, self._blobs, self._known.get(plan.key))
 
-    def _os(self, pool: ProcessPoolExecutor, plan: LayerPlan, task: Task) -> Joining:
+    def _os(self, pool: Executor, plan: LayerPlan, task: Task) -> Joining:
         """Pack the .debs of a layer; what is returned waits for them and joins them."""
         packing = [
             (deb, pool.submit(pack_segment, deb, self._paths[deb.sha256], self._segments))
@@ -181,7 +181,7 @@ class Packing:
 
         return join
 
-    def _conda(self, pool: ProcessPoolExecutor, plan: LayerPlan, task: Task) -> Joining:
+    def _conda(self, pool: Executor, plan: LayerPlan, task: Task) -> Joining:
         """Pack the conda packages of a layer; what is returned waits for them and joins them."""
         items = {item.artifact.sha256: item for item in conda_items(plan)}
         packing = [

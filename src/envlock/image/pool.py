@@ -1,9 +1,10 @@
-"""Worker processes that pack, with the compiled encoder where that is worth its making."""
+"""Who packs: worker processes, or a thread; with the compiled encoder where it is worth making."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from envlock.layers.compiled import kept_encoder, use_encoder
@@ -12,13 +13,19 @@ from envlock.workers import killed_workers, worker_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from envlock.lock.model import Artifact
 
 WORTH = 1024 * 1024
-"""Bytes of packages to encode from which on compiling the encoder saves time."""
+"""Bytes of packages to encode, in one command, from which on compiling the encoder saves time."""
+
+ALONE = 64 * 1024 * 1024
+"""Bytes of artifacts up to which a single layer is packed without a process of its own.
+
+That takes a third of a second, and as much to start a process; Ctrl-C waits for it.
+"""
 
 _WHEELS = 64
 """One in so many bytes of wheels is encoded: the headers of their files, mostly."""
@@ -35,16 +42,28 @@ def to_encode(artifacts: Sequence[Artifact], segments: Path) -> int:
     return total
 
 
+_amounts: list[int] = []
+"""What this process was asked to encode so far."""
+
+
 @contextlib.contextmanager
 def packing_pool(
-    workers: int, amount: int, jobs: int | None = None
-) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool of at most ``workers`` processes that pack.
+    workers: int, amount: int, jobs: int | None = None, size: int | None = None
+) -> Iterator[Executor]:
+    """Yield a pool of at most ``workers`` processes that pack; a thread for one small job.
 
-    amount: bytes or so that are to be encoded; jobs: how many things there are to do at once, if
-    that is known.  Raises DiskError for a worker that was killed.
+    amount: bytes or so that are to be encoded; jobs: how many things there are to do at once, and
+    size: of how many bytes of artifacts, if these are known.  Raises DiskError for a worker that
+    was killed.
     """
-    library = kept_encoder() if amount >= WORTH else None
+    _amounts.append(amount)
+    library = kept_encoder() if sum(_amounts) >= WORTH else None
+    if jobs == 1 and size is not None and size <= ALONE:
+        if library is not None:
+            use_encoder(library)
+        with ThreadPoolExecutor(1) as thread:
+            yield thread
+        return
     prepare = functools.partial(use_encoder, library) if library else None
     most = workers if jobs is None else max(1, min(workers, jobs))
     with killed_workers(), worker_pool(most, prepare) as pool:
