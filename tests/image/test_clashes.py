@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from envlock.errors import ArtifactError
+from envlock.errors import ArtifactError, IntegrityError
 from envlock.install.environment import install
 from envlock.install.interpreter import find_interpreter
 from envlock.layers import plan as plan_module
@@ -49,6 +49,25 @@ def build(
 def test_the_same_content_is_fine(layers: str, tmp_path: Path) -> None:
     same = {"nvidia/__init__.py": INIT, "nvidia/empty": b""}
     check_layout(build(tmp_path, {**same, "nvidia/one.py": b"1"}, {**same, "nvidia/two.py": b"2"}))
+
+
+def test_wheels_that_fit_are_not_looked_at_again(tmp_path: Path) -> None:
+    """What makes the image is looked at once by a machine, and by whoever makes everything anew."""
+    path = make_wheel(tmp_path, "one", "1.0", {"one.py": b"1"}, pack=pack)
+    environment = environment_of(path)
+    first = environment.build(tmp_path / "image", tmp_path / "cache")
+    path.write_bytes(bytes(path.stat().st_size))
+    again = environment.build(tmp_path / "image", tmp_path / "cache")
+    assert again.digests == first.digests
+    for other, fresh in ((environment.with_image(env={"A": "1"}), False), (environment, True)):
+        with pytest.raises(IntegrityError):
+            other.build(tmp_path / "image", tmp_path / "cache", fresh=fresh)
+
+
+def test_wheels_that_do_not_fit_are_told_each_time(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(ArtifactError, match="both install"):
+            build(tmp_path, {"shared.py": b"1"}, {"shared.py": b"2"})
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from envlock.image.absent import (
     require,
 )
 from envlock.image.base import bring_layers, read_foundation
-from envlock.image.known import known_layers, remember_layer
+from envlock.image.known import is_sound, known_layers, remember_layer, remember_sound
 from envlock.image.linked import known_linked, pack_linked
 from envlock.image.packing import SEGMENTS, Packing, conda_items
 from envlock.image.places import remember_layout, taken_over
@@ -88,7 +88,8 @@ def build_image(
     plans = plan_layers(lock)
     known = _known(lock, plans, workshop)
     recorded = is_recorded(lock, paths, plans, known, workshop.config)
-    owners = started(Owners) if recorded else started(check_wheels, lock, paths)
+    sound = recorded or _is_sound(lock, plans, workshop)
+    owners = started(Owners) if sound else started(check_wheels, lock, paths)
     layers = _Layers(lock, paths, staging, workshop, known)
     layers.take_over(plans, recorded=recorded)
     bring_layers(lock.base, paths, staging, workshop.cache)
@@ -99,9 +100,10 @@ def build_image(
     layers.pack([plan for plan in missing if plan.kind != "linked"], owners.result, reporter)
     if recorded:
         check_recorded(lock, plans, layers.made)
-    else:
+    elif not sound:
         check_conda(owners.result(), lock, layers.packages())
         layers.link([plan for plan in missing if plan.kind == "linked"], owners.result(), link)
+        remember_sound(workshop.cache, lock)
     layers.remember(plans, missing)
     packages = layers.packages()
     _say_what_is_not_run(lock, packages, reporter)
@@ -130,6 +132,15 @@ def _known(lock: Lock, plans: Sequence[LayerPlan], workshop: Workshop) -> dict[s
     for key, digests in workshop.told.items():
         known.setdefault(key, Known(digests=digests, seen_here=False))
     return known
+
+
+def _is_sound(lock: Lock, plans: Sequence[LayerPlan], workshop: Workshop) -> bool:
+    """Tell whether an earlier build looked at the artifacts for paths that two of them have.
+
+    What post-link scripts write is held against them each time that these run.
+    """
+    scripts = any(plan.kind == "linked" for plan in plans)
+    return not workshop.fresh and not scripts and is_sound(workshop.cache, lock)
 
 
 @dataclass(frozen=True, slots=True)

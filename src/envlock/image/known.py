@@ -3,11 +3,14 @@
 What a build on this machine found is remembered by everything that decides the layer.  What only
 the lock told, and turned out to be the digest, is remembered beside it as told: its plain digest
 was never looked at here, so that it helps for a lock that says the very same, and for no other.
+
+That no two artifacts differ at one path is a function of the lock, and remembered as well.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,8 @@ from envlock.files import write_atomically
 from envlock.layers.gzipstream import Known, StreamDigests
 from envlock.layers.plan import compiles
 from envlock.leases import used
+from envlock.lock.codec import lock_digest
+from envlock.lock.model import PACKER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +79,23 @@ def remember_digests(cache: Path, key: str, digests: StreamDigests) -> None:
     """Note what :func:`recall_digests` is to return; ``key`` is of all that decides the layer."""
     text = json.dumps(dataclasses.asdict(digests), sort_keys=True)
     write_atomically(cache / "layers" / f"{key}.json", text.encode())
+
+
+def is_sound(cache: Path, lock: Lock) -> bool:
+    """Tell whether this machine found before that every path of the image has one owner."""
+    return used(_sound(cache, lock))
+
+
+def remember_sound(cache: Path, lock: Lock) -> None:
+    """Note what :func:`is_sound` is to tell; raises DiskError."""
+    if not is_sound(cache, lock):
+        write_atomically(_sound(cache, lock), b"{}", sync=False)
+
+
+def _sound(cache: Path, lock: Lock) -> Path:
+    """Return the note on all that decides the image, and by which packer."""
+    text = json.dumps(["one owner for every path", PACKER, lock_digest(lock.image_inputs)])
+    return cache / "layers" / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
 
 
 def _path(cache: Path, plan: LayerPlan, *, told: bool) -> Path:
