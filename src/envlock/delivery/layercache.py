@@ -22,9 +22,10 @@ import io
 import json
 import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from envlock.errors import ArtifactError, EnvlockError
 from envlock.files import disk_errors
@@ -34,17 +35,19 @@ from envlock.layers.gzipstream import StreamDigests
 from envlock.registry import documents
 from envlock.registry.errors import MissingError
 from envlock.registry.protocol import MANIFEST, Descriptor, Document, digest_of
-from envlock.registry.pull import pull_blobs
+from envlock.registry.pull import JOBS, pull_blobs
 from envlock.registry.reference import DIGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from envlock.fetch.store import Store
     from envlock.progress import Reporter
     from envlock.registry.open import Access
     from envlock.registry.reference import Reference
+
+_T = TypeVar("_T")
 
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 RECORD = "application/vnd.envlock.layer.v1+json"
@@ -83,12 +86,14 @@ class LayerCache:
 
         A cache that cannot be reached is no error: there is a warning.
         """
+        digests = list(wanted)
         try:
-            sizes = {digest: self._repository.has(digest) for digest in wanted}
+            sizes = _of_all(self._repository.has, digests)
         except EnvlockError as error:
             self._warn(_MADE_HERE, error)
             return {}
-        return {digest: size for digest, size in sizes.items() if size is not None}
+        found = zip(digests, sizes, strict=True)
+        return {digest: size for digest, size in found if size is not None}
 
     def config(self, digest: str) -> bytes | None:
         """Return an image's configuration if the cache has it, verified; see :meth:`keep`."""
@@ -158,9 +163,9 @@ class LayerCache:
         """
         repository = self._repository.for_writing()
         sent = there = 0
-        for key, digests in layers:
+        tags = _of_all(repository.resolve, [_tag(key) for key, _ in layers])
+        for (key, digests), named in zip(layers, tags, strict=True):
             document, record = _document(key, digests)
-            named = repository.resolve(_tag(key))
             if named == document.digest:
                 there += 1
                 continue
@@ -221,6 +226,12 @@ class LayerCache:
 
     def _warn(self, what: str, error: EnvlockError) -> None:
         self._reporter.warn(f"{what}: {error.where or self.reference}: {error.message}")
+
+
+def _of_all(ask: Callable[[str], _T], names: Sequence[str]) -> list[_T]:
+    """Return a registry's answers; several questions are under way at once."""
+    with ThreadPoolExecutor(JOBS) as pool:
+        return list(pool.map(ask, names))
 
 
 def _opened(blob: Path) -> BinaryIO:
