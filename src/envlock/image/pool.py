@@ -24,7 +24,8 @@ WORTH = 1024 * 1024
 ALONE = 64 * 1024 * 1024
 """Bytes of artifacts up to which a single layer is packed without a process of its own.
 
-That takes a third of a second, and as much to start a process; Ctrl-C waits for it.
+Packing so much takes a second, and starting a process a fifth of one; in between nothing can be
+stopped but the whole command.
 """
 
 _WHEELS = 64
