@@ -373,3 +373,45 @@ def test_what_some_modules_need_is_optional(audit: Auditor, more: str) -> None:
 def test_what_an_extra_needs_is_an_extras(audit: Auditor) -> None:
     found = audit({"app": MOST}, requires={"app": ["six ; extra == 'more'"]})
     assert not found.of("breaks-module")
+
+
+MOVED = {
+    "lib/__init__.py": "",
+    "lib/_real.py": "def norm(): pass\ndef hidden(): pass\ndef late(): pass\n",
+    "lib/_old.py": """
+        import warnings
+        from importlib import import_module
+        def moved(*, package, module, private, all, attribute, right=None, until="2.0"):
+            if right is not None:
+                place = f"lib.{package}.{right}"
+            else:
+                place = f"lib.{package}"
+            if attribute not in all:
+                raise AttributeError(f"{module} has no {attribute}, and goes in {until}")
+            warnings.warn(place, DeprecationWarning, stacklevel=3)
+            return getattr(import_module(f"lib.{private}"), attribute)
+        """,
+}
+
+
+@pytest.mark.parametrize(
+    ("exports", "missing"),
+    [
+        ("__all__ = ['norm', 'late']", ["gone", "hidden"]),
+        ("__all__ = ['norm']\n__all__ += ['late']", ["gone", "hidden"]),
+        ("__all__ = open('names').read().split()", []),
+    ],
+)
+def test_a_helper_refuses_what_the_old_module_does_not_list(
+    audit: Auditor, exports: str, missing: list[str]
+) -> None:
+    old = (
+        f"from lib._old import moved\n{exports}\ndef __getattr__(name):\n"
+        "    return moved(package='real', module='real', private='_real', all=__all__,\n"
+        "                 attribute=name)\n"
+    )
+    names = ("norm", "late", "hidden", "gone")
+    app = {"app/__init__.py": "", **_asking("lib.real", *names)}
+    found = audit({"app": app, "lib": {**MOVED, "lib/real.py": old}})
+    assert texts(found.of("breaks-module")) == [f"app.{n} needs lib.real.{n}" for n in missing]
+    assert not found.of("breaks-import", "may-break-import")

@@ -87,7 +87,7 @@ def _attribute(node: Any, _depth: int) -> Reduced:
 def _call(node: Any, depth: int) -> Reduced:
     args = [reduce(arg, depth) for arg in node.args[:6] if type(arg) is not ast.Starred]
     keywords = {
-        word.arg: reduce(word.value, depth) for word in node.keywords[:4] if word.arg is not None
+        word.arg: reduce(word.value, depth) for word in node.keywords[:8] if word.arg is not None
     }
     target = dotted(node.func)
     if target in {"tuple", "list"} and len(node.args) == 1:

@@ -205,9 +205,14 @@ class Evaluator:
             self._run.looks.glance(frame.module, name)
         entry = frame.module.names.bound.get(name)
         if entry is not None:
-            value = entry[1] or ENV
+            value = entry[1] or self._exported(name, frame.module)
             return value if entry[0] else ENV
         return ("b", name) if name in BUILTINS else ENV
+
+    def _exported(self, name: str, module: Module) -> Value:
+        """Return ``__all__`` of a finished module, where a ``__getattr__`` asks."""
+        told = name == "__all__" and self._run.asking and module.status == "done" and module.lists
+        return ("t", frozenset(module.exported or ())) if told else ENV
 
     def chain(self, dotted: str, frame: Frame) -> Value:
         """Follow an attribute chain as far as modules go."""
@@ -288,19 +293,22 @@ class Evaluator:
         self._results[memo] = ENV  # what a recursion sees
         self.depth += 1
         before = self._run.count()
-        value = ENV
+        value, raised = ENV, False
         try:
             self._run.code(module)
-            if self._run.importing and not self._run.unsure:
+            if (self._run.importing or self._run.asking) and not self._run.unsure:
                 value = self._run.executor.call(
                     entry, Frame(module, key, foreign=True), args, named
                 )
             else:
                 value = self._apart(lambda: self.plain(entry, module, key, args, named))
+        except CaughtError:
+            raised = self._run.asking
+            raise
         finally:
             self.depth -= 1
             self._results[memo] = value
-            if self._run.count() != before or module.status != "done":
+            if raised or self._run.count() != before or module.status != "done":
                 del self._results[memo]
         return value
 
