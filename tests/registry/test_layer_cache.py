@@ -99,6 +99,8 @@ def test_the_word_of_a_cache(locked: Machine, registry: Registry) -> None:
     from_cache = {"ENVLOCK_MIRROR_DEBIAN": "http://127.0.0.1:9/debian"}
     same = build(locked, "--cache-from", cache, "-o", "two", cache="b", environ=from_cache)
     assert same.stdout == first.stdout  # without one Debian package
+    assert "layers: 1 layer taken" in same.stderr
+    assert "1 to be made; with layers in the lock (envlock build one --record) more" in same.stderr
     poison(registry, layers[0]["digest"])
     other = build(locked, "--cache-from", cache, "-o", "three", cache="c")
     assert other.stdout != first.stdout  # as the docs say: by the word of who writes there

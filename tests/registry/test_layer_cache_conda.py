@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -147,6 +148,9 @@ def variables(layout: Path) -> dict[str, str]:
 def test_recorded_conda_layers_come_without_their_packages(world: World) -> None:
     done, image = world.build(environ=AWAY)
     assert done.stdout.strip() == check_layout(image) == world.digest
+    assert re.search(
+        r"layers: 3 layers taken \(.+B\), 0 there already, 0 to be made\n", done.stderr
+    )
     found = variables(image)
     assert found["TOOL_MODE"] == "slow"  # the spec's word
     assert (found["TOOL_TEXT"], found["TOOL_HOME"]) == ("a=b", "/opt/env/share")
@@ -167,6 +171,7 @@ def test_nothing_in_a_cache_changes_the_image(world: World, what: str, how: str)
     with world.poisoned(digest, lie if how == "lie" else None):
         done, _ = world.build()
     assert ("layers are made here instead" in done.stderr) is (how == "lie")
+    assert ", 0 there already, 1 to be made\n" in done.stderr
     assert done.stdout.strip() == world.digest
 
 

@@ -108,9 +108,31 @@ def take(
     layers = cache.bring(sizes) if sizes else {}
     told, files = _told(cache, plans, known) if trusting else ({}, {})
     layers |= files
-    came = {key for key, one in wanted.items() if one.digest in layers}
-    unneeded = _unneeded(lock, plans, there | came | told.keys(), here, config)
+    done = there | told.keys() | {key for key, one in wanted.items() if one.digest in layers}
+    on_top = top is not None and (top.digest in layers or is_at_hand(top))
+    _say(state, cache, lock, layers, len(done) + on_top)
+    unneeded = _unneeded(lock, plans, done, here, config)
     return Taken(layers=layers, told=told, unneeded=unneeded, config=config)
+
+
+def _say(
+    state: Context, cache: LayerCache, lock: Lock, layers: Mapping[str, Path], done: int
+) -> None:
+    """Tell what became of an image's layers, of which ``done`` need not be made."""
+    from envlock.cli.output import megabytes
+    from envlock.image.known import recorded_layers
+    from envlock.layers.plan import image_layers
+    from envlock.sizes import counted
+
+    size = sum(path.stat().st_size for path in layers.values())
+    made = len(image_layers(lock)) - done
+    more = ""
+    if made and not recorded_layers(lock):
+        more = f"; with layers in the lock (envlock build {lock.name} --record) more can be taken"
+    state.output.message(
+        f"cache {cache.reference}: {counted(len(layers), 'layer')} taken ({megabytes(size)}), "
+        f"{done - len(layers)} there already, {made} to be made{more}"
+    )
 
 
 def _can_be_made(state: Context, plan: LayerPlan) -> bool:
