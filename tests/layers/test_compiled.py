@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envlock.image.pool import ALONE, WORTH, packing_pool
+from envlock.image.pool import ALONE, WORTH, Encoding, packing_pool
 from envlock.layers import compiled, deflate
 from envlock.layers.compiled import Encoder, compiled_encoder, kept_encoder, use_encoder
 
@@ -227,7 +227,9 @@ def test_many_small_amounts_are_worth_the_compiler_together(
 ) -> None:
     asked: list[None] = []
     monkeypatch.setattr("envlock.image.pool.kept_encoder", lambda: asked.append(None))
-    monkeypatch.setattr("envlock.image.pool._amounts", [])
+    command = Encoding()
     for expected in (0, 1, 2):
-        with packing_pool(1, WORTH - 1, 1, 1):
+        with packing_pool(1, WORTH - 1, 1, 1, command):
             assert len(asked) == expected
+    with packing_pool(1, WORTH - 1, 1, 1):
+        assert len(asked) == 2

@@ -187,7 +187,7 @@ def _made(
     image = open_layout(place.folder)
     with (
         _scratch(workshop.cache / SEGMENTS) as scratch,
-        packing_pool(workshop.workers, WORTH) as pool,
+        packing_pool(workshop.workers, WORTH, encoding=workshop.encoding) as pool,
     ):
         making = _Making(
             lock=lock,

@@ -24,8 +24,15 @@ if TYPE_CHECKING:
     from envlock.image.compression import Compression
     from envlock.image.layout import ImageDigests, Staging
     from envlock.image.linked import Linker
+    from envlock.image.pool import Encoding
     from envlock.lock.model import Lock
     from envlock.pipeline import Built, Expected, Publishing
+
+
+def _encoding() -> Encoding:
+    from envlock.image.pool import Encoding
+
+    return Encoding()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +42,8 @@ class Order:
     ``cache_from`` and ``cache_to`` are where layers are taken from and put.
     ``check`` makes everything anew and compares with the record, and with the image
     ``against`` where they differ; ``gpu`` runs the checks that need one, too;
-    ``compression`` is of the layers that are published.
+    ``compression`` is of the layers that are published; ``encoding`` adds up what all builds
+    have to encode.
     """
 
     artifact_map: Path | None = None
@@ -49,6 +57,7 @@ class Order:
     compression: Compression = "reuse"
     cache_from: LayerCache | None = None
     cache_to: LayerCache | None = None
+    encoding: Encoding = dataclasses.field(default_factory=_encoding)
 
 
 def build_image(
@@ -78,6 +87,7 @@ def build_image(
         layers=taken.layers,
         told=taken.told,
         config=taken.config,
+        encoding=order.encoding,
     )
     paths = obtain(state, lock, order.artifact_map, workshop, taken.unneeded)
     fetched = time.monotonic() - started

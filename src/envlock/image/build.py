@@ -22,7 +22,7 @@ from envlock.image.known import is_sound, known_layers, remember_layer, remember
 from envlock.image.linked import known_linked, pack_linked
 from envlock.image.packing import SEGMENTS, Packing, conda_items
 from envlock.image.places import remember_layout, taken_over
-from envlock.image.pool import packing_pool, to_encode
+from envlock.image.pool import Encoding, packing_pool, to_encode
 from envlock.layers.clashes import Owners, check_conda, check_wheels, check_written
 from envlock.layers.condapack import known_facts
 from envlock.layers.gzipstream import Known
@@ -55,7 +55,8 @@ class Workshop:
     workers: processes; fresh: make every layer anew instead of taking over known ones; layers:
     verified files of layers that are here already, by digest; told: what layers are by the word
     of who gave these, by their plans' keys; config: the configuration that the lock records, for
-    a build of conda packages that are not here.
+    a build of conda packages that are not here; encoding: adds up what the builds of one command
+    have to encode.
     """
 
     cache: Path
@@ -64,6 +65,7 @@ class Workshop:
     layers: Mapping[str, Path] = field(default_factory=dict)
     told: Mapping[str, StreamDigests] = field(default_factory=dict)
     config: bytes | None = None
+    encoding: Encoding = field(default_factory=Encoding)
 
 
 def build_image(
@@ -192,6 +194,7 @@ class _Layers:
             cache=self.workshop.cache,
             workers=self.workshop.workers,
             fresh=self.workshop.fresh,
+            encoding=self.workshop.encoding,
         )
         self.made.update(packing.run(plans, self.known, owners))
         self.facts.update(packing.facts)
@@ -270,7 +273,9 @@ def pack_packages(
     folder = workshop.cache / SEGMENTS
     with (
         reporter.task("packing Debian packages", sum(deb.size for deb in debs), "bytes") as task,
-        packing_pool(workshop.workers, to_encode(debs, folder), len(debs)) as pool,
+        packing_pool(
+            workshop.workers, to_encode(debs, folder), len(debs), encoding=workshop.encoding
+        ) as pool,
     ):
         futures = {pool.submit(pack_segment, d, paths[d.sha256], folder): d for d in debs}
         pending = set(futures)

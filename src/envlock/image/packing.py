@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
     from pathlib import Path
 
+    from envlock.image.pool import Encoding
     from envlock.layers.condafacts import CondaFacts
     from envlock.layers.condapack import CondaSegment
     from envlock.layers.gzipstream import Known, StreamDigests
@@ -54,7 +55,7 @@ class Packing:
     """Packs layers; ``facts`` has what was found out about their conda packages, by name.
 
     cache and fresh: packed packages are taken from the cache and kept there, or, with
-    ``fresh``, made anew beside the blobs.
+    ``fresh``, made anew beside the blobs; encoding: adds up what there is to encode.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Packing:
         cache: Path,
         workers: int,
         fresh: bool,
+        encoding: Encoding,
     ) -> None:
         self.facts: dict[str, CondaFacts] = {}
         self._lock = lock
@@ -74,6 +76,7 @@ class Packing:
         self._blobs = blobs
         self._reporter = reporter
         self._workers = workers
+        self._encoding = encoding
         self._fresh = fresh
         self._known: Mapping[str, Known] = {}
         self._segments = blobs.parent / SEGMENTS if fresh else cache / SEGMENTS
@@ -96,7 +99,13 @@ class Packing:
         )
         with (
             self._reporter.task(f"packing {counted(len(plans), 'layer')}", total, "bytes") as task,
-            packing_pool(self._workers, to_encode(artifacts, self._segments), jobs, total) as pool,
+            packing_pool(
+                self._workers,
+                to_encode(artifacts, self._segments),
+                jobs,
+                total,
+                self._encoding,
+            ) as pool,
             ThreadPoolExecutor(1) as disk,
         ):
             try:

@@ -43,22 +43,33 @@ def to_encode(artifacts: Sequence[Artifact], segments: Path) -> int:
     return total
 
 
-_amounts: list[int] = []
-"""What this process was asked to encode so far."""
+class Encoding:
+    """Adds up what the builds of one command have to encode."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def encoder(self, amount: int) -> Path | None:
+        """Return the compiled encoder once it is worth its making; amount: more bytes, or so."""
+        self._bytes += amount
+        return kept_encoder() if self._bytes >= WORTH else None
 
 
 @contextlib.contextmanager
 def packing_pool(
-    workers: int, amount: int, jobs: int | None = None, size: int | None = None
+    workers: int,
+    amount: int,
+    jobs: int | None = None,
+    size: int | None = None,
+    encoding: Encoding | None = None,
 ) -> Iterator[Executor]:
     """Yield a pool of at most ``workers`` processes that pack; a thread for one small job.
 
     amount: bytes or so that are to be encoded; jobs: how many things there are to do at once, and
-    size: of how many bytes of artifacts, if these are known.  Raises DiskError for a worker that
-    was killed.
+    size: of how many bytes of artifacts, if these are known; encoding: knows what the command had
+    to encode before.  Raises DiskError for a worker that was killed.
     """
-    _amounts.append(amount)
-    library = kept_encoder() if sum(_amounts) >= WORTH else None
+    library = (encoding or Encoding()).encoder(amount)
     if jobs == 1 and size is not None and size <= ALONE:
         if library is not None:
             use_encoder(library)
