@@ -178,7 +178,7 @@ def test_a_recorded_image_of_layers_alone(base: Environment, tmp_path: Path) -> 
     shutil.rmtree(target)
     shutil.rmtree(tmp_path / "empty")
     fewer = {digest: path for digest, path in layers.items() if digest != linked}
-    with pytest.raises(LockError, match="their layer is no longer where it was"):
+    with pytest.raises(LockError, match="no longer where it was"):
         build(lock, {}, target, replace(workshop, layers=fewer), SilentReporter(), prove=None)
 
 
