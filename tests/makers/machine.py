@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import envlock
 
+from .warm import warm
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 NOWHERE = "http://127.0.0.1:9/simple/"
 """An index where nobody listens."""
+
+_LONGEST = 120
+"""Seconds that a command may take."""
 
 HEAD = """\
 version: 1
@@ -37,10 +42,14 @@ debian:
 
 @dataclass(slots=True)
 class Machine:
-    """Folders below ``root`` and the variables that a command gets."""
+    """Folders below ``root`` and the variables that a command gets.
+
+    cold: each command is started as a person does, and never forked (see ``warm``).
+    """
 
     root: Path
     environ: dict[str, str] = field(default_factory=dict)
+    cold: bool = False
 
     def __post_init__(self) -> None:
         home = self.root / "home"
@@ -97,14 +106,17 @@ class Machine:
         **variables: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run envlock in the project, with these variables besides; output is captured."""
+        env = {**self.environ, **(environ or {}), **variables}
+        if not self.cold and warm.takes(env):
+            return warm.run(arguments, cwd=cwd or self.project, env=env, timeout=_LONGEST)
         return subprocess.run(
             self.command(*arguments),
             cwd=cwd or self.project,
-            env={**self.environ, **(environ or {}), **variables},
+            env=env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=_LONGEST,
             check=False,
         )
 

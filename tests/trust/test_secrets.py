@@ -89,6 +89,7 @@ def test_the_login_of_an_index_is_written_nowhere(
     machine.write_spec("web", "pypi: {dependencies: [app]}\n")
     machine.write_spec("wrong", "pypi: {dependencies: [app>=2]}\n")
     said = []
+    machine.cold = True  # its command line is looked at
     with _watched() as lines:
         for code, words in [
             (0, ("solve", "web", "-v")),
@@ -136,6 +137,7 @@ def test_the_login_of_other_tools_settings_is_written_nowhere(
     )
     _configure(machine, index.url_with(f"me:{CANARY}"), where)
     machine.write_spec("web", "pypi: {dependencies: [app]}\n")
+    machine.cold = True  # its command line is looked at
     with _watched() as lines:
         done = machine.run("solve", "web", "--no-audit", "-v", "--json")
         assert done.returncode == 0, done.stderr
@@ -159,6 +161,7 @@ def test_the_login_of_a_proxy_is_written_nowhere(machine: Machine, index: Index)
     del machine.environ["NO_PROXY"]
     index.login = ("nobody", "knows")
     said = []
+    machine.cold = True  # its command line is looked at
     with _watched() as lines:
         for name, host in (("web", "127.0.0.1:9"), ("web", index.host), ("os", index.host)):
             proxy = f"http://me:{CANARY}@{host}"
@@ -186,6 +189,7 @@ def test_the_token_of_a_channel_is_written_nowhere(
         "conda: {channels: [main], dependencies: [numpy]}\n"
     )
     in_path = {"ENVLOCK_CHANNEL_MAIN": f"{index.base}/t/{CANARY}/conda/main"}
+    machine.cold = True  # its command line is looked at
     with _watched() as lines:
         done = machine.run("solve", "one", "-v", "--json", ENVLOCK_TOKEN_MAIN=CANARY)
         refused = machine.run("solve", "one", "-v", "--json", environ=in_path)
