@@ -14,6 +14,7 @@ import pytest
 
 from envlock.errors import DiskError, FetchError, IntegrityError
 from envlock.fetch import http as http_module
+from envlock.fetch import sessions
 from envlock.fetch.artifacts import Fetcher
 from envlock.fetch.http import Http, NotFoundError
 from envlock.fetch.indexes import SimpleIndex
@@ -36,7 +37,7 @@ NAME = "big-1.0-py3-none-any.whl"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once, and not often."""
-    monkeypatch.setattr(http_module, "_RETRIES", 2)
+    monkeypatch.setattr(sessions, "_RETRIES", 2)
     monkeypatch.setattr("urllib3.util.Retry.get_backoff_time", lambda _: 0)
 
 
@@ -44,13 +45,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Close the sessions that a test opened."""
     opened: list[Any] = []
-    original = http_module._new_session
+    original = sessions.new_session
 
     def new_session(*arguments: Any) -> Any:
         opened.append(original(*arguments))
         return opened[-1]
 
-    monkeypatch.setattr(http_module, "_new_session", new_session)
+    monkeypatch.setattr(http_module, "new_session", new_session)
     yield
     for session in opened:
         session.close()
@@ -198,7 +199,7 @@ def test_tried_again(served: Index, tmp_path: Path, status: int) -> None:
 def test_a_server_cannot_make_us_wait_for_a_day(
     served: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_module, "_LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(sessions, "_LONGEST_WAIT", 0.01)
     served.faults[NAME] = Fault(fail=1, status=429, retry_after="86400")
     assert _get(_fetcher(tmp_path), _url(served)).read_bytes() == DATA
 

@@ -14,7 +14,8 @@ import threading
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
-from envlock.fetch.http import adapter_class, reason_of
+from envlock.fetch.http import reason_of
+from envlock.fetch.sessions import adapter_class
 from envlock.registry.auth import Authorizer
 from envlock.registry.errors import (
     DeniedError,
