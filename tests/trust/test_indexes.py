@@ -77,14 +77,17 @@ def test_a_file_that_was_yanked_since(machine: Machine, index: Index) -> None:
         assert load_lock(machine.lock("web")).of_kind("pypi")[0].version == version
 
 
-def test_metadata_that_the_wheel_does_not_have(machine: Machine, index: Index) -> None:
+@pytest.mark.parametrize("options", [("--no-audit",), ()], ids=["as-is", "audited"])
+def test_metadata_that_the_wheel_does_not_have(
+    machine: Machine, index: Index, options: tuple[str, ...]
+) -> None:
     """An index could hide a requirement, or make one up: the wheel has the last word."""
     lie = metadata_text("app", "1.0", ["evil"]).encode()
     index.wheel("app", "1.0", ["inner"], offer={"metadata": lie})
     index.wheel("evil", "1.0")
     index.wheel("inner", "1.0")
     machine.write_spec("web", "pypi: {dependencies: [app]}\n")
-    assert machine.run("solve", "web", "--no-audit").returncode == 0
+    assert machine.run("solve", "web", *options).returncode == 0
     assert [one.name for one in load_lock(machine.lock("web")).of_kind("pypi")] == ["app", "evil"]
     refused = machine.run("build", "web", "--no-validate")
     assert refused.returncode == 3

@@ -39,6 +39,8 @@ def obtain(
     stored = {a.sha256: state.fetcher.store.get(a.sha256, a.size) for a in rest}
     paths |= {sha256: path for sha256, path in stored.items() if path is not None}
     missing = [artifact for artifact in rest if artifact.sha256 not in paths]
+    here = [one for one in rest if one.kind == "pypi" and one.sha256 in paths]
+    state.metadata.compare(here, paths)  # a solve brought them whose metadata came before
     if not missing:
         return paths
     locators = state.locators(lock, state.optional_spec(lock.name))
