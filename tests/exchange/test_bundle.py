@@ -178,7 +178,7 @@ def _hand_edit(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
         (_link, "'envs/one.yaml' is no plain file"),
         (_outside, "'../../outside' (1 bytes) is not what its lock names"),
         (_hand_edit, "one.tar:locks/one.linux-64.lock.json"),
-        (lambda members: members.pop(), "1 artifacts are not in it"),
+        (lambda members: members.pop(), "1 artifact is not in it"),
         (lambda members: members.append(members[-1]), "is in it twice"),
         (lambda members: members.pop(0), "it does not begin as one"),
         (lambda members: members.pop(1), "it has no lock"),

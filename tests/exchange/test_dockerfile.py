@@ -73,7 +73,7 @@ def _texts(text: str, keyword: str) -> list[str]:
 def test_a_dockerfile_has_the_locked_packages_settings_and_checks(tmp_path: Path) -> None:
     lock = _lock(image=IMAGE, checks=CHECKS, accepts=["import numpy fails"])
     found = _export("dockerfile", lock, tmp_path)
-    assert found.notes == ("1 GPU checks are left out",)
+    assert found.notes == ("1 GPU check is left out",)
     runs = _texts(found.text, "RUN")
     assert "libc6=1.0-1" in runs[1]
     assert f"'numpy==1.0 --hash=sha256:{wheel('numpy').sha256}'" in runs[4]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from envlock.errors import ArtifactError, IntegrityError, UsageError
 from envlock.files import PIECE, disk_errors, read_pieces, written_beside
 from envlock.lock.codec import dump_lock, parse_lock
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -97,7 +98,10 @@ def unpack(path: Path, store: Store, reporter: Reporter) -> Lock:
                 _take(stream, one, store, task)
     if missing:
         first = next(iter(missing.values())).file
-        raise _wrong(path, f"{len(missing)} artifacts are not in it, {first} for one")
+        raise _wrong(
+            path,
+            f"{counted(len(missing), 'artifact is', 'artifacts are')} not in it, {first} for one",
+        )
     return lock
 
 

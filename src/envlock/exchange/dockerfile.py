@@ -21,6 +21,7 @@ from envlock.layers.plan import PREFIX
 from envlock.layers.system import NONROOT
 from envlock.lock.accepts import accepted_failures, check_words
 from envlock.platforms import PLATFORMS
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -73,7 +74,7 @@ def _notes(lock: Lock) -> Iterator[str]:
         yield f"pip decides by its own order whose of {lost} files is kept at one path"
     gpu = sum("gpu" in check for check in _checks(lock))
     if gpu:
-        yield f"{gpu} GPU checks are left out"
+        yield f"{counted(gpu, 'GPU check is', 'GPU checks are')} left out"
 
 
 def _head(lock: Lock) -> list[str]:
