@@ -215,6 +215,8 @@ def audit_indexes(
             found = trace(ordered, target, cache, kept, ahead)
             made = report(found)
             found.release()
+            if kept is not None:
+                kept.keep()
             return made
 
         made = deep(work)

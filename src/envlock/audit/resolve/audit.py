@@ -62,8 +62,9 @@ def trace(
 ) -> Trace:
     """Run everything.
 
-    cache: a folder for what the standard library has; kept: parts of earlier runs, and ahead:
-    those of another process, which change how long it takes and nothing else.
+    cache: a folder for what the standard library has; kept: parts of earlier runs, which the
+    caller lets keep what is new, and ahead: those of another process.  Both change how long it
+    takes and nothing else.
     """
     world = World(indexes, target, cache)
     found = imports(world, kept)
@@ -79,8 +80,6 @@ def trace(
         if kept is not None and not left[owner]:
             kept.finish(owner)
     world.stdlib.stubs.keep()
-    if kept is not None:
-        kept.keep()
     return found
 
 

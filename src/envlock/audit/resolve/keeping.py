@@ -2,7 +2,7 @@
 
 A file is the digest of the rest, the length of the directory, the directory and the chunks,
 each of them a zlib stream of JSON.  The directory has the parts, whose questions are numbers
-in a common table; the chunks have the texts of states, which are seldom wanted.  New chunks
+in a common table; the chunks have the states, each a line, which are seldom wanted.  New chunks
 are put behind the old ones.  Whoever writes last wins; what is damaged counts as missing;
 what nobody used for a month goes, and the oldest beyond a number and beyond a size.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from envlock.audit.index.model import WheelIndex
 
-LAYOUT = 6
+LAYOUT = 7
 """Version of what is kept; a change makes everything be run anew."""
 VARIANTS = 6
 """How many parts are kept for one module: one for each world that it was met in."""
@@ -101,7 +101,7 @@ class Shelf:
         return found
 
     def add(self, text: str) -> list[int]:
-        """Take a state's text and return where it will stand."""
+        """Take a state's text, which is one line, and return where it will stand."""
         self.fresh.append(text)
         place = [len(self.chunks), len(self.fresh) - 1]
         if len(self.fresh) == _CHUNK:
@@ -110,7 +110,7 @@ class Shelf:
 
     def _close(self) -> None:
         """Pack the texts that are not in a chunk yet."""
-        self.chunks.append(_pack(self.fresh))
+        self.chunks.append(_packed("\n".join(self.fresh)))
         self.fresh = []
 
     def text(self, chunk: int, place: int) -> str:
@@ -118,7 +118,7 @@ class Shelf:
         if chunk == len(self.chunks):
             return self.fresh[place]
         if chunk not in self.texts:
-            self.texts[chunk] = json.loads(zlib.decompress(self.chunks[chunk]))
+            self.texts[chunk] = _unpacked(self.chunks[chunk]).split("\n")
         return self.texts[chunk][place]
 
     def put(self, kind: str, name: str, part: Part) -> None:
@@ -145,7 +145,10 @@ class Shelf:
             "functions": self.functions,
             "chunks": [len(chunk) for chunk in self.chunks],
         }
-        packed = _pack(directory)
+        text = json.dumps(
+            directory, separators=(",", ":"), ensure_ascii=False, check_circular=False
+        )
+        packed = _packed(text)
         parts = [_LENGTH.pack(len(packed)), packed, *self.chunks]
         digest = hashlib.sha256()
         for part in parts:
@@ -153,9 +156,12 @@ class Shelf:
         return b"".join([digest.digest(), *parts])
 
 
-def _pack(value: Any) -> bytes:
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, check_circular=False)
+def _packed(text: str) -> bytes:
     return zlib.compress(text.encode("utf-8", "surrogatepass"), 1)
+
+
+def _unpacked(data: bytes | memoryview) -> str:
+    return zlib.decompress(data).decode("utf-8", "surrogatepass")
 
 
 def _unpack(data: bytes) -> Shelf:
@@ -164,8 +170,7 @@ def _unpack(data: bytes) -> Shelf:
         raise ValueError("damaged")
     (length,) = _LENGTH.unpack_from(data, _DIGEST)
     place = _DIGEST + _LENGTH.size
-    packed = zlib.decompress(memoryview(data)[place : place + length])
-    directory = json.loads(packed.decode("utf-8", "surrogatepass"))
+    directory = json.loads(_unpacked(memoryview(data)[place : place + length]))
     place += length
     chunks = []
     for size in directory["chunks"]:
