@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from envlock.audit import Target, audit_indexes, index_wheel
+from envlock.audit.index.entries import Functions
+from envlock.audit.index.quick import together
 from envlock.audit.resolve.quick import Quick
 from envlock.audit.resolve.run import Run
 from tests.audit.conftest import texts
@@ -19,7 +21,10 @@ from tests.audit.making import make_wheel
 from tests.audit.worlds import DISTRIBUTIONS, make_sources
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from envlock.audit import Audit
+    from envlock.audit.index.quick import Item
     from envlock.audit.resolve.escapes import Escapes
     from envlock.audit.resolve.state import Module
     from tests.audit.conftest import Auditor
@@ -104,6 +109,43 @@ def test_what_binds_a_name_of_the_module_is_run(audit: Auditor, functions: list[
     body = "import lib\n\ndef go():\n    global value\n    from lib import part as value\n"
     audit({"app": {"app.py": body}, "lib": LIB})
     assert functions == ["go"]
+
+
+def test_functions_of_a_module_that_find_everything_are_not_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def texts_of(member: str) -> list[str]:
+        body = f"import lib\n\ndef go():\n    lib.value\n\ndef come(x):\n    lib.{member}(x)\n"
+        world = [make_wheel(tmp_path, "app", {"app.py": body}), make_wheel(tmp_path, "lib", LIB)]
+        return texts(audit_indexes(map(index_wheel, world), TARGET).findings)
+
+    looked: list[Functions] = []
+    really_asked = Functions.asked
+
+    def asked(self: Functions) -> Iterator[tuple[str, list[Item] | None]]:
+        looked.append(self)
+        return really_asked(self)
+
+    monkeypatch.setattr(Functions, "asked", asked)
+    assert not [text for text in texts_of("value") if "lib.value" in text]
+    assert looked == []
+    assert "app.come needs lib.gone" in texts_of("gone")
+    assert len(looked) == 1
+
+
+@pytest.mark.parametrize(
+    ("lists", "found"),
+    [
+        ([], []),
+        ([["b.c", "a()"], [], ["a.b", "b.c"]], ["a()", "a.b", "b.c"]),
+        ([["a.b"], None], None),
+        ([["a.b"], [["i", "a", None], "a.b"]], None),
+    ],
+)
+def test_what_all_functions_ask_for(
+    lists: list[list[Item] | None], found: list[str] | None
+) -> None:
+    assert together(lists) == found
 
 
 @settings(

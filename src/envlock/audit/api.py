@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
 
-RESOLVE = 37
+RESOLVE = 38
 """Version of the rules; a change makes every cached audit be made anew."""
 
 

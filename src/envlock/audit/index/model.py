@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 """The Python that parses sources: what is newer in them it does not understand."""
 
-FORMAT = f"32py{PYTHON.replace('.', '')}"
+FORMAT = f"33py{PYTHON.replace('.', '')}"
 """Version of the index, and of what made it; another one makes every index be built anew."""
 
 
@@ -38,7 +38,8 @@ class WheelIndex:
     """What one wheel, or one conda package, provides and asks for.
 
     name, version, requires, extras: as METADATA says; modules: by dotted name, each with
-    ``kind`` (py, pkg, so, so-pkg, skip), ``file``, and for sources the skeleton (``body``,
+    ``kind`` (py, pkg, so, so-pkg, skip), ``file``, ``asked`` (all that its functions may ask
+    for, where that is all that matters), and for sources the skeleton (``body``,
     ``functions``, ``open``, ``children``, ``getattr``, ``strings``), which is unpacked when
     it is looked at; namespaces: packages without ``__init__``; pth: top-level modules that a
     .pth file runs at start-up, and ``paths`` that it adds; entry_points:

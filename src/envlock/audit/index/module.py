@@ -20,6 +20,7 @@ from envlock.audit.index.dynamic import (
 from envlock.audit.index.exports import attached
 from envlock.audit.index.expressions import dotted
 from envlock.audit.index.model import PYTHON
+from envlock.audit.index.quick import together
 from envlock.audit.index.skeleton import Skeleton
 from envlock.audit.index.tables import updates
 from envlock.audit.index.targets import bound_names
@@ -87,6 +88,9 @@ def _index(source: bytes, module: str, package: bool, stub: bytes) -> dict[str, 
     skeleton = Skeleton(tree, text, Uses(source, text), base)
     listed = [["a", "?", None]] if skeleton.lists else []
     found: dict[str, Any] = {"body": skeleton.body + listed, "functions": skeleton.functions}
+    asked = together(entry[4] for entry in skeleton.functions.values())
+    if asked is not None:
+        found["asked"] = asked
     lazy = attached(tree, stub) if "attach" in text and "__getattr__" in text else None
     found["body"] = _with_made(tree, text, skeleton, found["body"], lazy)
     own = f"setattr({module.rpartition('.')[2]}," in text

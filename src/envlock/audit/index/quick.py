@@ -8,7 +8,8 @@ not there its body is run.  An item is an attribute chain (``"a.b"``), what is c
     ["i", module, name]            import module [as name]
     ["f", module, [[name, as]]]    from module import ...
 
-Imports stand first.  A function that does more than that has no such list.
+Imports stand first.  A function that does more than that has no such list.  Where no function
+of a module has an import in its list, one list of all that they ask for answers for the module.
 """
 
 from __future__ import annotations
@@ -42,6 +43,19 @@ def quick(body: list[Node], local: Iterable[str]) -> list[Item] | None:
         return asked.items()
     except _MoreError:
         return None
+
+
+def together(lists: Iterable[list[Item] | None]) -> list[str] | None:
+    """Return what all functions of a module may ask for; None where one has more to be looked at.
+
+    lists: of each function what :func:`quick` returned.
+    """
+    found: set[str] = set()
+    for one in lists:
+        if one is None or any(isinstance(item, list) for item in one):
+            return None
+        found.update(item for item in one if isinstance(item, str))
+    return sorted(found)
 
 
 class _Asked:

@@ -26,7 +26,10 @@ class Quick:
         self._known: dict[str, bool] = {}
 
     def fine(self, function: str, asked: list[Item] | None) -> bool:
-        """Tell whether everything is there; asked: see :mod:`envlock.audit.index.quick`."""
+        """Tell whether everything is there; asked: see :mod:`envlock.audit.index.quick`.
+
+        function: any where nothing is imported.
+        """
         if asked is None:
             return False
         frame, known = self._frame, self._known
