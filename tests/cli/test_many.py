@@ -11,6 +11,8 @@ import typer
 from envlock.cli.many import Outcome
 from envlock.errors import EnvlockError, FetchError, UnsatisfiableError, UsageError
 
+from ..makers.index import Fault
+
 if TYPE_CHECKING:
     from ..makers.index import Index
     from ..makers.machine import Machine
@@ -53,6 +55,19 @@ def test_one_that_fails_does_not_stop_the_others(several: Machine) -> None:
     assert "1 failed" in done.stderr
     assert (several.project / "build" / "c" / "index.json").is_file()
     assert not (several.project / "build" / "a").exists()
+
+
+def test_a_download_that_fails_does_not_stop_those_of_the_others(
+    several: Machine, index: Index
+) -> None:
+    assert several.run("solve", "a", "c", "--no-audit").returncode == 0
+    index.faults["only_a-1.0-py3-none-any.whl"] = Fault(content=b"other")
+    fresh = {"ENVLOCK_CACHE_DIR": str(several.root / "fresh")}
+    done = several.run("build", "a", "c", "--no-validate", "--json", environ=fresh)
+    assert done.returncode == 3
+    document = json.loads(done.stdout)
+    assert [one["name"] for one in document["failed"]] == ["a"], done.stderr
+    assert [one["name"] for one in document["images"]] == ["c"]
 
 
 def test_a_broken_spec_does_not_keep_the_others_from_being_looked_at(several: Machine) -> None:

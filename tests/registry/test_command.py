@@ -135,6 +135,17 @@ def test_names_of_several_environments(locked: Machine, proxy: Proxy) -> None:
     assert f"pushed {proxy.address}/two:v1" in done.stderr
 
 
+def test_a_push_that_fails_does_not_stop_the_next(locked: Machine, proxy: Proxy) -> None:
+    locked.write_spec("two", SPEC)
+    assert locked.run("solve", "two").returncode == 0
+    proxy.faults.append(Fault("PUT .*one/.*digest=", "status", status=400, times=-1))
+    proxy.faults.append(Fault("PUT .*two/.*digest=", "status", status=503))  # waits, and goes on
+    done = build(locked, "--push", f"{proxy.address}/{{name}}:v1")
+    assert done.returncode == 3
+    assert "1 failed" in done.stderr
+    assert f"pushed {proxy.address}/two:v1" in done.stderr, done.stderr
+
+
 def test_a_login_is_used_and_never_shown(locked: Machine, proxy: Proxy) -> None:
     proxy.basic = ("anna", "s3cr3t")
     reference = f"{proxy.address}/one"

@@ -31,7 +31,7 @@ def means_of(state: Context) -> Means:
     from envlock.base.obtain import Means
 
     return Means(
-        access=state.registries,
+        access=state.registries.for_one_work(),
         store=state.fetcher.store,
         cache=state.cache,
         mirrors=state.config.registries,

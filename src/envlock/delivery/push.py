@@ -31,8 +31,8 @@ class Push:
     ) -> None:
         self.reference = reference
         self.sent = Sent()
-        self._access = access
-        self._repository = access.repository(reference).for_writing()
+        self._access = access.for_one_work()
+        self._repository = self._access.repository(reference).for_writing()
         self._whereabouts = Whereabouts(cache, reference.registry, reference.path)
         self._reporter = reporter
         self._images: list[LocalImage] = []

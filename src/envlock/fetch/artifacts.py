@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envlock.errors import EnvlockError, FetchError, IntegrityError
@@ -40,7 +41,6 @@ class Fetcher:
         self.store = store
         self._http = http
         self._jobs = jobs
-        self._stop = threading.Event()
 
     def all(
         self,
@@ -60,17 +60,20 @@ class Fetcher:
             return paths
         label = f"fetching {len(missing)} artifacts"
         pool = ThreadPoolExecutor(self._jobs)
+        stop = threading.Event()  # of these alone: other environments' may come after them
         with reporter.task(label, sum(a.size for a in missing), "bytes") as task:
             largest_first = sorted(missing, key=lambda artifact: -artifact.size)
             futures = {
-                pool.submit(self._one_located, artifact, locators[artifact.kind], task): artifact
+                pool.submit(
+                    self._one_located, artifact, locators[artifact.kind], _Watch(task, stop)
+                ): artifact
                 for artifact in largest_first
             }
             try:
                 for future in as_completed(futures):
                     paths[futures[future].sha256] = future.result()
             except BaseException as error:
-                self._stop.set()
+                stop.set()
                 if self._http.offline and isinstance(error, FetchError):
                     error.details = (*error.details, *self._absent(missing))
                 # who presses Ctrl-C does not wait for threads that wait for a server
@@ -93,6 +96,9 @@ class Fetcher:
 
         Raises FetchError, IntegrityError, DiskError.
         """
+        return self._one(urls, name, sha256, size, _Watch(task))
+
+    def _one(self, urls: Iterable[str], name: str, sha256: str, size: int, watch: _Watch) -> Path:
         found = self.store.get(sha256, size)
         if found is not None:
             return found
@@ -100,81 +106,88 @@ class Fetcher:
             found = download.finished()
             if found is not None:
                 return found
-            return self._first_that_works(download, urls, name, task)
+            return self._first_that_works(download, urls, name, watch)
 
-    def _one_located(self, artifact: Artifact, locator: Locator, task: Task) -> Path:
-        if self._stop.is_set():
-            raise CancelledError("the downloads were stopped")
-        return self.one(
-            locator.urls(artifact),
-            name=artifact.file,
-            sha256=artifact.sha256,
-            size=artifact.size,
-            task=task,
-        )
+    def _one_located(self, artifact: Artifact, locator: Locator, watch: _Watch) -> Path:
+        watch.go_on()
+        urls = locator.urls(artifact)
+        return self._one(urls, artifact.file, artifact.sha256, artifact.size, watch)
 
     def _first_that_works(
-        self, download: Download, urls: Iterable[str], name: str, task: Task | None
+        self, download: Download, urls: Iterable[str], name: str, watch: _Watch
     ) -> Path:
         problems: list[EnvlockError] = []
         tried: list[str] = []
         for url in urls:
             tried.append(redact(url))
             try:
-                return self._from(download, url, task)
+                return self._from(download, url, watch)
             except CancelledError:
                 raise
             except FetchError as error:
                 problems.append(error)
         raise _gone(name, tried, problems)
 
-    def _from(self, download: Download, url: str, task: Task | None) -> Path:
+    def _from(self, download: Download, url: str, watch: _Watch) -> Path:
         """Download from one URL; what an earlier run left is tried once, then dropped."""
         resumed = download.offset > 0
         try:
-            self._append_all(download, url, task)
+            self._append_all(download, url, watch)
             return download.commit()
         except IntegrityError:
             if not resumed:
                 raise
         download.restart()
-        self._append_all(download, url, task)
+        self._append_all(download, url, watch)
         return download.commit()
 
-    def _append_all(self, download: Download, url: str, task: Task | None) -> None:
+    def _append_all(self, download: Download, url: str, watch: _Watch) -> None:
         """Go on where the connection broke, as long as each attempt brings something."""
         for _ in range(_ATTEMPTS):
             before = download.offset
             try:
-                return self._append(download, url, task)
+                return self._append(download, url, watch)
             except (CancelledError, IntegrityError):
                 raise
             except FetchError:
                 if download.offset <= before:
                     raise
-        return self._append(download, url, task)
+        return self._append(download, url, watch)
 
-    def _append(self, download: Download, url: str, task: Task | None) -> None:
+    def _append(self, download: Download, url: str, watch: _Watch) -> None:
         offset = download.offset
         start, pieces = self._http.stream(url, offset)
         if offset and start == 0:
             download.restart()
-        if task is not None:
-            task.advance(start - download.counted)
+        watch.advance(start - download.counted)
         download.counted = start
         with closing(pieces):
-            download.append(self._counted(download, pieces, task))
+            download.append(_counted(download, pieces, watch))
 
-    def _counted(
-        self, download: Download, pieces: Iterator[bytes], task: Task | None
-    ) -> Iterator[bytes]:
-        for piece in pieces:
-            if self._stop.is_set():
-                raise CancelledError("the downloads were stopped")
-            if task is not None:
-                task.advance(len(piece))
-            download.counted += len(piece)
-            yield piece
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """Who hears of a download's bytes, and what stops it; both may be missing."""
+
+    task: Task | None = None
+    stop: threading.Event | None = None
+
+    def advance(self, amount: int) -> None:
+        if self.task is not None:
+            self.task.advance(amount)
+
+    def go_on(self) -> None:
+        """Raise CancelledError once another download of the same run has failed."""
+        if self.stop is not None and self.stop.is_set():
+            raise CancelledError("the downloads were stopped")
+
+
+def _counted(download: Download, pieces: Iterator[bytes], watch: _Watch) -> Iterator[bytes]:
+    for piece in pieces:
+        watch.go_on()
+        watch.advance(len(piece))
+        download.counted += len(piece)
+        yield piece
 
 
 def _gone(name: str, tried: list[str], problems: list[EnvlockError]) -> FetchError:

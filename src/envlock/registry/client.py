@@ -239,11 +239,6 @@ class HttpRepository:
         return f"{self.name}{'@' if ':' in reference else ':'}{reference}"
 
 
-def _limited(answer: requests.Response) -> bytes:
-    data: bytes = answer.raw.read(_MOST, decode_content=True)
-    return data
-
-
 def _length(answer: requests.Response) -> int:
     return whole_number(answer.headers.get("Content-Length", "")) or 0
 

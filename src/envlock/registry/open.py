@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from envlock.errors import FetchError
@@ -13,6 +13,8 @@ from envlock.registry.errors import RegistryError
 from envlock.registry.transport import Transport
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from envlock.registry.reference import Reference
 
 
@@ -44,6 +46,10 @@ class Access:
             pause=self.pause,
         )
         return HttpRepository(reference, transport, chunk=self.chunk)
+
+    def for_one_work(self) -> Self:
+        """Return the same access with a ``stop`` of its own: what is given up stops no other."""
+        return replace(self, stop=threading.Event())
 
     def pause(self, seconds: float) -> None:
         """Wait so many seconds; raises RegistryError where the work was given up."""
