@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pwd
 from pathlib import Path
 
 import pytest
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from envlock.config import Config, load_config
 from envlock.errors import UsageError
@@ -56,8 +58,6 @@ def test_who_names_the_index(home: Path, steps: int) -> None:
     name = given[-1].lower().replace(".", "-")
     url = _pypi(environ)
     if name == "library":
-        from pypi_simple import PYPI_SIMPLE_ENDPOINT
-
         assert url == PYPI_SIMPLE_ENDPOINT
     else:
         assert url == f"https://{name}.example.com"
@@ -174,6 +174,22 @@ def test_defaults(home: Path) -> None:
     assert config == Config(
         cache_dir=home / ".cache" / "envlock", default_index=config.default_index
     )
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As a container has it that runs by a number which its /etc/passwd does not know."""
+
+    def nobody(number: int) -> pwd.struct_passwd:
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(UsageError, match="has no home") as raised:
+        load_config({})
+    assert "ENVLOCK_CACHE_DIR" in str(raised.value)
+    config = load_config({"ENVLOCK_CACHE_DIR": str(tmp_path)})
+    assert config.cache_dir == tmp_path
+    assert config.index_urls()["pypi"] == PYPI_SIMPLE_ENDPOINT
 
 
 @pytest.mark.parametrize(

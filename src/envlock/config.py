@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _SEVERAL = re.compile(r"[,;](?:(?:https?|file):|$)")
 """What people put between URLs, and URLs may hold elsewhere."""
 
+_NO_HOME = Path("/nonexistent")
+"""Debian's word for the home of who has none."""
+
 _TABLES = {"indexes", "mirrors", "registries", "snapshots", "keyrings"}
 _KEYS = _TABLES | {
     "cache-dir",
@@ -80,10 +83,8 @@ def load_config(environ: Mapping[str, str]) -> Config:
 
     Raises UsageError for a file that cannot be understood.
     """
-    import platformdirs
-
     named = environ.get("ENVLOCK_CONFIG")
-    path = Path(named or platformdirs.user_config_path("envlock") / "config.toml")
+    path = Path(named) if named else user_config("envlock") / "config.toml"
     if named and not path.is_file():
         raise UsageError("ENVLOCK_CONFIG names a file that is not there", where=str(path))
     table = _read(path)
@@ -91,7 +92,7 @@ def load_config(environ: Mapping[str, str]) -> Config:
     names = environ.get("ENVLOCK_CONDA_NAMES") or table.get("conda-names")
     cache = environ.get("ENVLOCK_CACHE_DIR") or table.get("cache-dir")
     return Config(
-        cache_dir=_home(cache) if cache else platformdirs.user_cache_path("envlock"),
+        cache_dir=_home(cache) if cache else _user_cache(),
         indexes=table.get("indexes", {}) | _from_environ(environ, "ENVLOCK_INDEX_"),
         default_index=functools.partial(_default_index, environ),
         mirrors={name: _urls(value) for name, value in table.get("mirrors", {}).items()}
@@ -126,6 +127,40 @@ def load_config(environ: Mapping[str, str]) -> Config:
             or table.get("insecure-registries", [])
         ),
     )
+
+
+def home_folder() -> Path:
+    """Return the user's home; where there is none, a folder that is not there.
+
+    A process in a container may have a user that nobody knows, and no HOME.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        return _NO_HOME
+
+
+def user_config(program: str) -> Path:
+    """Return where the user has a program's configuration, as XDG says; it need not be there."""
+    import platformdirs
+
+    try:
+        return platformdirs.user_config_path(program)
+    except RuntimeError:
+        return _NO_HOME / ".config" / program
+
+
+def _user_cache() -> Path:
+    """Return where the cache is if nobody says; raises UsageError where there is no home."""
+    import platformdirs
+
+    try:
+        return platformdirs.user_cache_path("envlock")
+    except RuntimeError:
+        raise UsageError(
+            "this user has no home, so there is no place for the cache",
+            hint="set ENVLOCK_CACHE_DIR, or HOME",
+        ) from None
 
 
 def _home(text: str) -> Path:
@@ -256,11 +291,9 @@ def _default_index(environ: Mapping[str, str]) -> str:
 
 
 def _uv_index(environ: Mapping[str, str]) -> str | None:
-    import platformdirs
-
     if environ.get("UV_NO_CONFIG", "").lower() in {"1", "true", "yes"}:
         return None
-    files = [platformdirs.user_config_path("uv") / "uv.toml", Path("/etc/uv/uv.toml")]
+    files = [user_config("uv") / "uv.toml", Path("/etc/uv/uv.toml")]
     if environ.get("UV_CONFIG_FILE"):
         files = [Path(environ["UV_CONFIG_FILE"])]
     for path in files:
@@ -278,14 +311,12 @@ def _uv_index(environ: Mapping[str, str]) -> str | None:
 
 
 def _pip_index(environ: Mapping[str, str]) -> str | None:
-    import platformdirs
-
     if environ.get("PIP_CONFIG_FILE") == os.devnull:
         return None
     files = [
         Path(environ.get("PIP_CONFIG_FILE") or "/nonexistent"),
-        platformdirs.user_config_path("pip") / "pip.conf",
-        Path("~/.pip/pip.conf").expanduser(),
+        user_config("pip") / "pip.conf",
+        home_folder() / ".pip/pip.conf",
         Path("/etc/pip.conf"),
     ]
     for path in files:

@@ -99,10 +99,11 @@ class Context:
 
     @cached_property
     def registries(self) -> Access:
+        from envlock.config import home_folder
         from envlock.registry.credentials import Logins, login_files
         from envlock.registry.open import Access
 
-        files = login_files(os.environ, Path.home())
+        files = login_files(os.environ, home_folder())
         return Access(
             logins=Logins(files, path=os.environ.get("PATH", os.defpath)),
             insecure=self.config.insecure_registries,

@@ -103,8 +103,7 @@ def prefix_prover(
     state: Context, prefix: Path, *, gpu: bool = False
 ) -> Callable[[Marker, Path], Report]:
     """Return what proves an environment that will lie at ``prefix``, by where it lies now."""
-    from pathlib import Path
-
+    from envlock.config import home_folder
     from envlock.validate.prefix import validate_prefix
 
     inside = sandbox()
@@ -117,7 +116,7 @@ def prefix_prover(
             content=content,
             python=marker.python,
             env=marker.env,
-            home=Path.home(),
+            home=home_folder(),
             sandbox=inside,
             reporter=state.output,
             limits=state.config.checks,
