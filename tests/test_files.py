@@ -93,6 +93,14 @@ def test_what_killed_runs_left_goes_and_what_is_being_written_stays(tmp_path: Pa
     assert not (tmp_path / ".b.json.y1").exists()
 
 
+def test_what_cannot_be_swept_away_is_in_nobodys_way(tmp_path: Path) -> None:
+    """Another user's half-written file cannot even be opened; a folder cannot be either."""
+    (tmp_path / ".a.json.other").mkdir()
+    (tmp_path / ".a.json.x1").write_bytes(b"half")
+    write_atomically(tmp_path / "a.json", b"whole")
+    assert {one.name for one in tmp_path.iterdir()} == {".a.json.other", "a.json"}
+
+
 def test_a_folder_is_listed_once_however_many_files_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,7 +128,7 @@ def locked_file(folder: Path, prefix: str) -> tuple[int, Path]:
 
 
 def sweep(folder: Path, prefix: str) -> None:
-    """Remove the files that killed processes left in ``folder``; raises OSError."""
+    """Remove the files that killed processes of this user left in ``folder``; raises OSError."""
     for path in folder.glob(f"{prefix}*"):
         _remove_unless_locked(path)
 
@@ -143,10 +143,8 @@ def _hidden_at_first(folder: Path) -> tuple[str, ...]:
 
 
 def _remove_unless_locked(path: Path) -> None:
-    with (
-        contextlib.suppress(FileNotFoundError, BlockingIOError),  # it is gone, or in use
-        path.open("rb") as stream,
-    ):
+    """Remove a file unless it is in use; what is gone or another user's is left alone."""
+    with contextlib.suppress(OSError), path.open("rb") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink()
 

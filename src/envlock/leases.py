@@ -42,8 +42,7 @@ class Lease:
         folder = cache / FOLDER
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(OSError):  # another user's
-                sweep(folder, _PREFIX)
+            sweep(folder, _PREFIX)
             descriptor, path = locked_file(folder, _PREFIX)
         except OSError:
             return cls()

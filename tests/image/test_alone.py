@@ -56,6 +56,13 @@ def test_the_image_is_the_command_lines(
     assert ours == theirs
 
 
+@pytest.mark.parametrize("created", ["-1", "253402300800", "9" * 5000, "now"])
+def test_a_moment_that_no_image_can_have(files: list[str], created: str) -> None:
+    done = _run(*files, "--created", created)
+    assert done.returncode == 2
+    assert "no number of seconds" in done.stderr
+
+
 def test_another_digest_is_not_published(files: list[str], tmp_path: Path) -> None:
     done = _run(*files, "--expect", "sha256:" + "0" * 64)
     assert done.returncode == 1

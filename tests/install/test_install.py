@@ -15,7 +15,7 @@ from envlock.errors import ArtifactError, CheckFailedError, IntegrityError, Usag
 from envlock.install import prefix as prefix_module
 from envlock.install.environment import install, require_this_machine
 from envlock.install.interpreter import find_interpreter
-from envlock.install.prefix import MARKER, check_prefix, read_marker
+from envlock.install.prefix import MARKER, check_prefix, read_marker, staging
 from envlock.progress import SILENT
 
 from ..image.making import Environment, environment_of
@@ -168,6 +168,16 @@ def test_what_is_somebody_elses_stays(tmp_path: Path, kind: str) -> None:
 def test_places_that_no_script_can_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="cannot lie at"):
         check_prefix(tmp_path / name)
+
+
+def test_what_another_environments_installation_left_is_not_swept(tmp_path: Path) -> None:
+    """A name may look like a pattern of names."""
+    mine, others = tmp_path / ".[ab].installing.x", tmp_path / ".a.installing.x"
+    for folder in (mine, others):
+        folder.mkdir()
+    with staging(tmp_path / "[ab]"):
+        assert others.is_dir()
+        assert not mine.exists()
 
 
 def test_a_failed_proof_changes_nothing(tmp_path: Path) -> None:

@@ -403,6 +403,11 @@ def test_versions_are_equal_when_packaging_says_so(one: str, two: str) -> None:
     assert normalized_version(one) == normalized_version(str(first))
 
 
+@pytest.mark.parametrize("text", ["1" * 5000, f"1.0+{'1' * 5000}", f"1.dev{'1' * 5000}"])
+def test_a_version_of_thousands_of_digits_is_no_version(text: str) -> None:
+    assert normalized_version(text) == text
+
+
 @pytest.mark.parametrize(
     ("name", "in_lock"),
     [("Demo.Pkg", "demo-pkg"), ("demo_pkg", "Demo.Pkg"), ("DEMO__PKG", "demo-pkg")],

@@ -198,12 +198,14 @@ def _expected(state: Context, lock: Lock, order: Order) -> Expected | None:
 
 def _source_date_epoch() -> int:
     """Return SOURCE_DATE_EPOCH in seconds (reproducible-builds.org), 0 where it is not set."""
+    from envlock.image.config import LATEST
+
     text = os.environ.get("SOURCE_DATE_EPOCH", "0")
     try:
         value = int(text)
     except ValueError:
         value = -1
-    if not 0 <= value < 253402300800:
+    if not 0 <= value <= LATEST:
         raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}, which is no number of seconds")
     return value
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from envlock.errors import CheckFailedError, EnvlockError, LockError, UsageError
 from envlock.files import temporary_folder
 from envlock.image.build import Workshop, build_image
+from envlock.image.config import LATEST
 from envlock.image.layout import staging
 from envlock.image.mapping import read_artifact_map
 from envlock.lock.codec import load_lock
@@ -56,6 +57,13 @@ def build_lock(
     return digests.manifest
 
 
+def _seconds(text: str) -> int:
+    """Return a moment in seconds; raises ArgumentTypeError for one that no image can have."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= LATEST):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds since 1970")
+    return int(text)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m envlock.image", description=__doc__)
@@ -63,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--artifact-map", type=Path, required=True, help="JSON: sha256 to file")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the OCI layout to write")
     parser.add_argument("--expect", metavar="DIGEST", help="the manifest digest that must come out")
-    parser.add_argument("--created", type=int, default=0, help="seconds since 1970; default 0")
+    parser.add_argument("--created", type=_seconds, default=0, help="seconds since 1970; default 0")
     given = parser.parse_args(arguments)
     try:
         if given.output.suffix == ".tar":

@@ -24,6 +24,9 @@ INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 
+LATEST = 253402300799
+"""The last second of the year 9999: RFC 3339, which ``created`` follows, has four digits."""
+
 NOTHING: Mapping[str, str] = MappingProxyType({})
 NO_BASE = Foundation()
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import re
@@ -112,7 +113,7 @@ def staging(prefix: Path) -> Iterator[Path]:
     """
     stem = f".{prefix.name}.installing"
     with locked(prefix.parent / f"{stem}-lock"):
-        for left in prefix.parent.glob(f"{stem}.*"):
+        for left in prefix.parent.glob(f"{glob.escape(stem)}.*"):
             if (left / _OLD / MARKER).is_file() and not prefix.exists():
                 with disk_errors(prefix):  # killed between the two steps of publish
                     (left / _OLD).rename(prefix)

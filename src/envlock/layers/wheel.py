@@ -42,13 +42,15 @@ _VERSION = re.compile(  # the version scheme of PEP 440, appendix B, and "_" as 
     r"(?:[-_.]?(?P<dev>dev)[-_.]?(?P<dev_n>\d*))?"
     r"(?:[+](?P<local>[a-z0-9]+(?:[-_.][a-z0-9]+)*))?"
 )
+_LONGEST_VERSION = 255
+"""Characters; a wheel's name is a file's, and Python reads no numbers of some thousand digits."""
 _PRE = {"alpha": "a", "beta": "b", "c": "rc", "pre": "rc", "preview": "rc"}
 
 
 def normalized_version(version: str) -> str:
     """Return a version's normal form (PEP 440) without trailing zeros, or the text itself."""
     match = _VERSION.fullmatch(version.strip().lower())
-    if match is None:
+    if match is None or len(version) > _LONGEST_VERSION:
         return version
     found = match.groupdict(default="")
     release = [int(part) for part in found["release"].split(".")]
