@@ -9,7 +9,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from envlock.errors import EnvlockError, OverrideError, UnsatisfiableError
+from envlock.solve.pypi.disagree import Search
 from envlock.solve.pypi.overrides import bare, check_override, requirements_on
+from envlock.solve.pypi.proposed import proposed
 from envlock.solve.pypi.unavailable import is_of_its_own, unavailable
 from envlock.solve.pypi.uv import ScopedOverride
 
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
     from envlock.solve.pypi.metadata import Described
     from envlock.solve.pypi.uv import Chosen, Question, Uv
     from envlock.spec.model import Asked, Spec
-
-_USERS = 3
-"""How many of those whose pins an override sets aside are imported by its checks."""
 
 
 class ConflictError(UnsatisfiableError):
@@ -52,6 +51,7 @@ class Diagnosis:
             or self._unlisted_pin(question)
             or self._unavailable(question, failure)
             or self._own_requirement(question, failure)
+            or self._disagreement(question, failure)
             or failure
         )
 
@@ -173,9 +173,16 @@ class Diagnosis:
             *(("dependencies", asked) for asked in pypi.dependencies),
         ]
 
-    def _flow(self) -> bool:
-        """Tell whether the spec writes its overrides in braces."""
-        return any(override.location.in_flow for override in self.spec.overrides)
+    def _disagreement(self, question: Question, failure: UnsatisfiableError) -> EnvlockError | None:
+        search = Search(
+            spec=self.spec,
+            question=question,
+            environment=self.environment,
+            solved=self._solved,
+            newest=lambda requirement: self._newest(question, requirement),
+        )
+        found = search.disagreement(failure)
+        return None if found is None else found.error(self._place(found.voided[0][0].name), failure)
 
     def _compatible(self, question: Question, asked: Requirement, pin: Requirement) -> bool:
         """Tell whether some version meets both."""
@@ -199,20 +206,15 @@ class Diagnosis:
         pins: list[tuple[Described, Requirement]],
         failure: UnsatisfiableError,
     ) -> EnvlockError:
-        from envlock.audit.resolve.providers import module_of
-
         name = canonicalize_name(asked.requirement.name)
         own = bare(asked.requirement)
         said = ", ".join(f"{item.name} {item.version} requires {bare(pin)}" for item, pin in pins)
         version = self._newest(question, own)
-        against = ", ".join(f'{item.name}: "{bare(pin)}"' for item, pin in pins)
         if version is None:
             hint = f"change or remove {own}"
         else:
-            block = _in_braces if self._flow() else _in_lines
             hint = f"remove {own} from pypi.{field}, or force it and say why:\n"
-            users = dict.fromkeys(module_of(str(item.name)) for item, _ in pins)
-            hint += block(name, version, against, list(users)[:_USERS])
+            hint += proposed(self.spec, name, version, pins)
         error = ConflictError(
             f"pypi.{field} asks for {own}, but {said}",
             where=str(asked.location),
@@ -226,30 +228,6 @@ class Diagnosis:
 def _alone(question: Question, requirement: str) -> Question:
     return dataclasses.replace(
         question, requirements=[requirement], constraints=(), overrides=(), preferred={}
-    )
-
-
-def _in_lines(name: str, version: str, against: str, users: Sequence[str]) -> str:
-    imports = "".join(f"\n      - import: {user}" for user in users)
-    return (
-        "overrides:\n"
-        f"  - package: {name}\n"
-        f'    version: "=={version}"\n'
-        f"    against: {{{against}}}\n"
-        f"    because: <what needs {name} {version}>\n"
-        "    checks:\n"
-        f"      - version: {version}{imports}"
-    )
-
-
-def _in_braces(name: str, version: str, against: str, users: Sequence[str]) -> str:
-    imports = "".join(f", {{import: {user}}}" for user in users)
-    return (
-        "overrides: [\n"
-        f'  {{package: {name}, version: "=={version}", against: {{{against}}},\n'
-        f'   because: "<what needs {name} {version}>",\n'
-        f'   checks: [{{version: "{version}"}}{imports}]}},\n'
-        "]"
     )
 
 
