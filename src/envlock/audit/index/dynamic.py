@@ -31,7 +31,6 @@ _NAMES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("sys.modules", r"sys\.modules\.get\(__name__"),
         ("del sys.modules", r"del sys\.modules"),
         ("setattr(", r"setattr\(\s*(sys\.modules|\w*mod(ule)?\b|this\b|__name__)"),
-        ("exec", r"^exec "),  # Python 2's statement; see executes()
         ("import_module(__", r"import_module\(__(name|package)__\)"),
         ("__import__(__name__)", r"__import__\(__name__\)"),
         ("attach", r"attach(?<!\wattach)(_stub)?\(\s*__"),
@@ -62,6 +61,7 @@ _OWN: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         (" in dir(", r"^[ \t]*for \w+ in dir\("),
     )
 )
+_EXEC = re.compile(r"exec_?[\s\\]*\(")
 _IMPORT = re.compile(r"\b__import__\((?:[^()]|\(\))*\)")
 _PATH = re.compile(r"sys\.path\b")
 _HOOK = re.compile(_HOOKS)
@@ -79,7 +79,7 @@ _LOAD = re.compile(r"\b(import_module|exec_module|__import__|load_module|find_mo
 
 def may_make_names(text: str) -> bool:
     """Tell whether :func:`makes_names` is worth asking."""
-    return "exec" in text or any(hint in text for hint in _NAME_HINTS)
+    return any(hint in text for hint in _NAME_HINTS) or may_execute(text)
 
 
 def makes_names(text: str) -> bool:
@@ -115,6 +115,11 @@ def makes_neighbours(text: str) -> bool:
 def hooks(text: str) -> bool:
     """Tell whether code puts an importer of its own onto ``sys.meta_path``."""
     return "meta_path" in text and bool(_HOOK.search(text))
+
+
+def may_execute(text: str) -> bool:
+    """Tell whether :func:`executes` is worth asking."""
+    return "exec" in text and _EXEC.search(text) is not None
 
 
 def executes(tree: ast.Module) -> bool:

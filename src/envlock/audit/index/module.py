@@ -15,6 +15,7 @@ from envlock.audit.index.dynamic import (
     makes_names,
     makes_neighbours,
     makes_own_names,
+    may_execute,
     may_make_names,
 )
 from envlock.audit.index.exports import attached
@@ -34,7 +35,6 @@ TOKENS_LIMIT = 600_000
 The most that was seen in earnest are 240,000, in torch.
 """
 
-_EXEC = re.compile(r"exec_?[\s\\]*\(")
 _MARKS = b"\n" + bytes(code for code in range(33, 127) if chr(code) not in "_\"'#\\"
                        and not chr(code).isalnum())  # fmt: skip
 _SPACES = bytes.maketrans(_MARKS, b" " * len(_MARKS))
@@ -149,9 +149,10 @@ def _with_made(
 
 def _makes_names(tree: ast.Module, text: str, decided: list[tuple[int, int]]) -> bool:
     eager = _eager(tree, text, decided)
-    if "setattr(" in eager and not _names_itself(tree):
-        eager = eager.replace("setattr(", "(")  # of other modules, whichever these are
-    return makes_names(eager) or (_EXEC.search(text) is not None and executes(tree))
+    made = makes_names(eager)
+    if made and "setattr(" in eager and not _names_itself(tree):
+        made = makes_names(eager.replace("setattr(", "("))  # of other modules, whichever these are
+    return made or (may_execute(text) and executes(tree))
 
 
 def _eager(tree: ast.Module, text: str, decided: list[tuple[int, int]]) -> str:
