@@ -297,6 +297,18 @@ def test_a_damaged_packed_package_is_made_anew(tiny: Environment, tmp_path: Path
     check_layout(tmp_path / "b")
 
 
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null", '{"sha256": "", "facts": []}'])
+def test_a_damaged_note_of_a_packed_package_is_made_anew(
+    text: str, tiny: Environment, tmp_path: Path
+) -> None:
+    first = tiny.build(tmp_path / "a", tmp_path / "cache")
+    for note in (tmp_path / "cache" / "segments").glob("*.json"):
+        note.write_text(text)
+    shutil.rmtree(tmp_path / "a")
+    again = tiny.build(tmp_path / "b", tmp_path / "cache")
+    assert again.digests.manifest == first.digests.manifest
+
+
 def test_fresh_layers_are_packed_again(tmp_path: Path) -> None:
     """``build --check`` must notice a blob that rotted under its name."""
     environment = simple(tmp_path)

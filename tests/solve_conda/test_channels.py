@@ -133,7 +133,7 @@ def test_offline_from_the_cache(served: CondaSolver, index: Index) -> None:
 
 def test_offline_without_a_cache(served: CondaSolver) -> None:
     served.offline = True
-    with pytest.raises(FetchError, match="not in the cache, and --offline was given"):
+    with pytest.raises(FetchError, match="not in the cache, or not whole, and --offline was given"):
         served(NUMPY)
 
 

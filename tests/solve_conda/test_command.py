@@ -59,6 +59,25 @@ def test_from_the_spec_to_the_lock(served: Machine, index: Index) -> None:
     assert served.lock("one").read_text() == text
 
 
+@pytest.mark.parametrize("damage", [b"", b"\xff\x00", b"[1]", b"null"])
+def test_a_damaged_cache_is_made_anew(served: Machine, damage: bytes) -> None:
+    assert served.run("solve").returncode == 0
+    before = served.lock("one").read_text()
+    kept = [*(served.cache / "conda" / "packages").iterdir()]
+    kept += (served.cache / "conda" / "repodata" / "shards-v1").iterdir()
+    assert {"".join(path.suffixes) for path in kept} == {
+        ".contents.json", ".described.json", ".files.json", ".msgpack"
+    }  # fmt: skip
+    for path in kept:
+        path.write_bytes(damage)
+    done = served.run("solve", "--no-audit", "--offline")
+    assert done.returncode == 3
+    assert "not whole, and --offline was given" in done.stderr, done.stderr
+    done = served.run("solve")
+    assert done.returncode == 0, done.stderr
+    assert served.lock("one").read_text() == before
+
+
 def test_check_offline(served: Machine, index: Index) -> None:
     assert served.run("solve").returncode == 0
     before = len(index.asked)

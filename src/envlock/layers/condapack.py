@@ -165,6 +165,6 @@ def _known_segment(item: CondaItem, target: Path, folder: Path) -> CondaSegment 
     try:
         record = json.loads(_facts_path(item, folder).read_text())
         verify_file(target, record["sha256"], record["size"])
-    except (OSError, ValueError, KeyError, IntegrityError, DiskError):
+    except (OSError, ValueError, KeyError, TypeError, IntegrityError, DiskError):
         return None
     return CondaSegment(path=target, sha256=record["sha256"], size=record["size"], facts=facts)

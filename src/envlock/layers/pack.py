@@ -199,7 +199,7 @@ def _known_segment(target: Path) -> Segment | None:
         record = json.loads(facts_file.read_text())
         facts = PackageFacts.from_json(record["facts"])
         verify_file(target, record["sha256"], record["size"])
-    except (OSError, ValueError, KeyError, IntegrityError, DiskError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IntegrityError, DiskError):
         return None
     return Segment(path=target, sha256=record["sha256"], size=record["size"], facts=facts)
 

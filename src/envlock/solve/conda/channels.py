@@ -8,6 +8,7 @@ of being looked for elsewhere.
 from __future__ import annotations
 
 import base64
+import contextlib
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -46,7 +47,7 @@ class Channels:
         self._access = {name: access[name] for name in names}
         self._bases = {name: _base(name, access[name]) for name in names}
         self._cache = cache
-        self._offline = offline
+        self.offline = offline
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,12 +93,18 @@ class Channels:
             [RetryMiddleware(2), MirrorMiddleware(mirrors), AddHeadersMiddleware(self._headers)]
         )
         action = "no-cache" if fresh else "cache-or-fetch"
-        action = "force-cache-only" if self._offline else action
+        action = "force-cache-only" if self.offline else action
         return Gateway(
             cache_dir=self._cache,
             default_config=SourceConfig(cache_action=action),  # type: ignore[arg-type]
             client=client,
         )
+
+    def forget(self) -> None:
+        """Remove what rattler keeps of packages' records; another solve fetches what it needs."""
+        for record in (self._cache / "shards-v1").glob("*.msgpack"):
+            with contextlib.suppress(OSError):
+                record.unlink()
 
     def _headers(self, host: str, path: str) -> dict[str, str] | None:
         """Return what is shown to the server of a URL: the channel's headers, or netrc's login."""

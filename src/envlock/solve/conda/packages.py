@@ -8,9 +8,11 @@ package.  What was read once is kept by the package's sha256.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
@@ -24,7 +26,7 @@ from envlock.solve.conda.records import entry_name
 from envlock.solve.provided import Provided
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from envlock.channels import ChannelAccess
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from envlock.lock.model import Artifact
     from envlock.progress import Reporter
 
+_Read = TypeVar("_Read")
 _PYTHONS = {"python", "python_abi"}
 _WORKERS = 8
 
@@ -96,21 +99,21 @@ class PackageReader:
 
         Raises FetchError, ArtifactError.
         """
-        known = self._cache / f"{artifact.sha256}.scripts.json"
-        if not used(known):
-            stored = self._fetcher.store.get(artifact.sha256, artifact.size)
-            found = read_members(artifact, stored or self._fetch(artifact), paths)
-            texts = {path: text.decode("latin-1") for path, text in sorted(found.items())}
-            write_atomically(known, json.dumps(texts).encode())
-        return {
-            path: text.encode("latin-1") for path, text in json.loads(known.read_bytes()).items()
-        }
+        place = self._cache / f"{artifact.sha256}.scripts.json"
+        known = _kept(place, _encoded)
+        if known is not None:
+            return known
+        stored = self._fetcher.store.get(artifact.sha256, artifact.size)
+        found = read_members(artifact, stored or self._fetch(artifact), paths)
+        texts = {path: text.decode("latin-1") for path, text in sorted(found.items())}
+        write_atomically(place, json.dumps(texts).encode())
+        return found
 
     def _looked_into(self, artifact: Artifact) -> Artifact:
-        known = self._cache / f"{artifact.sha256}.contents.json"
+        place = self._cache / f"{artifact.sha256}.contents.json"
         stored = self._fetcher.store.get(artifact.sha256, artifact.size)
-        said = json.loads(known.read_bytes()) if used(known) else {}
-        if not said or (stored is not None and not said.get("verified")):
+        contents = _kept(place, _contents)
+        if contents is None or (stored is not None and not contents.verified):
             info, verified = self._info(artifact, stored)
             said = {
                 "provides": provided(info.marks),
@@ -118,12 +121,11 @@ class PackageReader:
                 "verified": verified,
             }
             self._keep_files(artifact, info)
-            write_atomically(known, json.dumps(said).encode())
+            write_atomically(place, json.dumps(said).encode())
+            contents = _contents(said)
         assert artifact.conda is not None
         record = dataclasses.replace(
-            artifact.conda,
-            provides=tuple(sorted(dict(reversed(said["provides"])).items())),
-            link_scripts=tuple(said["link_scripts"]),
+            artifact.conda, provides=contents.provides, link_scripts=contents.link_scripts
         )
         return dataclasses.replace(artifact, conda=record)
 
@@ -135,12 +137,12 @@ class PackageReader:
         return self._cache / f"{artifact.sha256}.files.json"
 
     def _files(self, artifact: Artifact) -> Info:
-        known = self._files_path(artifact)
-        if not used(known):
+        known = _kept(self._files_path(artifact), _info_of)
+        if known is None:
             stored = self._fetcher.store.get(artifact.sha256, artifact.size)
-            self._keep_files(artifact, self._info(artifact, stored)[0])
-        said = json.loads(known.read_bytes())
-        return Info(marks=said["marks"], points=tuple(said["points"]))
+            known, _ = self._info(artifact, stored)
+            self._keep_files(artifact, known)
+        return known
 
     def _info(self, artifact: Artifact, stored: Path | None) -> tuple[Info, bool]:
         """Return the files of a package, and whether they are of bytes that were verified.
@@ -167,22 +169,14 @@ class PackageReader:
         )
 
     def _described(self, artifact: Artifact) -> list[Provided]:
-        known = self._cache / f"{artifact.sha256}.described.json"
-        if not used(known):
-            write_atomically(known, json.dumps(self._metadata(artifact)).encode())
-        said: dict[str, dict[str, Any]] = json.loads(known.read_bytes())
-        assert artifact.conda is not None
-        return [
-            Provided(
-                name=name,
-                version=version,
-                package=artifact.name,
-                requires=tuple(said[name]["requires"]) if name in said else None,
-                extras=frozenset(said[name]["extras"]) if name in said else frozenset(),
-                listed=name in said and said[name]["listed"],
-            )
-            for name, version in artifact.conda.provides
-        ]
+        place = self._cache / f"{artifact.sha256}.described.json"
+        read = functools.partial(_described, artifact)
+        known = _kept(place, read)
+        if known is not None:
+            return known
+        said = self._metadata(artifact)
+        write_atomically(place, json.dumps(said).encode())
+        return read(said)
 
     def _metadata(self, artifact: Artifact) -> dict[str, dict[str, Any]]:
         """Return what the METADATA of each distribution says, and whether a RECORD is beside."""
@@ -195,6 +189,55 @@ class PackageReader:
             wanted[path]: {**_parsed(text), "listed": path.removesuffix("METADATA") in records}
             for path, text in sorted(found.items())
         }
+
+
+def _kept(place: Path, read: Callable[[Any], _Read]) -> _Read | None:
+    """Return what was found out before, as ``read`` understands it; damaged counts as absent."""
+    try:
+        return read(json.loads(place.read_bytes())) if used(place) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Contents:
+    """What is in a package; verified: found in bytes that were, and not in a part of them."""
+
+    provides: tuple[tuple[str, str], ...]
+    link_scripts: tuple[str, ...]
+    verified: bool
+
+
+def _contents(said: dict[str, Any]) -> _Contents:
+    return _Contents(
+        provides=tuple(sorted(dict(reversed(said["provides"])).items())),
+        link_scripts=tuple(said["link_scripts"]),
+        verified=bool(said.get("verified")),
+    )
+
+
+def _info_of(said: dict[str, Any]) -> Info:
+    return Info(marks=dict(said["marks"]), points=tuple(said["points"]))
+
+
+def _encoded(texts: dict[str, str]) -> dict[str, bytes]:
+    return {path: text.encode("latin-1") for path, text in texts.items()}
+
+
+def _described(artifact: Artifact, said: dict[str, Any]) -> list[Provided]:
+    assert artifact.conda is not None
+    said = dict(said)
+    return [
+        Provided(
+            name=name,
+            version=version,
+            package=artifact.name,
+            requires=tuple(said[name]["requires"]) if name in said else None,
+            extras=frozenset(said[name]["extras"]) if name in said else frozenset(),
+            listed=name in said and bool(said[name]["listed"]),
+        )
+        for name, version in artifact.conda.provides
+    ]
 
 
 def may_bring_distributions(artifact: Artifact) -> bool:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from envlock.spec.model import CondaAsked
 
 _Found = TypeVar("_Found")
+_DAMAGED = re.compile(r"expected struct Shard|IO error while reading (?:marker|data)")
+"""What rattler says of the record of a package that is cut off in its cache, or something else."""
+
 _SERVER = re.compile(r"\(?https?://[^\s)]+\)?")
 
 
@@ -125,7 +128,8 @@ class Rattler:
         """Return what a gateway says; raises SolverError, FetchError.
 
         A server need not say again what a page's date was when it has not changed (RFC 9110,
-        15.4.5), and rattler then takes its 304 for a failure: it is asked without the cache.
+        15.4.5), and rattler then takes its 304 for a failure: it is asked without the cache.  So it
+        is where a file of the cache is damaged, which rattler does not look for.
         """
         from rattler.exceptions import GatewayError
 
@@ -135,8 +139,11 @@ class Rattler:
             try:
                 return asyncio.run(ask(self._gateway))
             except GatewayError as error:
-                if fresh or "304 Not Modified" not in str(error):
+                damaged = not self._channels.offline and _DAMAGED.search(str(error))
+                if fresh or not (damaged or "304 Not Modified" in str(error)):
                     raise self._unreachable(str(error)) from None
+                if damaged:
+                    self._channels.forget()
         raise AssertionError  # the second try returns or raises
 
     async def _solve(
@@ -218,9 +225,10 @@ class Rattler:
             if url in text or f"'{self._channels.base(name)}'" in text or f"/{name}/" in text
         } or {name for name, _ in places}
         names = ", ".join(sorted(guilty))
-        if any("no usable repodata cache" in line for line in lines):
+        lacking = "no usable repodata cache" in text or _DAMAGED.search(text) is not None
+        if self._channels.offline and lacking:
             return FetchError(
-                f"the channel {names} is not in the cache, and --offline was given",
+                f"the channel {names} is not in the cache, or not whole, and --offline was given",
                 hint="solve once without --offline",
             )
         missing = "could not find subdir" in text
