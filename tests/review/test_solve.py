@@ -317,6 +317,23 @@ def test_an_unchanged_solve_asks_nothing_more(world: Machine, index: Index) -> N
     assert sorted(one.path for one in index.asked) == sorted(asked), plain.stderr
 
 
+def test_what_another_override_adds_decides_what_is_natural(machine: Machine, index: Index) -> None:
+    """The lock is the same, and what would be there without an override is not."""
+    offer(index, "app", "1.0", {"app/__init__.py": ""}, "lib==2.0", "tool==2.0")
+    for name in ("lib", "tool", "helper"):
+        for version in ("1.0", "2.0"):
+            needs = ["helper>=2"] if (name, version) == ("lib", "2.0") else []
+            offer(index, name, version, {f"{name}/__init__.py": ""}, *needs)
+    more = OVERRIDE.removeprefix("overrides:\n").replace("lib", "tool")
+    body = NATURAL + OVERRIDE + more
+    unsolvable = [
+        _review(machine, f"{body}    adds: [{adds}]\n")["overrides"][0]["unsolvable"]
+        for adds in ("helper==1.0", "helper")
+    ]
+    assert "helper" in unsolvable[0]
+    assert unsolvable[1] is None
+
+
 def test_offline_with_warm_caches(world: Machine, index: Index) -> None:
     body = NATURAL + OVERRIDE + ACCEPTS
     assert _solve(world, body).returncode == 0

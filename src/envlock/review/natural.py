@@ -98,6 +98,7 @@ class NaturalSolver:
                 item.version,
                 {**item.claims, **{name: str(pin) for name, pin in item.against.items()}},
                 [added.spec for added in item.conda_adds],
+                [str(added.requirement) for added in item.adds],
             ]
             for item in spec.overrides
         ]
