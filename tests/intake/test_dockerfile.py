@@ -204,6 +204,13 @@ END
     assert "Dockerfile:4:1: the stage site is left out" in notes(found)
 
 
+@pytest.mark.parametrize("line", ["cat <<<END", "echo $((1<<END))", "x=1<<END"])
+def test_what_only_looks_like_a_here_document(tmp_path: Path, line: str) -> None:
+    """It would take the rest of the file for its text."""
+    found = draft(tmp_path, FILE, f"FROM python:3.11\nRUN {line}\nRUN pip install flask\n")
+    assert asked(spec_of(found))[1] == ["flask"]
+
+
 def test_installers_of_a_stage_that_is_copied_from(tmp_path: Path) -> None:
     text = """\
 FROM python:3.11 AS builder

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z]+)\s*=\s*(\S+)\s*$")
-_HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+_HEREDOC = re.compile(r"(?<!\S)[0-9]*<<-?(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1(?=[\s;&|>)]|$)")
+"""A word of its own, as BuildKit reads it: neither a here-string nor a shift of bits."""
 _VARIABLE = re.compile(r"\\\$|\$(?:\{(\w+)(?::([-+])([^}]*))?\}|(\w+))")
 _FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?\s+")
 
