@@ -49,8 +49,13 @@ def built(machine: Machine) -> Machine:
     return machine
 
 
-def on_a_terminal(machine: Machine, *arguments: str, typed: bytes = b"") -> tuple[int, str]:
-    """Run envlock with a terminal of 40 lines, 123 columns; return its exit code and all output."""
+def on_a_terminal(
+    machine: Machine, *arguments: str, typed: bytes = b"", after: bytes = b""
+) -> tuple[int, str]:
+    """Run envlock with a terminal of 40 lines, 123 columns; return its exit code and all output.
+
+    after: what is to be seen before anything is typed.
+    """
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(ours, (40, 123))
     process = subprocess.Popen(
@@ -63,11 +68,13 @@ def on_a_terminal(machine: Machine, *arguments: str, typed: bytes = b"") -> tupl
         start_new_session=True,
     )
     os.close(theirs)
-    os.write(ours, typed)
     said = b""
     try:
-        while data := os.read(ours, 1 << 16):
-            said += data
+        while True:
+            if typed and after in said:
+                os.write(ours, typed)
+                typed = b""
+            said += os.read(ours, 1 << 16)
     except OSError:  # EIO: everybody has closed it
         pass
     os.close(ours)
@@ -82,6 +89,39 @@ def test_a_terminal_that_nobody_can_type_into(built: Machine) -> None:
         assert line in said
     assert said.count("PermissionError") == 2
     assert "typed" not in said
+
+
+@pytest.mark.container
+@pytest.mark.parametrize(
+    ("answer", "code", "told"),
+    [
+        ("KeyboardInterrupt: print('mine'); raise SystemExit(7)", 7, "mine"),
+        ("OSError: pass", 130, ""),
+    ],
+)
+def test_ctrl_c_is_the_programs_own(built: Machine, answer: str, code: int, told: str) -> None:
+    program = f"import time\ntry: print('begun', flush=True); time.sleep(60)\nexcept {answer}"
+    found = on_a_terminal(
+        built, "run", NAME, "--", "python3", "-c", program, typed=b"\x03", after=b"begun"
+    )
+    assert found[0] == code, found
+    assert told in found[1]
+    assert "stopped; what was fetched" not in found[1]
+
+
+@pytest.mark.container
+def test_ctrl_c_without_a_python_in_the_image(built: Machine) -> None:
+    shell = member("usr/bin/python3", "#!/none\n", mode=0o755)
+    config = {"Env": ["PATH=/usr/bin"]}
+    layout = Layout(built.project / "build" / NAME, config=config).raw_layer(python_layer())
+    layout.layer(shell).write()
+    program = "print('begun', flush=True); input()"
+    python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    code, said = on_a_terminal(
+        built, "run", NAME, "--", python, "-c", program, typed=b"\x03", after=b"begun"
+    )
+    assert code == 130, said
+    assert "stopped" in said
 
 
 @pytest.mark.container

@@ -50,6 +50,7 @@ def run_command(
 ) -> None:
     """Run a command in the built image: read-only root, /tmp and home writable, no network."""
     from envlock.limits import UNLIMITED
+    from envlock.validate.foreground import run_in_front
     from envlock.validate.gpu.run import enter_gpu
     from envlock.validate.inside import enter
     from envlock.validate.layout import open_layout
@@ -70,7 +71,10 @@ def run_command(
         inside, binds = enter_gpu(inside, shown), (*shown.binds, *binds)
     _require_program(inside, wanted[0], binds)
     require_runnable(inside, image.config.architecture, hint=_elsewhere(state, image.title or name))
-    done = inside.run(wanted, network=network, binds=binds, interactive=True)
+    if sys.stdin is not None and sys.stdin.isatty():
+        done = run_in_front(inside, wanted, binds=binds, network=network)
+    else:
+        done = inside.run(wanted, binds=binds, network=network, interactive=True)
     sys.exit(done.returncode)
 
 
