@@ -69,8 +69,10 @@ class Output:
             self._say(text)
 
     def warn(self, text: str) -> None:
-        self.warnings.append(text)
-        self._say(text, "warning", "33")
+        """Tell a person what may be wrong; what is the same of many environments is told once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self._say(text, "warning", "33")
 
     def error(self, error: EnvlockError) -> None:
         """Print an error: what, where, what was seen, what to do."""
