@@ -211,6 +211,32 @@ def test_what_only_looks_like_a_here_document(tmp_path: Path, line: str) -> None
     assert asked(spec_of(found))[1] == ["flask"]
 
 
+@pytest.mark.parametrize("installed", ["/wheels/*", "--no-index /wheels/*.whl"])
+def test_wheels_that_a_stage_makes_for_the_next(tmp_path: Path, installed: str) -> None:
+    (tmp_path / "requirements.txt").write_text("flask==3.0.3\nnumpy\n")
+    found = draft(
+        tmp_path,
+        FILE,
+        f"""\
+FROM python:3.13-slim AS builder
+COPY requirements.txt .
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir /app/wheels -r requirements.txt gunicorn==23.0
+RUN pip download -d /app/wheels wheel celery
+FROM python:3.13-slim
+COPY --from=builder /app/wheels /wheels
+RUN pip install --no-cache {installed} && rm -rf /wheels
+""",
+    )
+    assert asked(spec_of(found))[1] == ["gunicorn==23.0", "flask==3.0.3", "numpy", "celery"]
+    assert "wheels" not in "".join(notes(found))
+    assert not found.forced
+
+
+def test_wheels_of_unknown_origin_are_told(tmp_path: Path) -> None:
+    found = draft(tmp_path, FILE, "FROM python:3.13\nRUN pip install /wheels/*\n")
+    assert "Dockerfile:2:17: /wheels/*: it is no name of a package" in notes(found)
+
+
 def test_installers_of_a_stage_that_is_copied_from(tmp_path: Path) -> None:
     text = """\
 FROM python:3.11 AS builder

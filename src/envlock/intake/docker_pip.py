@@ -35,6 +35,7 @@ class PipSteps:
     folder: Path
     copied: Mapping[str, str]
     wanted: dict[str, Item] = field(default_factory=dict)
+    for_later: bool = False
 
     def take(self, one: Instruction, call: PipCall, command: Command) -> None:
         """Take one call of pip; raises SpecError, UsageError."""
@@ -45,7 +46,10 @@ class PipSteps:
                 one.at(text.partition(">")[0].partition("<")[0]),
                 f"{text} stands without quotes: the shell takes the rest for a file's name",
             )
+        self.for_later = self.for_later or call.for_later
         for path in call.places:
+            if self.for_later and "*" in path:
+                continue  # what an earlier step put there: its requirements are taken already
             self.draft.note(one.at(path.split()[-1]), f"{redact(path)}: it is no name of a package")
         for option in call.left:
             self.draft.note(place, f"{redact(option)}: it has no meaning here")

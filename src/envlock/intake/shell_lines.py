@@ -50,7 +50,9 @@ _WITH_VALUE = _TOLD | frozenset(
         "reinstall-package", "upgrade-package", "root-user-action", "use-feature",
         "uploaded-prior-to", "overrides", "build-constraints", "build-constraint",
     )
-) | {"-C", "-p", "-P"}  # fmt: skip
+) | {"-C", "-p", "-P", "-w", "--wheel-dir", "-d", "--dest"}  # fmt: skip
+_FOR_LATER = frozenset({"wheel", "download"})
+_VERBS = _FOR_LATER | {"install", "uninstall"}
 _APT_WITH_VALUE = frozenset({"-t", "--target-release", "--default-release", "-o", "--option", "-c"})
 
 
@@ -72,7 +74,7 @@ class PipCall:
     index: what takes the default index's place; forced: ``--force-reinstall``,
     ``--no-deps`` or a word like them was given, by that word; files and constraints: paths;
     places: wheels, folders, URLs; removed: what is uninstalled; left: options without a meaning
-    here.
+    here; for_later: its files are kept in a folder, for a later call to install.
     """
 
     requirements: list[str] = field(default_factory=list)
@@ -84,6 +86,7 @@ class PipCall:
     places: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    for_later: bool = False
 
 
 def commands(text: str) -> Iterator[Command]:
@@ -128,15 +131,17 @@ def _without_head(words: list[str]) -> tuple[str, ...]:
 
 
 def pip_call(command: Command) -> PipCall | None:
-    """Return what ``pip install`` or ``pip uninstall`` is asked for, by pip or by uv."""
+    """Return what pip is asked to install, to uninstall or to make wheels of, by pip or by uv."""
     words = list(_pip_words(command.words) or ())
-    verb = next((word for word in words if word in ("install", "uninstall")), None)
+    verb = next((word for word in words if word in _VERBS), None)
     if verb is None:
         return None
     words.remove(verb)
     found = _install(words)
     if verb == "uninstall":
         return PipCall(removed=found.requirements)
+    if verb in _FOR_LATER:
+        found.forced, found.for_later = None, True
     return found
 
 
