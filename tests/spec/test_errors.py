@@ -164,6 +164,18 @@ ADDED = {
         "'torch => 2' is not a requirement",
         'did you mean "torch >= 2"?',
     ),
+    "a requirement by its path": (
+        "pypi:\n  dependencies: [./wheels/x-1.0-py3-none-any.whl]\n",
+        "7:18",
+        "is not a requirement",
+        "in the project is one, too: {ours: ./wheels}",
+    ),
+    "an index by another path": (
+        "indexes: {ours: wheels}\n",
+        "6:17",
+        "indexes.ours: 'wheels' is not understood",
+        "or a folder of wheels in the project: ./wheels",
+    ),
     "a requirement by URL": (
         "pypi:\n  dependencies: [x @ https://example.com/x.whl]\n",
         "7:18",

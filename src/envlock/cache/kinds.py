@@ -80,6 +80,7 @@ PLACES = (
     _place("unpacked", "unpacked", f"(sha256-{_SHA256})", mark="last-used"),
     _place("unpacked", "linking", "(?!)()"),  # nothing but what killed runs left
     _place("indexes", "", "(uv)"),
+    _place("indexes", "folders", f"({_SHORT})"),
     _place("indexes", "conda", "(repodata)"),
     _place("indexes", "conda/packages", rf"({_SHA256})\.[a-z]+\.json"),
     _place("indexes", "metadata", rf"({_SHA256})\.(?:metadata|size|files)"),

@@ -120,8 +120,13 @@ class Context:
 
     def index_urls(self, spec: Spec | None) -> dict[str, str]:
         """Return the URL of each index: the machine's where it has one, else the spec's."""
+        from envlock.fetch.folders import index_of
+
         named = {index.name: index.url for index in spec.indexes} if spec else {}
-        return {**named, **self.config.index_urls()}
+        return {
+            name: index_of(name, url, self.project.root, self.cache / "folders")
+            for name, url in {**named, **self.config.index_urls()}.items()
+        }
 
     def channels(self, names: Iterable[str], spec: Spec | None) -> dict[str, ChannelAccess]:
         """Return how each channel is reached: the machine's way where it has one, else the spec's.

@@ -134,7 +134,7 @@ class _Parser:
             raise SpecError(
                 f"{requirement.name} is asked for by URL",
                 location=self.at(place),
-                hint="a lock is free of hosts: put the file on an index and name it in indexes",
+                hint=f"a lock is free of hosts: {_ON_AN_INDEX}",
             )
         return requirement
 
@@ -178,7 +178,7 @@ class _Parser:
                     hint="a spec is checked in: put the credential into netrc, a keyring or "
                     "the machine's config.toml",
                 )
-            if not is_url(entry["url"]):
+            if not entry["url"].startswith("./") and not is_url(entry["url"]):
                 raise SpecError(
                     f"{entry['url']!r} is not a URL", location=self.at(("indexes", name))
                 )
@@ -323,11 +323,17 @@ class _Parser:
         )
 
 
+_ON_AN_INDEX = (
+    "put the file on an index and name it in indexes; a folder of wheels in the project is one, "
+    "too: {ours: ./wheels}"
+)
 _TWISTED = re.compile(r"=([<>])|(?<![=<>!~])=(?![=<>])")
 
 
 def _meant(text: str) -> str | None:
-    """Return a hint for ``=>``, ``=<`` and a single ``=``, if that is all that is wrong."""
+    """Return a hint for a path, and for ``=>``, ``=<`` and ``=``, if that is all that is wrong."""
+    if text.startswith((".", "/")) or text.endswith((".whl", ".tar.gz")):
+        return f"packages are asked for by name: {_ON_AN_INDEX}"
     right = _TWISTED.sub(lambda found: f"{found[1] or '='}=", text)
     try:
         parse_requirement(right)

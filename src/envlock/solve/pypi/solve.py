@@ -247,9 +247,12 @@ def _path(chosen: Chosen) -> str:
     """Return where the file lies below its index's files, without host and folder.
 
     Indexes that spread files by hash end in ``xx/yy/<rest>/<file>``; of others only the
-    last folder and the file are kept.
+    last folder and the file are kept.  What a folder on a machine is called says nothing.
     """
-    parts = unquote(urlsplit(chosen.url).path).strip("/").split("/")
+    url = urlsplit(chosen.url)
+    if url.scheme == "file":
+        return f"{chosen.name}/{chosen.file}"
+    parts = unquote(url.path).strip("/").split("/")
     if len(parts) >= 5 and [len(part) for part in parts[-4:-1]] == [2, 2, 60]:
         return "/".join(parts[-5:])
     return "/".join(parts[-2:])
