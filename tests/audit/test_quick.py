@@ -65,6 +65,7 @@ def _function(body: str) -> dict[str, dict[str, str]]:
         "try:\n    import lib.part\nexcept ImportError:\n    pass",
         "def inner():\n    return lib.value\nreturn inner",
         "raise ValueError",
+        "try:\n    lib.value\nexcept KeyError:\n    raise ValueError from None",
     ],
 )
 def test_what_finds_everything_is_not_run(audit: Auditor, functions: list[str], body: str) -> None:

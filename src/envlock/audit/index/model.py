@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 """The Python that parses sources: what is newer in them it does not understand."""
 
-FORMAT = f"34py{PYTHON.replace('.', '')}"
+FORMAT = f"35py{PYTHON.replace('.', '')}"
 """Version of the index, and of what made it; another one makes every index be built anew."""
 
 

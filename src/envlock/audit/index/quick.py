@@ -114,11 +114,11 @@ class _Asked:
         elif kind in {"t", "w"}:
             self._guarded += 1
             self.block(node[1])
+            self._guarded -= 1
             for _, inner in node[2] if kind == "t" else ():
                 self.block(inner)
             for inner in node[3:] if kind == "t" else ():
                 self.block(inner)
-            self._guarded -= 1
         elif kind == "N":
             self._nested(node)
         else:
