@@ -203,6 +203,9 @@ def test_another_suites_python_gets_a_hint(repository: Repository) -> None:
     assert hint.count("the suite's Python is 3.11") == 1
     assert "python in conda.dependencies" in hint
     assert "did you mean" not in hint
+    with pytest.raises(UnsatisfiableError) as caught:
+        solve(repository, "python3.11-minimla")
+    assert caught.value.hint == "did you mean python3.11-minimal instead of python3.11-minimla?"
 
 
 _SCRIPT = """

@@ -193,6 +193,7 @@ def test_offline_with_cold_caches(machine: Machine, index: Index) -> None:
     machine.write_spec("one", "pypi: {dependencies: [a]}\n")
     done = machine.run("solve", "--offline")
     assert done.returncode == 3
+    assert "run the command once without --offline" in done.stderr
     assert not index.asked
 
 

@@ -388,6 +388,10 @@ def test_an_index_behind_a_login(index: Index, solver: Solver) -> None:
     index.wheel("b", "1.0", offer={"metadata": True})
     with pytest.raises(FetchError):
         solver(ONE)
+    solver.urls["pypi"] = index.url_with("user:wrong")
+    with pytest.raises(FetchError, match="the package index pypi cannot be read") as caught:
+        solver(ONE)
+    assert "refuses the one that it was given" in (caught.value.hint or "")
     solver.urls["pypi"] = index.url_with("user:s3cr3t")
     solution = solver(ONE)
     assert set(versions(solution)) == {"a", "b"}

@@ -122,3 +122,17 @@ def test_what_a_package_needs_and_is_there_for_another_machine_only(
         solver("pypi: {dependencies: [one]}\n")
     assert "put a wheel of two==2.0 on an index" in (caught.value.hint or "")
     assert not any("--no-build" in line for line in caught.value.details)
+
+
+def test_names_of_modules_and_builds_of_publishers(index: Index, solver: Solver) -> None:
+    index.wheel("torch", "2.6.0")
+    with pytest.raises(UnsatisfiableError, match="no index has PIL") as caught:
+        solver("pypi: {dependencies: [PIL]}\n")
+    assert (caught.value.hint or "").startswith("the module PIL comes with pillow; check how")
+    with pytest.raises(UnsatisfiableError, match="no index has such a version") as caught:
+        solver("pypi: {dependencies: ['torch==2.6.0+cu124']}\n")
+    assert caught.value.hint == (
+        "the newest that Python 3.11 on linux-64 can take is torch 2.6.0; 2.6.0+cu124 is a build "
+        "that its publisher has on an index of its own: name that index under indexes, or ask for "
+        "2.6.0"
+    )

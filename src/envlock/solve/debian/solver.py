@@ -26,7 +26,7 @@ BASE = ("base-files", "base-passwd", "dash", "libc-bin")
 (``system()`` and ``#!/bin/sh``) and ``ldconfig``.  All of Essential would bring dpkg, apt's tools
 and perl into images that never use them."""
 
-_PYTHON = re.compile(r"(?:lib)?python3\.\d+(?:-.*)?")
+_PYTHON = re.compile(r"(?:lib)?python(3\.\d+)(?:-.*)?")
 _PRIORITIES = {"required": 0, "important": 1, "standard": 2, "optional": 3, "extra": 3}
 
 
@@ -72,10 +72,11 @@ def _check_known(index: PackageIndex, wanted: Iterable[str]) -> None:
 
 def _other_python(index: PackageIndex, name: str) -> str:
     """Return where to get a Python that the suite does not have; empty for other packages."""
-    own = index.versions("python3") if _PYTHON.fullmatch(name) else ()
-    if not own:
+    named = _PYTHON.fullmatch(name)
+    own = index.versions("python3") if named else ()
+    found = ".".join(own[0].version.split(".")[:2]) if own else ""
+    if named is None or found in ("", named[1]):
         return ""
-    found = ".".join(own[0].version.split(".")[:2])
     return (
         f"the suite's Python is {found}: write that in python: and here, choose another suite, "
         "or take Python from conda (python in conda.dependencies) or a base image (image.base)"

@@ -32,6 +32,26 @@ def is_of_its_own(asked: Asked, refusal: UnsatisfiableError, question: Question)
     )
 
 
+def _other_name(name: str) -> str:
+    """Return a hint for the name of a module that comes with a distribution of another name."""
+    from envlock.audit.resolve.providers import distribution_for
+
+    known = distribution_for(name, ())
+    return f"the module {name} comes with {known}" if known != canonicalize_name(name) else ""
+
+
+def _local_versions(asked: Asked) -> str:
+    """Return a hint for versions with a ``+``, which publishers keep on indexes of their own."""
+    local = [one.version for one in asked.requirement.specifier if "+" in one.version]
+    if not local:
+        return ""
+    public = local[0].partition("+")[0]
+    return (
+        f"{local[0]} is a build that its publisher has on an index of its own: name that index "
+        f"under indexes, or ask for {public}"
+    )
+
+
 def unavailable(
     asked: Asked, newest: str | None, refusal: UnsatisfiableError, question: Question
 ) -> UnsatisfiableError:
@@ -44,12 +64,13 @@ def unavailable(
     said = " ".join(refusal.details)
     hints = []
     if UNKNOWN.search(said):
-        what, hints = f"{own}, and no index has {name}", [refusal.hint or ""]
+        what, hints = f"{own}, and no index has {name}", [_other_name(name), refusal.hint or ""]
     elif NO_WHEELS.search(said):
         what = f"{own}, of which no index has a wheel for {taker}"
-        hints.append(elsewhere(own))
+        hints += [_other_name(name), elsewhere(own)]
     else:
         what = f"{own}, and no index has such a version"
+        hints.append(_local_versions(asked))
     if _TOO_NEW.search(said):
         hints.append(
             "exclude-newer leaves nothing of it; where its index tells no times of upload, write "

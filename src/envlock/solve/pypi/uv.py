@@ -207,7 +207,8 @@ class Uv:
         """Return the names of the indexes that are asked, by URL as it may be shown."""
         urls = {index.name: self._url(index) for index in question.indexes}
         urls["pypi"] = self._index_urls["pypi"]
-        return {redact(url).rstrip("/"): name for name, url in urls.items()}
+        shown = {redact(url).rstrip("/"): name for name, url in urls.items()}
+        return {**{url.replace("****@", "", 1): name for url, name in shown.items()}, **shown}
 
     def _run(self, here: Path, question: Question, output: str, *options: str) -> str:
         """Let uv write one file; returns what it says besides."""

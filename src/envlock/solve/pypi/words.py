@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 _NETWORK = re.compile(
     r"Failed to fetch|error sending request|Request failed|Could not connect|"
     r"HTTP status (?:server error|client error \((?:401|403|407|429))|network was disabled|"
+    r"Network connectivity is disabled|"
     r"could not be queried due to a lack of valid authentication|returned a 40[13] ",
 )
+_OFFLINE = re.compile(r"network was disabled|Network connectivity is disabled")
 _LOGIN = re.compile(r"lack of valid authentication|\(40[13]\b|returned a 40[13] ")
 _DISK = re.compile(
     r"Failed to initialize cache|No space left on device|Read-only file system|Disk quota|"
@@ -72,10 +74,7 @@ def complaint(stderr: str, name: str, alias: str, indexes: Mapping[str, str]) ->
             if url
             else "a package index cannot be read",
             details=[f"  {line.strip()}" for line in lines[:6]],
-            hint="the index wants a login, or refuses the one that it was given: put it into "
-            "~/.netrc or into the index's URL in config.toml; it has no place in a spec"
-            if _LOGIN.search(text)
-            else "check the network and the index's URL, then run the command again",
+            hint=_network_hint(text),
         )
     lines = [
         line
@@ -90,6 +89,17 @@ def complaint(stderr: str, name: str, alias: str, indexes: Mapping[str, str]) ->
         details=[f"  {line.strip()}" for line in lines],
         hint=_way_out(" ".join(text.split())),
     )
+
+
+def _network_hint(text: str) -> str:
+    if _OFFLINE.search(text):
+        return "this is not in the cache yet: run the command once without --offline"
+    if _LOGIN.search(text):
+        return (
+            "the index wants a login, or refuses the one that it was given: put it into "
+            "~/.netrc or into the index's URL in config.toml; it has no place in a spec"
+        )
+    return "check the network and the index's URL, then run the command again"
 
 
 def elsewhere(name: str) -> str:
