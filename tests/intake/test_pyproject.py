@@ -44,7 +44,10 @@ def test_dependencies(tmp_path: Path) -> None:
         "pyproject.toml:5:10: extras: base, docs, gpu; --extra takes one over",
         "pyproject.toml:9:2: groups: lint, test; --group takes one over",
         "pyproject.toml:12:1: [tool.uv] is not read",
-        "pyproject.toml:2:1: My_App itself is not installed: put its wheel on an index and add it",
+        (
+            "pyproject.toml:2:1: My_App itself is not installed: put its wheel on an index, "
+            "such as the folder ./wheels, and add it"
+        ),
         "python: 3.11 is chosen; --python chooses another",
     ]
 

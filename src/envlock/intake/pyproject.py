@@ -160,5 +160,6 @@ class _Reader:
         if project.get("name"):
             draft.note(
                 self._at("name"),
-                f"{project['name']} itself is not installed: put its wheel on an index and add it",
+                f"{project['name']} itself is not installed: put its wheel on an index, "
+                "such as the folder ./wheels, and add it",
             )

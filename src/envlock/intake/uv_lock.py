@@ -82,7 +82,8 @@ class _Reader:
         for one in own:
             draft.note(
                 at_package(self.lines, one["name"], self.shown),
-                f"{one['name']} itself is not installed: put its wheel on an index and add it",
+                f"{one['name']} itself is not installed: put its wheel on an index, "
+                "such as the folder ./wheels, and add it",
             )
         return draft
 
