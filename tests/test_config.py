@@ -79,6 +79,30 @@ def test_uv_variables(environ: dict[str, str], url: str) -> None:
     assert _pypi(environ) == url
 
 
+@pytest.mark.parametrize(
+    "written", ["https://u:s3cr3t@h.example.com:abc/", "https://[::1/s", "s3cr3t", "ftp://s3cr3t/"]
+)
+def test_an_index_of_others_that_is_none(home: Path, written: str) -> None:
+    """It would be looked for until somebody says that no index has the package."""
+    file = _write(home, "pip/pip.conf", f"[global]\nindex-url = {written}\n")
+    for environ, where in (
+        ({"UV_INDEX_URL": written}, "UV_INDEX_URL"),
+        ({"PIP_INDEX_URL": written}, "PIP_INDEX_URL"),
+        ({}, str(file)),
+    ):
+        with pytest.raises(UsageError, match="is no URL") as raised:
+            _pypi(environ)
+        assert raised.value.where == where
+        assert "s3cr3t" not in str(raised.value)
+
+
+def test_a_folder_as_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "simple").mkdir()
+    for written in ("simple", str(tmp_path / "simple"), "./simple/"):
+        assert _pypi({"UV_DEFAULT_INDEX": written}) == (tmp_path / "simple").as_uri()
+
+
 def test_files_that_variables_name(home: Path) -> None:
     uv = _write(home, "my-uv.toml", 'index-url = "https://uv.example.com"\n')
     pip = _write(home, "my-pip.conf", "[global]\nindex_url = https://pip.example.com\n")

@@ -6,9 +6,7 @@ settings do, and last the default of the libraries.  No URL from here reaches a 
 
 from __future__ import annotations
 
-import configparser
 import functools
-import os
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -18,16 +16,15 @@ from urllib.parse import urlsplit
 
 from envlock.channels import HOW_URL, HOW_URLS, ChannelSettings, channel_settings
 from envlock.errors import UsageError
+from envlock.home import user_cache, user_config
 from envlock.limits import Limits, limits_from
+from envlock.usual_index import usual_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _SEVERAL = re.compile(r"[,;](?:(?:https?|file):|$)")
 """What people put between URLs, and URLs may hold elsewhere."""
-
-_NO_HOME = Path("/nonexistent")
-"""Debian's word for the home of who has none."""
 
 _TABLES = {"indexes", "mirrors", "registries", "snapshots", "keyrings"}
 _KEYS = _TABLES | {
@@ -92,9 +89,9 @@ def load_config(environ: Mapping[str, str]) -> Config:
     names = environ.get("ENVLOCK_CONDA_NAMES") or table.get("conda-names")
     cache = environ.get("ENVLOCK_CACHE_DIR") or table.get("cache-dir")
     return Config(
-        cache_dir=_home(cache) if cache else _user_cache(),
+        cache_dir=_home(cache) if cache else user_cache(),
         indexes=table.get("indexes", {}) | _from_environ(environ, "ENVLOCK_INDEX_"),
-        default_index=functools.partial(_default_index, environ),
+        default_index=functools.partial(usual_index, environ, _is_url),
         mirrors={name: _urls(value) for name, value in table.get("mirrors", {}).items()}
         | {n: _urls(v) for n, v in _from_environ(environ, "ENVLOCK_MIRROR_").items()},
         snapshots=table.get("snapshots", {}) | _from_environ(environ, "ENVLOCK_SNAPSHOT_"),
@@ -127,40 +124,6 @@ def load_config(environ: Mapping[str, str]) -> Config:
             or table.get("insecure-registries", [])
         ),
     )
-
-
-def home_folder() -> Path:
-    """Return the user's home; where there is none, a folder that is not there.
-
-    A process in a container may have a user that nobody knows, and no HOME.
-    """
-    try:
-        return Path.home()
-    except RuntimeError:
-        return _NO_HOME
-
-
-def user_config(program: str) -> Path:
-    """Return where the user has a program's configuration, as XDG says; it need not be there."""
-    import platformdirs
-
-    try:
-        return platformdirs.user_config_path(program)
-    except RuntimeError:
-        return _NO_HOME / ".config" / program
-
-
-def _user_cache() -> Path:
-    """Return where the cache is if nobody says; raises UsageError where there is no home."""
-    import platformdirs
-
-    try:
-        return platformdirs.user_cache_path("envlock")
-    except RuntimeError:
-        raise UsageError(
-            "this user has no home, so there is no place for the cache",
-            hint="set ENVLOCK_CACHE_DIR, or HOME",
-        ) from None
 
 
 def _home(text: str) -> Path:
@@ -275,58 +238,3 @@ def _from_environ(environ: Mapping[str, str], prefix: str) -> dict[str, str]:
         for key, value in environ.items()
         if key.startswith(prefix) and value
     }
-
-
-def _default_index(environ: Mapping[str, str]) -> str:
-    """Return the URL of the index that uv or pip would use on this machine."""
-    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL"):
-        if environ.get(name):
-            return re.sub(r"^[A-Za-z0-9._-]+=", "", environ[name])
-    own = _uv_index(environ) or environ.get("PIP_INDEX_URL") or _pip_index(environ)
-    if own:
-        return own
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT
-
-    return PYPI_SIMPLE_ENDPOINT
-
-
-def _uv_index(environ: Mapping[str, str]) -> str | None:
-    if environ.get("UV_NO_CONFIG", "").lower() in {"1", "true", "yes"}:
-        return None
-    files = [user_config("uv") / "uv.toml", Path("/etc/uv/uv.toml")]
-    if environ.get("UV_CONFIG_FILE"):
-        files = [Path(environ["UV_CONFIG_FILE"])]
-    for path in files:
-        try:
-            table = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            continue
-        found = table.get("index")
-        for index in found if isinstance(found, list) else ():
-            if isinstance(index, dict) and index.get("default") and index.get("url"):
-                return str(index["url"])
-        if table.get("index-url"):
-            return str(table["index-url"])
-    return None
-
-
-def _pip_index(environ: Mapping[str, str]) -> str | None:
-    if environ.get("PIP_CONFIG_FILE") == os.devnull:
-        return None
-    files = [
-        Path(environ.get("PIP_CONFIG_FILE") or "/nonexistent"),
-        user_config("pip") / "pip.conf",
-        home_folder() / ".pip/pip.conf",
-        Path("/etc/pip.conf"),
-    ]
-    for path in files:
-        parser = configparser.ConfigParser(interpolation=None, strict=False)
-        try:
-            parser.read_string(path.read_text())
-        except (OSError, UnicodeDecodeError, configparser.Error):
-            continue
-        for key in ("index-url", "index_url"):
-            url = parser.get("global", key, fallback=None)
-            if url:
-                return url
-    return None

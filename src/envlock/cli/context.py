@@ -99,7 +99,7 @@ class Context:
 
     @cached_property
     def registries(self) -> Access:
-        from envlock.config import home_folder
+        from envlock.home import home_folder
         from envlock.registry.credentials import Logins, login_files
         from envlock.registry.open import Access
 

@@ -103,7 +103,7 @@ def prefix_prover(
     state: Context, prefix: Path, *, gpu: bool = False
 ) -> Callable[[Marker, Path], Report]:
     """Return what proves an environment that will lie at ``prefix``, by where it lies now."""
-    from envlock.config import home_folder
+    from envlock.home import home_folder
     from envlock.validate.prefix import validate_prefix
 
     inside = sandbox()
