@@ -76,6 +76,13 @@ def test_only_one_kind_goes(machine: Machine, index: Index) -> None:
     assert "unpacked" in refused.stderr
 
 
+@pytest.mark.parametrize("days", ["inf", "nan", "1e300", "-1"])
+def test_days_that_are_none(machine: Machine, days: str) -> None:
+    refused = machine.run("cache", "prune", "--keep-days", days)
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+
+
 def test_unpacked_images_that_are_most_of_it_are_told(machine: Machine) -> None:
     rootfs = machine.cache / "rootfs" / f"sha256-{'0' * 64}"
     rootfs.mkdir(parents=True)

@@ -7,6 +7,8 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
+from envlock.sizes import whole_number
+
 if TYPE_CHECKING:
     from typing import TextIO
 
@@ -41,9 +43,9 @@ def width_of(stream: TextIO) -> int | None:
     """Return a terminal's width in characters, None where the stream is none."""
     if not stream.isatty():
         return None
-    asked = os.environ.get("COLUMNS", "")
-    if asked.isdecimal() and int(asked):
-        return int(asked)
+    asked = whole_number(os.environ.get("COLUMNS", ""))
+    if asked:
+        return asked
     try:
         return os.get_terminal_size(stream.fileno()).columns or None
     except OSError:

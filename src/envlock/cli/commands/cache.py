@@ -38,7 +38,11 @@ class _Kind(Enum):
 _KeepDays = Annotated[
     float | None,
     typer.Option(
-        "--keep-days", metavar="N", min=0, help="Remove what was not used for so many days."
+        "--keep-days",
+        metavar="N",
+        min=0,
+        max=100_000,
+        help="Remove what was not used for so many days.",
     ),
 ]
 _MaxSize = Annotated[
