@@ -132,6 +132,7 @@ def test_the_docs_tell_what_is_told(tmp_path: Path) -> None:
 
 
 def test_a_forced_version_becomes_an_override(machine: Machine, index: Index) -> None:
+    (machine.project / "envs").rmdir()  # it begins with this
     index.wheel("torch", "2.6.0", ['triton==3.2.0; python_version >= "3"', "numpy"])
     index.wheel("numpy", "2.0")
     for version in ("2.3.1", "3.2.0"):

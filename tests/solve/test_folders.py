@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,6 +57,16 @@ def test_the_same_lock_wherever_the_folder_is(
     done = machine.run("solve", ENVLOCK_INDEX_OURS=elsewhere.as_uri())
     assert done.returncode == 0, done.stderr
     assert machine.lock("one").read_bytes() == before
+
+
+def test_pages_that_are_used_are_marked_as_used(machine: Machine, wheels: Path) -> None:
+    """What a running command has marked is not pruned."""
+    folders = machine.cache / "folders"
+    index_of("ours", "./wheels", machine.project, folders)
+    (pages,) = folders.iterdir()
+    os.utime(pages, (0, 0))
+    index_of("ours", "./wheels", machine.project, folders)
+    assert pages.stat().st_mtime > 0
 
 
 def test_what_is_put_into_it_and_taken_out(machine: Machine, wheels: Path) -> None:

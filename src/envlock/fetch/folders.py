@@ -18,6 +18,7 @@ from packaging.utils import (
 
 from envlock.errors import DiskError, UsageError
 from envlock.files import write_atomically
+from envlock.leases import used
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +75,7 @@ def _named(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def _written(found: dict[str, list[Path]], pages: Path) -> Path:
     """Write a page for each distribution, and remove those of others; returns ``pages``."""
+    used(pages)  # nothing prunes it while this command runs
     for name, files in found.items():
         links = [
             f'<a href="{html.escape(file.as_uri())}">{html.escape(file.name)}</a><br>\n'

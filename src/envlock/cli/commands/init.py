@@ -195,7 +195,8 @@ def _project(state: Context) -> Project:
     except UsageError:
         if not state.folder.is_dir():
             raise
-        return Project(root=state.folder.resolve())
+        state.project = Project(root=state.folder.resolve())
+        return state.project
 
 
 def _name(text: str, *, given: bool) -> str:
