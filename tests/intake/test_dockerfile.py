@@ -238,6 +238,11 @@ def test_wheels_of_unknown_origin_are_told(tmp_path: Path) -> None:
     assert "Dockerfile:2:17: /wheels/*: it is no name of a package" in notes(found)
 
 
+def test_what_pip_is_only_asked_about(tmp_path: Path) -> None:
+    text = "FROM python:3.11\nRUN pip show wheel && pip -q freeze && uv pip list download\n"
+    assert not draft(tmp_path, FILE, text).pypi
+
+
 def test_installers_of_a_stage_that_is_copied_from(tmp_path: Path) -> None:
     text = """\
 FROM python:3.11 AS builder

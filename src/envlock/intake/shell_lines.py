@@ -53,6 +53,11 @@ _WITH_VALUE = _TOLD | frozenset(
 ) | {"-C", "-p", "-P", "-w", "--wheel-dir", "-d", "--dest"}  # fmt: skip
 _FOR_LATER = frozenset({"wheel", "download"})
 _VERBS = _FOR_LATER | {"install", "uninstall"}
+_TELLING = frozenset(
+    {"cache", "check", "compile", "config", "debug", "freeze", "hash", "help", "index", "inspect"}
+    | {"list", "show", "sync", "tree"}
+)
+"""Commands of pip's that install nothing that they name."""
 _APT_WITH_VALUE = frozenset({"-t", "--target-release", "--default-release", "-o", "--option", "-c"})
 
 
@@ -133,8 +138,8 @@ def _without_head(words: list[str]) -> tuple[str, ...]:
 def pip_call(command: Command) -> PipCall | None:
     """Return what pip is asked to install, to uninstall or to make wheels of, by pip or by uv."""
     words = list(_pip_words(command.words) or ())
-    verb = next((word for word in words if word in _VERBS), None)
-    if verb is None:
+    verb = next((word for word in words if word in _VERBS | _TELLING), None)
+    if verb not in _VERBS:  # "wheel" may be what is shown
         return None
     words.remove(verb)
     found = _install(words)
