@@ -214,6 +214,7 @@ def keeper(
     cannot be written is a warning, since the image is whole.
     """
     from envlock.layers.plan import image_layers
+    from envlock.sizes import counted
 
     def keep(place: Staging, digests: ImageDigests) -> None:
         layers = [
@@ -229,7 +230,8 @@ def keeper(
             state.output.warn(f"the layers were not put into the cache {cache.reference}: {error}")
             return
         state.output.message(
-            f"cache {cache.reference}: {kept.sent} layers sent, {kept.there} there already"
+            f"cache {cache.reference}: {counted(kept.sent, 'layer')} sent, {kept.there} there "
+            "already"
         )
 
     return keep

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from envlock.errors import EnvlockError, FetchError, IntegrityError
 from envlock.fetch.http import Http, NotFoundError
+from envlock.sizes import counted
 from envlock.urls import redact
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Fetcher:
         paths = {sha256: path for sha256, path in have.items() if path is not None}
         if not missing:
             return paths
-        label = f"fetching {len(missing)} artifacts"
+        label = f"fetching {counted(len(missing), 'artifact')}"
         pool = ThreadPoolExecutor(self._jobs)
         stop = threading.Event()  # of these alone: other environments' may come after them
         with reporter.task(label, sum(a.size for a in missing), "bytes") as task:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from envlock.errors import IntegrityError
 from envlock.registry.errors import MissingError, RegistryError, TransientError
 from envlock.registry.transport import ATTEMPTS, delay
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     import threading
@@ -43,7 +44,7 @@ def pull_blobs(
     if not missing:
         return paths
     total = sum(blob.size for blob in missing.values())
-    with reporter.task(f"pulling {len(missing)} blobs", total, "bytes") as task:
+    with reporter.task(f"pulling {counted(len(missing), 'blob')}", total, "bytes") as task:
         puller = _Puller(repository, store, task, stop, pause)
         pool = ThreadPoolExecutor(JOBS)
         largest_first = sorted(missing.values(), key=lambda blob: -blob.size)

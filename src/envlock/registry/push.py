@@ -15,6 +15,7 @@ from envlock.errors import ArtifactError, DiskError, UsageError
 from envlock.registry import documents
 from envlock.registry.errors import RegistryError
 from envlock.registry.protocol import INDEX, INDEXES, Descriptor, Document
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     import threading
@@ -175,7 +176,7 @@ def _send(
 ) -> list[Upload]:
     """Bring blobs into a repository, several at once, the largest first."""
     total = sum(blob.size for blob in blobs)
-    with reporter.task(f"pushing {len(blobs)} blobs", total, "bytes") as task:
+    with reporter.task(f"pushing {counted(len(blobs), 'blob')}", total, "bytes") as task:
         sender = _Sender(opener, repository, task, stop, whereabouts)
         pool = ThreadPoolExecutor(JOBS)
         largest_first = sorted(blobs, key=lambda blob: -blob.size)

@@ -160,6 +160,7 @@ def _say(
     for variable, value in done.env.items():
         state.output.message(f"its packages want {variable}={value}")
     state.output.message(
-        f"{lock.name} {lock.platform}: {done.files} files in {done.prefix} ({seconds:.1f} s)"
+        f"{lock.name} {lock.platform}: {counted(done.files, 'file')} in {done.prefix} "
+        f"({seconds:.1f} s)"
     )
     state.output.result(str(done.prefix / "bin"))

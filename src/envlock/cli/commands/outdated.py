@@ -146,7 +146,8 @@ def _summary(outlook: Outlook) -> str:
     movable = sum(one.movable for one in outlook.packages)
     behind = sum(one.behind for one in outlook.packages)
     if not behind:
-        return f"all {len(outlook.packages)} packages are the newest"
+        number = len(outlook.packages)
+        return f"all {number} packages are the newest" if number != 1 else "it is the newest"
     text = f"{movable or 'none'} of {len(outlook.packages)} packages would move with "
     text += f"envlock solve -U {outlook.name}"
     if behind == movable:
