@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from envlock.solve.pypi.contents import ContentsReader
 from envlock.spec.document import parse_document
 from envlock.spec.parse import parse_spec
 
+from ..makers.images import files_of
 from ..makers.machine import HEAD
 from .solving import SHOWN, Solver
 
@@ -239,7 +239,7 @@ def test_from_the_spec_to_the_image(machine: Machine, index: Index, tmp_path: Pa
     assert {"path": "etc/conf", "kept": "two", "lost": "one"} in document["clobbered"]
     built = machine.run("build", "one", "-o", str(tmp_path / "one.tar"), "--no-validate")
     assert built.returncode == 0, built.stderr
-    files = _files(tmp_path / "one.tar", tmp_path / "layout")
+    files = files_of(tmp_path / "one.tar", tmp_path / "layout")
     assert files["opt/env/etc/conf"] == files[f"opt/env/{SITE}/LICENSE"] == b"22"
     assert b"from two import main" in files["opt/env/bin/tool"]
     assert b"from one import main" in files["opt/env/bin/one"]
@@ -253,25 +253,6 @@ def test_from_the_spec_to_the_image(machine: Machine, index: Index, tmp_path: Pa
 def _record(files: dict[str, bytes], name: str) -> set[str]:
     text = files[f"opt/env/{SITE}/{name}-1.0.dist-info/RECORD"].decode()
     return {line.split(",")[0] for line in text.splitlines()}
-
-
-def _files(image: Path, folder: Path) -> dict[str, bytes]:
-    with tarfile.open(image) as tar:
-        if hasattr(tarfile, "data_filter"):  # from 3.11.4 on
-            tar.extraction_filter = tarfile.data_filter
-        tar.extractall(folder)
-    (descriptor,) = json.loads((folder / "index.json").read_text())["manifests"]
-    blobs = folder / "blobs" / "sha256"
-    manifest = json.loads((blobs / descriptor["digest"].partition(":")[2]).read_text())
-    found: dict[str, bytes] = {}
-    for layer in manifest["layers"]:
-        with tarfile.open(blobs / layer["digest"].partition(":")[2]) as tar:
-            for member in tar:
-                content = tar.extractfile(member) if member.isreg() else None
-                if content is not None:
-                    assert member.name not in found
-                    found[member.name] = content.read()
-    return found
 
 
 @pytest.mark.network

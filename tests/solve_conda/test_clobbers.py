@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +17,7 @@ from envlock.layers.clobbers import Clash, matcher, remedy
 from envlock.lock.codec import dump_lock, parse_lock
 
 from ..makers.conda import Link, Prefixed, distribution, index_channel, make_conda
+from ..makers.images import files_of
 from .solving import HEAD, CondaSolver
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def test_from_the_spec_to_the_image(
     assert {"path": "lib/x.txt", "kept": "two", "lost": "one"} in document["clobbered"]
     built = machine.run("build", "one", "-o", str(tmp_path / "one.tar"), "--no-validate")
     assert built.returncode == 0, built.stderr
-    files = _files(tmp_path / "one.tar", tmp_path / "layout")
+    files = files_of(tmp_path / "one.tar", tmp_path / "layout")
     assert files["opt/env/lib/x.txt"] == b"two\n"
     assert files["opt/env/etc/conf"] == b"a=2\n"
     meta = json.loads(files["opt/env/conda-meta/one-1.0-h0_0.json"])
@@ -192,25 +192,6 @@ def test_from_the_spec_to_the_image(
     assert "lib/x.txt" in json.loads(files["opt/env/conda-meta/two-1.0-h0_0.json"])["files"]
     told = machine.run("export", "one", "--format", "explicit")
     assert "3 files that give way to other packages'" in told.stderr
-
-
-def _files(image: Path, folder: Path) -> dict[str, bytes]:
-    with tarfile.open(image) as tar:
-        if hasattr(tarfile, "data_filter"):  # from 3.11.4 on
-            tar.extraction_filter = tarfile.data_filter
-        tar.extractall(folder)
-    (descriptor,) = json.loads((folder / "index.json").read_text())["manifests"]
-    blobs = folder / "blobs" / "sha256"
-    manifest = json.loads((blobs / descriptor["digest"].partition(":")[2]).read_text())
-    found: dict[str, bytes] = {}
-    for layer in manifest["layers"]:
-        with tarfile.open(blobs / layer["digest"].partition(":")[2]) as tar:
-            for member in tar:
-                content = tar.extractfile(member) if member.isreg() else None
-                if content is not None:
-                    data = content.read()
-                    assert found.setdefault(member.name, data) == data
-    return found
 
 
 # --- patterns ---

@@ -16,8 +16,7 @@ from envlock.layers.clashes import (
     check_parents,
     check_wheels_kept,
     claim,
-    claim_conda,
-    claim_wheels,
+    claim_packages,
 )
 from envlock.layers.clobbers import check_kept
 from envlock.layers.entry import regular, symlink
@@ -139,9 +138,10 @@ def _complete(
 def _claim_all(owners: Owners, lock: Lock, done: Sequence[Installed], prefix: str) -> None:
     """Raise ArtifactError where two artifacts put different files at one path."""
     conda = {one.name: one.facts.nodes for one in done if one.facts is not None}
-    claim_conda(owners, ((one.name, one.marks) for one in done if one.facts), prefix)
+    linked = ((one.name, one.marks) for one in done if one.facts)
+    claim_packages(owners, "conda", linked, prefix)
     wheels = {one.name: one.marks for one in done if one.facts is None}
-    claim_wheels(owners, wheels.items(), prefix)
+    claim_packages(owners, "pypi", wheels.items(), prefix)
     check_parents(owners)
     check_kept(lock.of_kind("conda"), conda, prefix)
     check_wheels_kept(lock, wheels, prefix)

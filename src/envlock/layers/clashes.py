@@ -51,31 +51,35 @@ def check_wheels(lock: Lock, paths: Mapping[str, Path]) -> Owners:
     }
     wheels = lock.of_kind("pypi")
     marks = {wheel.name: _marks(wheel, paths[wheel.sha256], scheme) for wheel in wheels}
-    claim_wheels(owners, marks.items(), PREFIX)
+    claim_packages(owners, "pypi", marks.items(), PREFIX)
     check_parents(owners)
     check_wheels_kept(lock, marks, PREFIX)
     return owners
 
 
-def claim_wheels(
-    owners: Owners, wheels: Iterable[tuple[str, Iterable[tuple[str, Mark]]]], prefix: str
+def claim_packages(
+    owners: Owners,
+    side: Side,
+    packages: Iterable[tuple[str, Iterable[tuple[str, Mark]]]],
+    prefix: str,
 ) -> None:
-    """Note the files of wheels by name; raises one ArtifactError for all that differ.
+    """Note the files of wheels, or conda packages, by name.
 
-    prefix: of the environment, as the paths have it.
+    prefix: of the environment, as the paths have it.  Raises one ArtifactError for all paths at
+    which they differ, and one for the first at which another kind of artifact differs.
     """
     found: dict[str, list[str]] = {}
-    for name, marks in wheels:
-        me = Owner(name, "pypi")
+    for name, marks in packages:
+        me = Owner(name, side)
         for path, mark in marks:
             known, owner = owners.setdefault(path, (mark, me))
             if known == mark:
                 continue
-            if owner.kind != "pypi" or owner == me:
+            if owner.kind != side or owner == me:
                 raise _same_path(owner, me, path)
             found.setdefault(path, [owner.name]).append(name)
     if found:
-        raise _differ(found, prefix, "pypi")
+        raise _differ(found, prefix, side)
 
 
 def check_wheels_kept(
@@ -90,7 +94,8 @@ def check_wheels_kept(
 
 def check_conda(owners: Owners, lock: Lock, packages: Sequence[CondaFacts]) -> None:
     """Raise ArtifactError if a conda package differs from another artifact at one path."""
-    claim_conda(owners, ((facts.name, conda_marks(facts)) for facts in packages), PREFIX)
+    marks = ((facts.name, conda_marks(facts)) for facts in packages)
+    claim_packages(owners, "conda", marks, PREFIX)
     check_parents(owners)
     check_kept(lock.of_kind("conda"), {facts.name: facts.nodes for facts in packages}, PREFIX)
 
@@ -100,27 +105,6 @@ def check_written(owners: Owners, written: CondaFacts) -> None:
     for path, mark in conda_marks(written):
         claim(owners, path, mark, Owner(written.name))
     check_parents(owners)
-
-
-def claim_conda(
-    owners: Owners, packages: Iterable[tuple[str, Iterable[tuple[str, Mark]]]], prefix: str
-) -> None:
-    """Note the files of conda packages by name; raises one ArtifactError for all that differ.
-
-    prefix: of the environment, as the paths have it.
-    """
-    found: dict[str, list[str]] = {}
-    for name, marks in packages:
-        me = Owner(name, "conda")
-        for path, mark in marks:
-            known, owner = owners.setdefault(path, (mark, me))
-            if known == mark:
-                continue
-            if owner.kind != "conda":
-                raise _same_path(owner, me, path)
-            found.setdefault(path, [owner.name]).append(name)
-    if found:
-        raise _differ(found, prefix, "conda")
 
 
 def conda_marks(facts: CondaFacts) -> Iterator[tuple[str, Mark]]:
