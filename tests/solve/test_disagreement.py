@@ -69,6 +69,37 @@ def test_those_who_disagree_may_be_needed_by_others(proto: Index, solver: Solver
     assert (error.hint or "").startswith("force proto 4.25 and say why:\n")
 
 
+def test_several_conflicts_at_once(proto: Index, solver: Solver) -> None:
+    """No line alone is to blame; what is proposed settles all of them."""
+    proto.wheel("lit", "1.0", ["pill<11", "pack<24"])
+    for name, version in (("pill", "10"), ("pill", "11.1.0"), ("pack", "23"), ("pack", "24.1.0")):
+        proto.wheel(name, version)
+    body = "pypi:\n  dependencies: [lit==1.0, 'pill>=11']\n  constraints: ['pack>=24']\n"
+    error = refused(solver, body)
+    texts = {
+        "envs/one.yaml:7:28: pypi.dependencies asks for pill>=11, but lit 1.0 requires pill<11",
+        "envs/one.yaml:8:17: pypi.constraints asks for pack>=24, but lit 1.0 requires pack<24",
+    }
+    also = [line.removeprefix("also ") for line in error.details if line.startswith("also ")]
+    assert {f"{error.where}: {error.message}", *also} == texts
+    first, _, text = (error.hint or "").partition("\n")
+    assert first.startswith("change these lines of the spec; or force p")
+    for what in ("pill 11.1.0", "pack 24.1.0"):
+        text = text.replace(f"<what needs {what}>", "the test needs it")
+    assert set(voids(solver(body + text))) == {
+        "pack: lit 1.0 -> pack<24",
+        "pill: lit 1.0 -> pill<11",
+    }
+
+
+def test_what_is_not_there_besides_a_conflict(proto: Index, solver: Solver) -> None:
+    proto.wheel("flow", "1.0", ["proto<4", "plot"])
+    proto.wheel("plot", "1.0", tag="cp311-cp311-win_amd64")
+    error = refused(solver, "pypi: {dependencies: [flow, proto>=4]}\n")
+    assert "Were proto of no matter, there would still be this:" in error.details
+    assert "put a wheel of plot==1.0 on an index" in (error.hint or "")
+
+
 def test_in_braces_where_the_spec_has_them(proto: Index, solver: Solver) -> None:
     proto.wheel("lone", "1.0", ["rare==1"])
     for version in ("1", "2"):

@@ -178,11 +178,10 @@ class Diagnosis:
             spec=self.spec,
             question=question,
             environment=self.environment,
-            solved=self._solved,
+            ask=lambda other: self.describe(self.uv.ask(other)),
             newest=lambda requirement: self._newest(question, requirement),
         )
-        found = search.disagreement(failure)
-        return None if found is None else found.error(self._place(found.voided[0][0].name), failure)
+        return search.explained(failure)
 
     def _compatible(self, question: Question, asked: Requirement, pin: Requirement) -> bool:
         """Tell whether some version meets both."""
@@ -214,7 +213,7 @@ class Diagnosis:
             hint = f"change or remove {own}"
         else:
             hint = f"remove {own} from pypi.{field}, or force it and say why:\n"
-            hint += proposed(self.spec, name, version, pins)
+            hint += proposed(self.spec, [(name, version, pins)])
         error = ConflictError(
             f"pypi.{field} asks for {own}, but {said}",
             where=str(asked.location),

@@ -19,39 +19,48 @@ _USERS = 3
 
 
 def proposed(
-    spec: Spec, name: str, version: str, pins: Sequence[tuple[Described, Requirement]]
+    spec: Spec, forced: Sequence[tuple[str, str, Sequence[tuple[Described, Requirement]]]]
 ) -> str:
-    """Return an override of ``name`` against ``pins``, written as the spec writes its own."""
-    from envlock.audit.resolve.providers import module_of
+    """Return overrides, written as the spec writes its own.
 
+    forced: names and versions, with the pins that each is against.
+    """
     flow = any(override.location.in_flow for override in spec.overrides)
-    against = ", ".join(f'{item.name}: "{bare(pin)}"' for item, pin in pins)
-    users = list(dict.fromkeys(module_of(str(item.name)) for item, _ in pins))
-    return (_in_braces if flow else _in_lines)(name, version, against, users[:_USERS])
+    entries = [(_in_braces if flow else _in_lines)(*one) for one in forced]
+    if flow:
+        return "overrides: [\n" + "".join(entries) + "]"
+    return "overrides:\n" + "\n".join(entries)
 
 
-def _in_lines(name: str, version: str, against: str, users: Sequence[str]) -> str:
-    imports = "".join(f"\n      - import: {user}" for user in users)
+def _in_lines(name: str, version: str, pins: Sequence[tuple[Described, Requirement]]) -> str:
+    imports = "".join(f"\n      - import: {user}" for user in _users(pins))
     return (
-        "overrides:\n"
         f"  - package: {name}\n"
         f'    version: "=={version}"\n'
-        f"    against: {{{against}}}\n"
+        f"    against: {{{_against(pins)}}}\n"
         f"    because: <what needs {name} {version}>\n"
         "    checks:\n"
         f"      - version: {_text(version)}{imports}"
     )
 
 
-def _in_braces(name: str, version: str, against: str, users: Sequence[str]) -> str:
-    imports = "".join(f", {{import: {user}}}" for user in users)
+def _in_braces(name: str, version: str, pins: Sequence[tuple[Described, Requirement]]) -> str:
+    imports = "".join(f", {{import: {user}}}" for user in _users(pins))
     return (
-        "overrides: [\n"
-        f'  {{package: {name}, version: "=={version}", against: {{{against}}},\n'
+        f'  {{package: {name}, version: "=={version}", against: {{{_against(pins)}}},\n'
         f'   because: "<what needs {name} {version}>",\n'
         f'   checks: [{{version: "{version}"}}{imports}]}},\n'
-        "]"
     )
+
+
+def _against(pins: Sequence[tuple[Described, Requirement]]) -> str:
+    return ", ".join(f'{item.name}: "{bare(pin)}"' for item, pin in pins)
+
+
+def _users(pins: Sequence[tuple[Described, Requirement]]) -> list[str]:
+    from envlock.audit.resolve.providers import module_of
+
+    return list(dict.fromkeys(module_of(str(item.name)) for item, _ in pins))[:_USERS]
 
 
 def _text(version: str) -> str:
