@@ -69,6 +69,15 @@ def test_pages_that_are_used_are_marked_as_used(machine: Machine, wheels: Path) 
     assert pages.stat().st_mtime > 0
 
 
+def test_a_wheel_that_was_made_anew(machine: Machine, wheels: Path) -> None:
+    machine.write_spec("one", BODY)
+    assert machine.run("solve").returncode == 0
+    make_wheel(wheels, "acme_util", "1.0", requires=["a"], files={"acme_util/new.py": ""})
+    done = machine.run("solve")
+    assert "\n  ~ acme-util 1.0, another file\n" in done.stderr
+    assert "  ~ " not in machine.run("solve").stderr
+
+
 def test_what_is_put_into_it_and_taken_out(machine: Machine, wheels: Path) -> None:
     machine.write_spec("one", BODY)
     assert machine.run("solve").returncode == 0

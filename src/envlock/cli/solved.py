@@ -87,11 +87,11 @@ def _counts(lock: Lock) -> str:
 
 
 def changed_packages(previous: Lock | None, lock: Lock) -> list[str]:
-    """Return one line for each artifact that came, went or changed its version."""
+    """Return one line for each artifact that came, went or is another one, as ``diff`` has it."""
     if previous is None:
         return []
-    old = {(a.kind, a.name): a.version for a in previous.artifacts}
-    new = {(a.kind, a.name): a.version for a in lock.artifacts}
+    old = {(a.kind, a.name): a for a in previous.artifacts}
+    new = {(a.kind, a.name): a for a in lock.artifacts}
     lines = []
     below = previous.base.manifest if previous.base else None
     if lock.base is not None and below != lock.base.manifest:
@@ -99,9 +99,12 @@ def changed_packages(previous: Lock | None, lock: Lock) -> list[str]:
     for key in sorted({*old, *new}):
         before, after = old.get(key), new.get(key)
         if before is None:
-            lines.append(f"+ {key[1]} {after}")
+            assert after is not None
+            lines.append(f"+ {after.name} {after.version}")
         elif after is None:
-            lines.append(f"- {key[1]} {before}")
-        elif before != after:
-            lines.append(f"~ {key[1]} {before} -> {after}")
+            lines.append(f"- {before.name} {before.version}")
+        elif before.version != after.version:
+            lines.append(f"~ {after.name} {before.version} -> {after.version}")
+        elif before.sha256 != after.sha256:
+            lines.append(f"~ {after.name} {after.version}, another file")
     return lines
