@@ -24,9 +24,10 @@ SPEC = "pypi:\n  dependencies: [app]\n"
 
 
 def _locked(machine: Machine, index: Index) -> None:
-    index.wheel("app", "1.0", files={"app/data.py": b"a = 1\n" * 2000})
+    code = b"import json\nfrom email import charset\n" + b"a = json.loads\n" * 1000
+    index.wheel("app", "1.0", files={"app/data.py": code})
     machine.write_spec("one", SPEC)
-    done = machine.run("solve", "--no-audit")
+    done = machine.run("solve")
     assert done.returncode == 0, done.stderr
 
 
@@ -52,6 +53,8 @@ def test_info_and_prune(machine: Machine, index: Index) -> None:
     kinds = {one["kind"]: one for one in before["kinds"]}
     assert kinds["downloads"]["entries"] > 1
     assert kinds["packed"]["entries"] >= 1
+    assert kinds["audit"]["entries"] >= 4
+    assert list(machine.cache.glob("audit/stubs/*.names"))
     assert before["dir"] == str(machine.cache)
     assert before["other_bytes"] == before["running_commands"] == 0
     assert before["bytes"] == sum(one["bytes"] for one in before["kinds"])

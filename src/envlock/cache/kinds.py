@@ -90,6 +90,7 @@ PLACES = (
     _place("audit", "audit/audit", rf"({_SHA256}\.audit)"),
     _place("audit", "audit/reviewed", rf"({_SHA256}\.audit)"),
     _place("audit", "audit/traces", rf"({_OTHERS}\.trace)"),
+    _place("audit", "audit/stubs", rf"({_OTHERS}\.names)"),
     _place("audit", "audit/natural", rf"({_SHA256}\.json)"),
     _place("audit", "audit", "(?!)()"),  # nothing but what killed runs left
     _place("notes", "layers", rf"({_SHA256}(?:\.told)?\.json)"),

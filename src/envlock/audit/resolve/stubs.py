@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from envlock.errors import DiskError
 from envlock.files import write_atomically
+from envlock.leases import used
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,8 +65,10 @@ class Stubs:
 
     def _kept(self, version: Version) -> dict[str, list[str] | None]:
         path = self._path(version)
+        if path is None or not used(path):
+            return {}
         try:
-            found = json.loads(path.read_bytes()) if path is not None else {}
+            found = json.loads(path.read_bytes())
         except (OSError, ValueError):
             return {}
         return found if _sound(found) else {}
