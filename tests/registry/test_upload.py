@@ -222,6 +222,23 @@ def test_a_refusal_is_told_in_the_registrys_words(place: Place, blob: Make) -> N
     assert place.waits == []
 
 
+def test_a_registry_that_nobody_has_reached_is_given_up_soon(own: Place) -> None:
+    """A name that is wrong is not tried for long; one that has answered before is."""
+    from envlock.registry.reference import parse_reference
+
+    digest = "sha256:" + "0" * 64
+    with pytest.raises(TransientError, match="no connection"):
+        own.access().repository(parse_reference("127.0.0.1:1/a")).has(digest)
+    assert len(own.waits) == 1
+    own.waits.clear()
+    repository = own.repository()
+    assert repository.has(digest) is None
+    own.proxy.faults.append(Fault("HEAD", "status", status=503, times=-1))
+    with pytest.raises(TransientError, match="503"):
+        repository.has(digest)
+    assert len(own.waits) == 5
+
+
 def test_a_registry_that_is_not_there() -> None:
     from envlock.registry.open import Access
     from envlock.registry.reference import parse_reference

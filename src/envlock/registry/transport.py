@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _TIMEOUT = (10, 120)  # seconds to connect, seconds of silence
 ATTEMPTS = 6
 """How often something is tried that does not get on."""
+_STRANGERS = 2
+"""The same, of a registry that could not be reached yet: its name is more likely a mistake."""
 _LONGEST_WAIT = 60.0
 _BUSY = {408, 429, 500, 502, 503, 504}
 _REDIRECTED = {301, 302, 303, 307, 308}
@@ -81,6 +83,7 @@ class Transport:
             insecure=plain,
         )
         self._local = threading.local()
+        self._reached = False
 
     def request(
         self,
@@ -105,7 +108,7 @@ class Transport:
                 return self._once(method, url, scopes, dict(headers or {}), body)
             except TransientError as error:
                 tried += 1
-                if tried >= attempts:
+                if tried >= (attempts if self._reached else min(attempts, _STRANGERS)):
                     raise
                 self.pause(delay(tried, error.wait))
 
@@ -167,7 +170,7 @@ class Transport:
         import requests
 
         try:
-            return self._session().request(method, url, timeout=_TIMEOUT, **options)
+            response = self._session().request(method, url, timeout=_TIMEOUT, **options)
         except requests.exceptions.SSLError as error:
             raise RegistryError(
                 reason_of(error),
@@ -175,7 +178,10 @@ class Transport:
                 hint="a registry without https must be asked for with --insecure",
             ) from None
         except requests.RequestException as error:
+            self._reached = self._reached or not _is_nowhere(error)
             raise TransientError(reason_of(error), where=self._shown(url), hint=_HINT) from None
+        self._reached = True
+        return response
 
     def _ask_for_token(self, method: str, url: str, options: dict[str, Any]) -> dict[str, Any]:
         response = self._exchange(method, url, allow_redirects=False, **options)
@@ -219,6 +225,14 @@ class Transport:
     def _shown(self, url: str) -> str:
         """Return a URL without its query, which has an upload's state or a signature."""
         return redact(self._auth.scrub(url.partition("?")[0]))
+
+
+def _is_nowhere(error: requests.RequestException) -> bool:
+    """Tell whether no connection came about: an unknown name, or nobody listens."""
+    from urllib3.exceptions import NewConnectionError
+
+    told = error.args[0] if error.args else None
+    return isinstance(getattr(told, "reason", told), NewConnectionError)
 
 
 def delay(tried: int, asked: float | None) -> float:
