@@ -157,6 +157,40 @@ def test_a_conflict_of_dependencies(torch: Index, solver: Solver) -> None:
     )
 
 
+def test_the_version_to_force_is_one_that_others_take(index: Index, solver: Solver) -> None:
+    """Else what is proposed would void another pin, and the next solve refuse it."""
+    index.wheel("gen", "1.0", ["num<2", "sci"])
+    index.wheel("sci", "1.0", ["num<2.3"])
+    for version in ("1.9.1", "2.2.6", "2.4.6"):
+        index.wheel("num", version)
+    body = "pypi:\n  dependencies: [gen, 'num>=2']\n"
+    with pytest.raises(UnsatisfiableError, match="asks for num>=2, but gen") as caught:
+        solver(body)
+    text = (caught.value.hint or "").partition("\n")[2]
+    (proposed,) = yaml.safe_load(text)["overrides"]
+    assert (proposed["version"], proposed["against"]) == ("==2.2.6", {"gen": "num<2"})
+    pasted = solver(body + text.replace("<what needs num 2.2.6>", "the test needs it"))
+    assert versions(pasted)["num"] == "2.2.6"
+
+
+def test_where_no_version_suits_all_others_they_are_listed(index: Index, solver: Solver) -> None:
+    index.wheel("gen", "1.0", ["num<2", "sci", "fit"])
+    index.wheel("sci", "1.0", ["num<2.3"])
+    index.wheel("fit", "1.0", ["num!=2.2.6"])
+    for version in ("1.9.1", "2.2.6", "2.4.6"):
+        index.wheel("num", version)
+    body = "pypi:\n  dependencies: [gen, 'num>=2']\n"
+    with pytest.raises(UnsatisfiableError) as caught:
+        solver(body)
+    text = (caught.value.hint or "").partition("\n")[2]
+    (proposed,) = yaml.safe_load(text)["overrides"]
+    assert (proposed["version"], proposed["against"]) == (
+        "==2.4.6",
+        {"gen": "num<2", "sci": "num<2.3"},
+    )
+    assert versions(solver(body + text.replace("<what needs num 2.4.6>", "x")))["num"] == "2.4.6"
+
+
 def test_excluded(torch: Index, solver: Solver) -> None:
     solution = solver("pypi: {dependencies: [vision], exclude: [SymPy, triton]}\n")
     assert set(versions(solution)) == {"torch", "vision"}

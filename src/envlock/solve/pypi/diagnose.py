@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from envlock.solve.pypi.uv import Chosen, Question, Uv
     from envlock.spec.model import Asked, Spec
 
+    Pin = tuple[Described, Requirement]
+
 
 class ConflictError(UnsatisfiableError):
     """A line of the spec and pins of other packages exclude each other.
@@ -156,14 +158,14 @@ class Diagnosis:
             if solved is None:
                 continue
             name = canonicalize_name(asked.requirement.name)
-            pins = [
-                (item, pin)
-                for item in solved
-                for pin in requirements_on(item, name, self.environment)
-                if not self._compatible(question, asked.requirement, pin)
-            ]
+            pins: list[Pin] = []
+            others: list[Pin] = []
+            for item in solved:
+                for pin in requirements_on(item, name, self.environment):
+                    fits = self._compatible(question, asked.requirement, pin)
+                    (others if fits else pins).append((item, pin))
             if pins:
-                return self._conflict(question, field, asked, pins, failure)
+                return self._conflict(question, field, asked, pins, others, failure)
         return None
 
     def _lines(self) -> list[tuple[str, Asked]]:
@@ -202,18 +204,19 @@ class Diagnosis:
         question: Question,
         field: str,
         asked: Asked,
-        pins: list[tuple[Described, Requirement]],
+        pins: list[Pin],
+        others: list[Pin],
         failure: UnsatisfiableError,
     ) -> EnvlockError:
         name = canonicalize_name(asked.requirement.name)
         own = bare(asked.requirement)
         said = ", ".join(f"{item.name} {item.version} requires {bare(pin)}" for item, pin in pins)
-        version = self._newest(question, own)
+        version, more = self._forced(question, asked, others)
         if version is None:
             hint = f"change or remove {own}"
         else:
             hint = f"remove {own} from pypi.{field}, or force it and say why:\n"
-            hint += proposed(self.spec, [(name, version, pins)])
+            hint += proposed(self.spec, [(name, version, [*pins, *more])])
         error = ConflictError(
             f"pypi.{field} asks for {own}, but {said}",
             where=str(asked.location),
@@ -222,6 +225,26 @@ class Diagnosis:
         )
         error.package, error.asked = name, asked
         return error
+
+    def _forced(
+        self, question: Question, asked: Asked, others: list[Pin]
+    ) -> tuple[str | None, list[Pin]]:
+        """Return the version to force, and which of the ``others`` it voids as well, best none."""
+        wanted = asked.requirement
+        limits = wanted.specifier
+        for _, pin in others:
+            limits &= pin.specifier
+        version = self._newest(question, f"{wanted.name}{limits}")
+        if version is not None:
+            return version, []
+        version = self._newest(question, bare(wanted))
+        if version is None:
+            return None, []
+        return version, [
+            (item, pin)
+            for item, pin in others
+            if not pin.specifier.contains(version, prereleases=True)
+        ]
 
 
 def _alone(question: Question, requirement: str) -> Question:

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -148,7 +149,7 @@ class Search:
             if pin.specifier
         )
         if own:
-            wanted = {",".join(str(asked.requirement.specifier) for _, asked in own)}
+            wanted = {self._narrowed(name, own, pins)}
         else:
             wanted = {str(pin.specifier) for _, pin in pins}
         versions = {self.newest(f"{name}{specifier}") for specifier in wanted} - {None}
@@ -162,6 +163,16 @@ class Search:
                     Conflict(name=name, version=version, voided=voided, kept=kept, own=own)
                 )
         yield from sorted(found, key=lambda one: len(one.voided))
+
+    def _narrowed(self, name: str, own: Sequence[tuple[str, Asked]], pins: Pins) -> str:
+        """Return what the spec asks for, with the bounds of the pins that can be met besides."""
+        limits = SpecifierSet()
+        for _, asked in own:
+            limits &= asked.requirement.specifier
+        for specifier in dict.fromkeys(pin.specifier for _, pin in pins):
+            if self.newest(f"{name}{limits & specifier}") is not None:
+                limits &= specifier
+        return str(limits)
 
     def _settles(self, conflicts: Sequence[Conflict]) -> bool:
         """Tell whether the overrides of all conflicts make a solution, and each is needed in it."""
