@@ -11,6 +11,29 @@ from envlock.validate.shared import absent_libraries
 from envlock.validate.text import last_lines
 
 _TRACEBACK_LINES = 12
+_FOR_OTHER_NUMPY = (
+    "compiled code of a package above is for another numpy than the one here: lock a version of "
+    "the package that was built for this numpy, or a numpy that it was built for (often numpy<2)"
+)
+_TOO_OLD = (
+    "code that was generated (a _pb2.py of a package above) is too old for this protobuf: "
+    "lock a newer version of that package, or protobuf<3.21"
+)
+_KNOWN = (
+    # Debian's Python comes without the data that zoneinfo (PEP 615) looks for
+    (
+        "ZoneInfoNotFoundError: ",
+        "the image has no time zones: add tzdata to debian.packages, and solve again",
+    ),
+    ("numpy.dtype size changed, may indicate binary incompatibility", _FOR_OTHER_NUMPY),
+    ("numpy.core.multiarray failed to import", _FOR_OTHER_NUMPY),
+    ("Descriptors cannot be created directly", _TOO_OLD),
+    (
+        "No module named 'pkg_resources'",
+        "setuptools 82 no longer has it: add setuptools<82 to pypi.dependencies, and solve again",
+    ),
+)
+"""What is in the last words of a check that failed, and what to do about it."""
 
 
 def ran(kind: CheckKind, done: Completed, argv: tuple[str, ...], package: str | None) -> Result:
@@ -29,14 +52,12 @@ def ran(kind: CheckKind, done: Completed, argv: tuple[str, ...], package: str | 
 def told(done: Completed, program: str) -> tuple[str, ...]:
     """Say how a failed check ended, and what to do where that is known."""
     said = explain(done, program)
-    return (*said, *absent_libraries(said), *_absent_zones(said))
+    return (*said, *absent_libraries(said), *_advice(said))
 
 
-def _absent_zones(said: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what to do where zoneinfo (PEP 615) found no data: Debian's Python comes without."""
-    if not any("ZoneInfoNotFoundError: " in line for line in said):
-        return ()
-    return ("the image has no time zones: add tzdata to debian.packages, and solve again",)
+def _advice(said: tuple[str, ...]) -> tuple[str, ...]:
+    found = (advice for mark, advice in _KNOWN if any(mark in line for line in said))
+    return tuple(dict.fromkeys(found))
 
 
 def explain(done: Completed, program: str) -> tuple[str, ...]:
