@@ -518,6 +518,32 @@ def test_programs_whose_function_is_not_there(audit: Auditor) -> None:
     assert found.roots == {"app": "ok"}
 
 
+def test_programs_whose_module_fails(audit: Auditor) -> None:
+    entries = """
+        [console_scripts]
+        my-app = my_app.main:main
+        side = my_app.main:main
+        old = my_app.old:main
+        loud = my_app.loud:main
+        """
+    files: dict[str, str | bytes] = {
+        "my_app/__init__.py": "",
+        "my_app/main.py": "from my_app import part\ndef main(): pass\n",
+        "my_app/part.py": "import absent\n",
+        "my_app/old.py": "import lib\nlib.gone\ndef main(): pass\n",
+        "my_app/loud.py": "def main(): pass\nraise ImportError\n",
+        "DIST-INFO/entry_points.txt": entries,
+    }
+    found = audit({"my-app": files, "lib": {"lib/__init__.py": ""}})
+    told = {f.text: f.chain for f in found.of("breaks-call")}
+    assert told == {
+        "console_scripts.my-app needs absent": ("my_app.main", "my_app.part"),
+        "console_scripts.old needs lib.gone": ("my_app.old",),
+    }
+    whole = audit({"my-app": {**files, "my_app/__init__.py": "import my_app.main\n"}})
+    assert not whole.of("breaks-call")
+
+
 @pytest.mark.parametrize(
     "expression",
     [

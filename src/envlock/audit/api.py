@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from envlock.lock.model import Lock
     from envlock.progress import Reporter
 
-RESOLVE = 38
+RESOLVE = 40
 """Version of the rules; a change makes every cached audit be made anew."""
 
 

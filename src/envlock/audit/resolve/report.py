@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import TYPE_CHECKING
 
 from envlock.audit.model import SEVERITIES, Audit, Finding, Need, Place, normalize
@@ -10,15 +12,18 @@ from envlock.audit.resolve.scripts import broken_scripts
 from envlock.audit.resolve.tops import main_roots
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from envlock.audit.index.model import WheelIndex
     from envlock.audit.resolve.audit import Trace
+    from envlock.audit.resolve.escapes import Escapes
 
 
 def report(trace: Trace) -> Audit:
     """Return what a trace found."""
     classifier = Classifier(trace)
     findings = [*classifier.findings(), *_undeclared(trace, classifier)]
-    findings += broken_scripts(trace.run)
+    findings += broken_scripts(trace.run, _sure(trace.roots.values()))
     rank = {severity: place for place, severity in enumerate(SEVERITIES)}
     findings.sort(key=lambda finding: (rank[finding.severity], finding.key, finding.who.line))
     world = trace.run.world
@@ -37,6 +42,11 @@ def report(trace: Trace) -> Audit:
         notes=tuple(f"{index.name}: {note}" for index in world.indexes for note in index.notes),
         unverified=tuple(index.name for index in world.indexes if not index.verified),
     )
+
+
+def _sure(found: Iterable[Escapes]) -> int:
+    """Return the bits of what surely leaves any of some bodies."""
+    return functools.reduce(operator.or_, (escapes.certain for escapes in found), 0)
 
 
 def _below(name: str, broken: set[str]) -> bool:

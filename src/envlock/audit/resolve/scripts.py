@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from envlock.audit.model import Finding, Need, Place
+from envlock.audit.model import Finding, Need, Place, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,15 +25,26 @@ _ENTRY = re.compile(
 """An entry of the index; one that needs an extra has brackets behind it and is left alone."""
 
 
-def broken_scripts(run: Run) -> Iterator[Finding]:
-    """Yield the programs whose module, or name in it, is surely not there."""
+def broken_scripts(run: Run, told: int) -> Iterator[Finding]:
+    """Yield the programs whose module, or name in it, is surely not there or surely fails.
+
+    What fails for want of a whole distribution is told of the program that has its own one's
+    name; many others are tools that their distribution does not need.  told: the bits of
+    failures that break packages, of which nothing more is said.
+    """
     for index in run.world.indexes:
         for entry in index.entry_points:
             match = _ENTRY.fullmatch(entry)
             if match is not None and match["group"] in _GROUPS:
                 need = _missing(run, match["module"], match["attribute"].partition(".")[0])
                 if need is not None:
-                    yield _finding(index, match, need)
+                    yield _finding(index, match, need, ())
+                    continue
+                main = normalize(match["name"]) == normalize(index.name)
+                silent = run.numbers.raised | (0 if main else run.numbers.optional)
+                failed = _failing(run, match["module"], told, silent)
+                if failed is not None:
+                    yield _finding(index, match, *failed)
 
 
 def _missing(run: Run, module: str, name: str) -> Need | None:
@@ -46,7 +57,24 @@ def _missing(run: Run, module: str, name: str) -> Need | None:
     return Need(module=module, name=name, provider=provider)
 
 
-def _finding(index: WheelIndex, match: re.Match[str], need: Need) -> Finding:
+def _failing(run: Run, module: str, told: int, silent: int) -> tuple[Need, tuple[str, ...]] | None:
+    """Return what a module surely fails for, and the way to the module that needs it."""
+    state = run.modules.get(module)
+    if state is None or state.escapes.certain & told:
+        return None
+    sure = state.escapes.certain & ~silent
+    place = next((one for one in state.escapes.places() if sure >> one & 1), None)
+    if place is None:
+        return None
+    chain = [module]
+    while (via := run.modules[chain[-1]].escapes.via(1 << place)) and via not in chain:
+        chain.append(via)
+    return run.failures[run.numbers.keys[place]].need, tuple(chain)
+
+
+def _finding(
+    index: WheelIndex, match: re.Match[str], need: Need, chain: tuple[str, ...]
+) -> Finding:
     return Finding(
         kind="name-missing" if need.name else "module-missing",
         severity="breaks-call",
@@ -59,4 +87,5 @@ def _finding(index: WheelIndex, match: re.Match[str], need: Need) -> Finding:
             line=int(match["line"]),
         ),
         needs=need,
+        chain=chain,
     )
