@@ -151,6 +151,32 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("own", [True, False], ids=["beside-ours", "alone"])
+def test_images_of_others_are_not_replaced(tmp_path: Path, own: bool) -> None:
+    """As another tool writes them: ``skopeo copy IMAGE oci:DIR:latest``."""
+    layout = tmp_path / "image"
+    simple(tmp_path).build(layout, tmp_path / "cache")
+    index = json.loads((layout / "index.json").read_bytes())
+    (ours,) = index["manifests"]
+    other = {key: ours[key] for key in ("mediaType", "digest", "size")}
+    other["annotations"] = {"org.opencontainers.image.ref.name": "latest"}
+    images = [ours, other] if own else [other]
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": images}))
+    before = {path: path.read_bytes() for path in layout.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match=r"images? (is|are) in this layout already") as caught:
+        simple(tmp_path, "2.0").build(layout, tmp_path / "cache")
+    assert caught.value.where == str(layout)
+    assert {path: path.read_bytes() for path in layout.rglob("*") if path.is_file()} == before
+
+
+def test_a_layout_whose_index_nobody_can_read_is_replaced(tmp_path: Path) -> None:
+    layout = tmp_path / "image"
+    made = simple(tmp_path).build(layout, tmp_path / "cache")
+    (layout / "index.json").write_text("{")
+    assert simple(tmp_path).build(layout, tmp_path / "cache").digests == made.digests
+    assert json.loads((layout / "index.json").read_bytes())["manifests"]
+
+
 def test_a_file_is_refused_as_a_layout(tmp_path: Path) -> None:
     (tmp_path / "image").write_text("precious")
     with pytest.raises(UsageError):

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from envlock.files import read_pieces, written_beside
-from envlock.image.config import canonical
+from envlock.image.config import REFERENCE, canonical
 from envlock.image.layout import referenced_blobs
 from envlock.image.referrers import is_referrer
 from envlock.layers import tar
@@ -78,7 +78,7 @@ def _docker_manifest(layout: Path) -> bytes:
         if is_referrer(descriptor):
             continue
         manifest = json.loads(_blob_path(layout, descriptor["digest"]).read_text())
-        name = descriptor["annotations"]["org.opencontainers.image.ref.name"]
+        name = descriptor["annotations"][REFERENCE]
         images.append(
             {
                 "Config": _inside(manifest["config"]["digest"]),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+REFERENCE = "org.opencontainers.image.ref.name"
+"""The annotation that names an image in a layout (annotations.md)."""
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 
@@ -158,7 +160,7 @@ def index_blob(lock: Lock, manifest: Blob) -> Blob:
     platform = PLATFORMS[lock.platform]
     descriptor = manifest.descriptor() | {
         "platform": {"architecture": platform.oci, "os": "linux"},
-        "annotations": {"org.opencontainers.image.ref.name": lock.name},
+        "annotations": {REFERENCE: lock.name},
     }
     return Blob(
         media_type=INDEX_TYPE,

@@ -16,18 +16,21 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from envlock.errors import UsageError
 from envlock.files import disk_errors, locked, sync, write_atomically
 from envlock.image.config import (
     NO_BASE,
+    REFERENCE,
     Blob,
     canonical,
     config_blob,
     index_blob,
     manifest_blob,
 )
+from envlock.image.referrers import is_referrer
+from envlock.sizes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -150,7 +153,8 @@ def staging(target: Path) -> Iterator[Staging]:
     """Hold the place beside ``target`` where its next image is made.
 
     Waits for another build of the same target.  Raises DiskError, and UsageError where
-    ``target`` is something else than an image layout, or a file that ends in ``.tar``.
+    ``target`` is something else than a layout of one image as this module writes it, or a file
+    that ends in ``.tar``.
     """
     _check_target(target)
     prefix = f".{target.name}."
@@ -173,12 +177,35 @@ def _check_target(target: Path) -> None:
         return
     ours = target.is_dir() and ((target / "oci-layout").is_file() or not any(target.iterdir()))
     if ours and not archive:
+        _check_images(target)
         return
     raise UsageError(
         f"this is there already and is no {'tar file' if archive else 'image layout'}",
         where=str(target),
         hint="name another place with -o, or remove it",
     )
+
+
+def _check_images(layout: Path) -> None:
+    """Raise UsageError where a layout has images that another tool put there, or several."""
+    try:
+        found = json.loads((layout / "index.json").read_bytes())["manifests"]
+        images = [one for one in found if not is_referrer(one)]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return  # none that anybody could read
+    if images and not (len(images) == 1 and _is_ours(images[0])):
+        raise UsageError(
+            f"{counted(len(images), 'image is', 'images are')} in this layout already, and not as "
+            "a build leaves its own",
+            where=str(layout),
+            hint="name another place with -o, or remove it",
+        )
+
+
+def _is_ours(descriptor: dict[str, Any]) -> bool:
+    """Tell whether a descriptor says as much as :func:`index_blob` does, which others do not."""
+    fields = {"mediaType", "digest", "size", "platform", "annotations"}
+    return descriptor.keys() == fields and descriptor["annotations"].keys() == {REFERENCE}
 
 
 def referenced_blobs(layout: Path) -> set[str]:

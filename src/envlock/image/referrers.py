@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from envlock.files import write_atomically
-from envlock.image.config import MANIFEST_TYPE, Blob, canonical
+from envlock.image.config import MANIFEST_TYPE, REFERENCE, Blob, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,6 @@ EMPTY = Blob(media_type="application/vnd.oci.empty.v1+json", data=b"{}")
 """The configuration of what has none."""
 
 _TITLE = "org.opencontainers.image.title"
-_REFERENCE = "org.opencontainers.image.ref.name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,5 +73,5 @@ def _write(layout: Path, document: Document, subject: dict[str, Any]) -> dict[st
         write_atomically(place, blob.data)
     return manifest.descriptor() | {
         "artifactType": document.media_type,
-        "annotations": {_REFERENCE: document.name},  # tools that copy one manifest ask for it
+        "annotations": {REFERENCE: document.name},  # tools that copy one manifest ask for it
     }
