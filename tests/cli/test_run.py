@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import sys
 import tarfile
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     from ..makers.machine import Machine
 
 NAME = "training"
+_LONGEST = 60
+"""Seconds in which a program says something more, or ends."""
 WITH_TERMINAL = (
-    "import fcntl, os, sys, termios\n"
+    "import fcntl, os, signal, sys, termios\n"
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+    "signal.signal(signal.SIGINT, signal.SIG_DFL)  # as a shell has it; tests may run where not\n"
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
 TTY = """
@@ -74,6 +78,9 @@ def on_a_terminal(
             if typed and after in said:
                 os.write(ours, typed)
                 typed = b""
+            if not select.select([ours], [], [], _LONGEST)[0]:
+                process.kill()
+                pytest.fail(f"nothing more after {said.decode()!r}")
             said += os.read(ours, 1 << 16)
     except OSError:  # EIO: everybody has closed it
         pass
