@@ -161,17 +161,22 @@ def _named(
         yield files
 
 
-def _nix_store(words: Sequence[str], store: str | None) -> str:
-    option = ["--option", "store", store] if store else []
-    try:
-        done = subprocess.run(
-            ["nix-store", *option, *words], capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
+def find_nix() -> str:
+    """Return the path of the machine's ``nix-store``; raises NixError where there is none."""
+    program = shutil.which("nix-store")
+    if program is None:
         raise NixError(
             "there is no nix-store on this machine",
             hint="install Nix (Debian: nix-bin), or run this where it is",
-        ) from None
+        )
+    return program
+
+
+def _nix_store(words: Sequence[str], store: str | None) -> str:
+    option = ["--option", "store", store] if store else []
+    done = subprocess.run(
+        [find_nix(), *option, *words], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise NixError(
             "nix-store failed",

@@ -137,3 +137,12 @@ def test_stopped(one: Machine, index: Index) -> None:
     assert "Traceback" not in errors
     left = [path for path, _, files in os.walk(one.cache / "audit") if "parts-" in path]
     assert left == []
+
+
+def test_a_spec_that_cannot_be_read_does_not_keep_the_others_waiting(one: Machine) -> None:
+    one.write_spec("broken", "pypi: {dependencys: [app]}\n")
+    done = one.run("audit", "--advise", "--json")
+    told = document(done)
+    assert [found["name"] for found in told["environments"]] == ["one"]
+    assert [failed["name"] for failed in told["failed"]] == ["broken"]
+    assert (done.returncode, "dependencys" in done.stderr) == (2, True)

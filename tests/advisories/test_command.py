@@ -83,3 +83,15 @@ def test_bad_entries_and_files(machine: Machine, index: Index) -> None:
     why = machine.run("audit", "web", "--vulnerabilities", str(file))
     assert why.returncode == 2
     assert "because" in why.stderr
+
+
+def test_one_that_cannot_be_read_does_not_keep_the_others_waiting(
+    machine: Machine, index: Index
+) -> None:
+    file = _locked(machine, index)
+    machine.write_spec("away", PYPI)
+    found = machine.run("audit", "--vulnerabilities", str(file), "--json")
+    told = json.loads(found.stdout)
+    assert [one["name"] for one in told["environments"]] == ["web"]
+    assert [one["name"] for one in told["failed"]] == ["away"]
+    assert (found.returncode, "away is not locked" in found.stderr) == (1, True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +12,15 @@ from envlock.lock.model import Artifact
 from envlock.nixstore import NAME_LIMIT, NixError, seed, store_name, store_path
 from envlock.progress import SILENT
 
+from ..makers.fixtures import index, machine, mirror
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ..makers.index import Index
+    from ..makers.machine import Machine
+
+__all__ = ["index", "machine", "mirror"]
 
 
 def test_paths_are_those_that_nix_gives() -> None:
@@ -55,6 +63,17 @@ def test_without_nix_the_error_says_what_to_install(
         seed([_artifact()], {"0" * 64: tmp_path}, SILENT, scratch=tmp_path)
     assert caught.value.exit_code == 1
     assert caught.value.hint is not None
+
+
+def test_without_nix_nothing_is_fetched(machine: Machine, index: Index) -> None:
+    index.wheel("app", "1.0")
+    machine.write_spec("web", "pypi: {dependencies: [app]}\n")
+    assert machine.run("solve", "--no-audit", "web").returncode == 0
+    before = index.count(".whl")
+    shutil.rmtree(machine.cache)
+    done = machine.run("nix-seed", PATH=str(machine.root))
+    assert (done.returncode, "there is no nix-store" in done.stderr) == (1, True)
+    assert index.count(".whl") == before
 
 
 def test_large_artifacts_and_many_ones_go_in_several_batches() -> None:

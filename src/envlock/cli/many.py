@@ -22,7 +22,15 @@ _GRAVEST = (2, 1, 3)
 """Exit codes: a retry may mend only what fails with 3."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What one environment's look found for machines, and what is wrong with it."""
+
+    document: dict[str, Any]
+    problem: EnvlockError | None = None
+
+
+@dataclass(slots=True)
 class Outcome(Generic[_T]):
     """What became of the environments; an error by the name of each that failed."""
 
@@ -65,6 +73,21 @@ def each(output: Output, names: Sequence[str], one: Callable[[str], list[_T]]) -
             output.problem(error)
             outcome.errors[name] = error
     return outcome
+
+
+def settle(output: Output, outcome: Outcome[Judged], key: str) -> None:
+    """Tell what is wrong, and the whole for machines below ``key``; leave where anything is."""
+    errors = [one.problem for one in outcome.documents if one.problem is not None]
+    for error in errors:
+        output.problem(error)
+    document: dict[str, Any] = {
+        key: [one.document for one in outcome.documents],
+        "failed": outcome.failed,
+    }
+    if errors:
+        document["error"] = error_document(errors[0])
+    output.document(document)
+    outcome.leave(*(error.exit_code for error in errors))
 
 
 def tell(output: Output, outcome: Outcome[Any], rows: Sequence[Sequence[str]], head: str) -> None:

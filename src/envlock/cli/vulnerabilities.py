@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from envlock.cli.many import Judged
 from envlock.errors import EnvlockError
 from envlock.sizes import counted
 
@@ -15,45 +16,42 @@ if TYPE_CHECKING:
     from envlock.advisories.model import Advisories, Verdict, Vulnerability
     from envlock.cli.context import Context
     from envlock.lock.model import Lock
-    from envlock.spec.model import AcceptedVulnerability, Spec
+    from envlock.spec.model import AcceptedVulnerability
 
 
 class VulnerableError(EnvlockError):
     """Locked packages have known vulnerabilities that nobody accepted."""
 
 
-def check_vulnerabilities(
-    state: Context, names: list[str] | None, path: Path
-) -> tuple[list[dict[str, Any]], list[EnvlockError]]:
-    """Judge locks by the advisories in ``path``; return documents, and what is wrong.
-
-    Raises UsageError for advisories that cannot be read, LockError.
-    """
-    from envlock.advisories.judge import judge
+def read(state: Context, path: Path) -> Advisories:
+    """Read advisories and tell what is left out of them; raises UsageError."""
     from envlock.advisories.read import read_advisories
 
     with state.output.task("reading advisories"):
         advisories = read_advisories(path)
     for note in advisories.notes:
         state.output.warn(note)
-    documents: list[dict[str, Any]] = []
-    errors: list[EnvlockError] = []
+    return advisories
+
+
+def check_vulnerabilities(state: Context, name: str, advisories: Advisories) -> list[Judged]:
+    """Judge the locks of an environment by advisories and show what they say.
+
+    Raises LockError.
+    """
+    from envlock.advisories.judge import judge
+
+    spec = state.optional_spec(name)
+    accepted = spec.vulnerabilities if spec else ()
     today = datetime.now(UTC).date()
-    for spec, lock in _locks(state, names):
-        accepted = spec.vulnerabilities if spec else ()
+    judged: list[Judged] = []
+    for platform in state.project.locked_platforms(name):
+        lock = state.lock(name, platform)
         verdict = judge(lock, advisories, accepted, today)
         _show(state, lock, advisories, verdict)
-        documents.append(_document(lock, advisories, verdict))
-        if verdict.open:
-            errors.append(_problem(lock, verdict))
-    return documents, errors
-
-
-def _locks(state: Context, names: list[str] | None) -> Iterator[tuple[Spec | None, Lock]]:
-    for name in names or state.names(None):
-        spec = state.optional_spec(name)
-        for one in state.project.locked_platforms(name):
-            yield spec, state.lock(name, one)
+        problem = _problem(lock, verdict) if verdict.open else None
+        judged.append(Judged(document=_document(lock, advisories, verdict), problem=problem))
+    return judged
 
 
 def _show(state: Context, lock: Lock, advisories: Advisories, verdict: Verdict) -> None:

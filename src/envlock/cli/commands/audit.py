@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +11,8 @@ import typer
 from envlock.cli.app import command
 from envlock.cli.context import Context
 from envlock.cli.locks import check_platform
-from envlock.cli.many import Outcome, each
+from envlock.cli.many import Judged, Outcome, each, settle
 from envlock.cli.options import NamesArgument, OfflineOption
-from envlock.cli.output import error_document
 from envlock.errors import EnvlockError, UsageError
 from envlock.sizes import counted, whole_number
 
@@ -39,14 +37,6 @@ _PACKAGES = (".whl", ".conda", ".tar.bz2")
 
 class AuditFailedError(EnvlockError):
     """The audit found imports that fail."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Audited:
-    """One audit for machines, and what is wrong with it."""
-
-    document: dict[str, Any]
-    problem: EnvlockError | None = None
 
 
 _Artifacts = Annotated[
@@ -126,27 +116,19 @@ def audit_command(
         return
     if artifacts is not None:
         paths = [*artifacts, *map(Path, names or ())]
-        _settle(
-            state,
-            Outcome(documents=[_files(state, paths, python or "3.11", platform or "linux-64")]),
-        )
+        outcome = Outcome([_files(state, paths, python or "3.11", platform or "linux-64")])
     else:
         outcome = each(state.output, state.names(names), lambda n: _locks(state, n, platform))
-        _settle(state, outcome)
+    settle(state.output, outcome, "audits")
 
 
 def _vulnerabilities(state: Context, names: list[str] | None, path: Path) -> None:
-    from envlock.cli.vulnerabilities import check_vulnerabilities
+    from envlock.cli.vulnerabilities import check_vulnerabilities, read
 
-    documents, errors = check_vulnerabilities(state, names, path)
-    for error in errors:
-        state.output.problem(error)
-    document: dict[str, Any] = {"environments": documents}
-    if errors:
-        document["error"] = error_document(errors[0])
-    state.output.document(document)
-    if errors:
-        raise typer.Exit(errors[0].exit_code)
+    advisories = read(state, path)
+    asked = state.names(names, specs=False)
+    outcome = each(state.output, asked, lambda name: check_vulnerabilities(state, name, advisories))
+    settle(state.output, outcome, "environments")
 
 
 def _advise(
@@ -161,27 +143,14 @@ def _advise(
             hint="write envlock audit NAME --advise",
         )
     limits = Limits(versions=limit, trials=5 * limit)
-    specs = [state.spec(name) for name in state.names(names)]
-    found = [document for spec in specs for document in advise_on(state, spec, limits)]
-    state.output.document({"environments": found})
+    outcome = each(
+        state.output, state.names(names), lambda name: advise_on(state, state.spec(name), limits)
+    )
+    state.output.document({"environments": outcome.documents, "failed": outcome.failed})
+    outcome.leave()
 
 
-def _settle(state: Context, outcome: Outcome[_Audited]) -> None:
-    """Print what is wrong, and the whole for machines; exit with its code where anything is."""
-    errors = [one.problem for one in outcome.documents if one.problem is not None]
-    for error in errors:
-        state.output.problem(error)
-    document: dict[str, Any] = {
-        "audits": [audited.document for audited in outcome.documents],
-        "failed": outcome.failed,
-    }
-    if errors:
-        document["error"] = error_document(errors[0])
-    state.output.document(document)
-    outcome.leave(*(error.exit_code for error in errors))
-
-
-def _files(state: Context, paths: list[Path], python: str, platform: str) -> _Audited:
+def _files(state: Context, paths: list[Path], python: str, platform: str) -> Judged:
     from envlock.audit import audit_wheels, target_of
 
     parts = python.split(".")
@@ -211,10 +180,10 @@ def _files(state: Context, paths: list[Path], python: str, platform: str) -> _Au
         f"{counted(broken, 'import')} cannot work",
         hint="choose other versions; envlock audit --json has every finding",
     )
-    return _Audited(document=_document(audit), problem=problem if broken else None)
+    return Judged(document=_document(audit), problem=problem if broken else None)
 
 
-def _locks(state: Context, name: str, platform: str | None) -> list[_Audited]:
+def _locks(state: Context, name: str, platform: str | None) -> list[Judged]:
     spec = state.spec(name)
     targets = [target for target in spec.targets if platform in (None, target.name)]
     if not targets:
@@ -222,7 +191,7 @@ def _locks(state: Context, name: str, platform: str | None) -> list[_Audited]:
     return [_lock(state, spec, target) for target in targets]
 
 
-def _lock(state: Context, spec: Spec, target: Target) -> _Audited:
+def _lock(state: Context, spec: Spec, target: Target) -> Judged:
     from envlock.audit import Audit
     from envlock.cli.reviewing import lines_of, review_lock
     from envlock.lock.check import differences
@@ -239,7 +208,7 @@ def _lock(state: Context, spec: Spec, target: Target) -> _Audited:
     found = review_lock(state, spec, target, lock, lenient=True)
     if found is None:
         state.output.result(f"{spec.name} {target.name}: no Python packages to audit")
-        return _Audited(document={**head, **_document(Audit(findings=())), "review": None})
+        return Judged(document={**head, **_document(Audit(findings=())), "review": None})
     accepted = frozenset(f.key for line in found.accepted for f in line.findings)
     _show(state, f"{spec.name} {target.name}", found.audit, accepted)
     for item in found.overrides:
@@ -248,7 +217,7 @@ def _lock(state: Context, spec: Spec, target: Target) -> _Audited:
         for line in lines_of(found, item):
             state.output.result(f"  {line}")
     document = {**head, **_document(found.audit), "review": review_to_data(found)}
-    return _Audited(document=document, problem=problem_of(spec, found, strict=True))
+    return Judged(document=document, problem=problem_of(spec, found, strict=True))
 
 
 def _jobs() -> int:

@@ -9,6 +9,7 @@ import typer
 from envlock.cli.app import command
 from envlock.cli.context import Context
 from envlock.cli.locks import load_named
+from envlock.cli.many import each
 from envlock.cli.options import NamesArgument, OfflineOption, PlatformOption
 from envlock.cli.output import megabytes
 from envlock.sizes import counted
@@ -29,11 +30,18 @@ def nix_seed_command(
     offline: OfflineOption = False,
 ) -> None:
     """Put artifacts into the Nix store, so that Nix builds the image without fetching."""
+    from envlock.nixstore import find_nix
+
     state: Context = context.obj
     state.offline = offline
-    locks = (load_named(state, name, platform) for name in state.names(names, specs=False))
-    documents = [_seeded(state, lock, store) for lock in locks]
-    state.output.document({"environments": documents})
+    find_nix()  # before anything is fetched for it
+    outcome = each(
+        state.output,
+        state.names(names, specs=False),
+        lambda name: [_seeded(state, load_named(state, name, platform), store)],
+    )
+    state.output.document({"environments": outcome.documents, "failed": outcome.failed})
+    outcome.leave()
 
 
 def _seeded(state: Context, lock: Lock, store: str | None) -> dict[str, Any]:
