@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from envlock.audit.index.expressions import dotted, reduce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Node = list[Any]
+    from envlock.audit.nodes import Node
 
 _UNKNOWN: Node = ["a", "?", None]
 _OWN_NAMES = re.compile(r"\[(\w+) for \1 in dir\(\) if not \1\.startswith\('_'\)\]")

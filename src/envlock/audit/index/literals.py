@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from envlock.audit.index.expressions import UNKNOWN, Reduced, reduce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Node = list[Any]
+    from envlock.audit.nodes import Node
 
 _VIEWS = frozenset({"items", "keys", "values", "copy"})
 _SAME_LENGTH = frozenset({"dict", "enumerate", "list", "reversed", "set", "sorted", "tuple"})

@@ -5,12 +5,13 @@ Functions without anything to say leave the index, and so do the calls of them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envlock.audit.index.expressions import reduce
 from envlock.audit.index.quick import quick
 
-Node = list[Any]
+if TYPE_CHECKING:
+    from envlock.audit.nodes import Node
 
 _TELLING = frozenset({"i", "f", "L", "M"})
 _COMPOUND = frozenset({"t", "?", "l", "w", "k", "N"})

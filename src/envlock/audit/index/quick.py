@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-Node = list[Any]
+    from envlock.audit.nodes import Node
+
 Item = str | list[Any]
 
 _BUILTINS = frozenset(dir(builtins))

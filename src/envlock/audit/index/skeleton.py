@@ -1,39 +1,10 @@
-"""A module's control flow, reduced to what matters to imports.
-
-Each statement becomes a node, a list that JSON can hold; ``line`` counts from 1::
-
-    ["i", line, module, name]          import module [as name]
-    ["f", line, module, [[name, as]]]  from module import ...; relative ones are made absolute
-    ["t", body, [[types, body]], else, finally]   try; types None catches everything
-    ["?", test, body, else]            if; test in reduced form
-    ["l", body]                        a loop's body
-    ["w", body]                        a with block that may swallow exceptions
-    ["r", line, type, bare]            raise
-    ["v", expression]                  return
-    ["e", line, call]                  a call of a local or imported function
-    ["x", line, chain]                 an attribute chain on an imported name
-    ["=", name, expression]            a binding whose value can be evaluated
-    ["=t", [name], expression]         the same for a tuple of names
-    ["U", name, expression]            what is added to a table
-    ["b", [name]]  ["d", [name]]       other bindings, deletions
-    ["D", name, function]              def: the name, and the key in the table of functions
-    ["N", function, line, params, body]  a function inside a function
-    ["k", name, body]                  class
-    ["G"]                              a global name is set, and nobody can tell which
-    ["s", chain]                       an attribute set on an imported module
-    ["a", operator, value]             __all__: "=", "+" lists, "value" and "from" a chain,
-                                       "of" a module, "dir" what is there, "?"
-    ["T", [name], [text]]              globals().update(): other modules' tables, own texts;
-                                       both empty where such a module begins
-    ["L", line, [file]]                a loader that scans its own directory
-    ["S", line, [major, minor]]        nothing that this Python can parse; it stands alone
-"""
+"""A module's control flow, reduced to what matters to imports: :mod:`envlock.audit.nodes`."""
 
 from __future__ import annotations
 
 import ast
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from envlock.audit.index.dynamic import scanned_files, scans_and_loads
 from envlock.audit.index.exports import added_all, table_all
@@ -55,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from envlock.audit.index.uses import Uses
-
-Node = list[Any]
+    from envlock.audit.nodes import Node
 
 _ASKING = frozenset({"i", "f", "e", "x"})
 
@@ -80,7 +50,7 @@ class Skeleton:
         self._qualified: list[str] = []
         self._classes: set[str] = set()
         self._enums: dict[str, list[str]] = {}
-        self._locals: list[set[str]] = []
+        self.locals: list[set[str]] = []
         body = self.block(tree.body)
         self.body, self.functions = prune(body, self.functions, methods="meta_path" in text)
 
@@ -88,7 +58,7 @@ class Skeleton:
         """Return the nodes of a list of statements."""
         out: list[Node] = []
         for statement in statements:
-            handler = _STATEMENTS.get(type(statement))
+            handler = self._STATEMENTS.get(type(statement))
             if handler is not None:
                 handler(self, statement, out)
             elif self.uses.hot(statement):
@@ -99,8 +69,8 @@ class Skeleton:
         """Record plain bindings, joining neighbours."""
         if not names:
             return
-        if self._locals:
-            self._locals[-1].update(names)
+        if self.locals:
+            self.locals[-1].update(names)
         if out and out[-1][0] == "b":
             out[-1][1].extend(names)
         else:
@@ -121,21 +91,21 @@ class Skeleton:
             module = ".".join([*base, *([module] if module else [])])
         names = [[alias.name, alias.asname or alias.name] for alias in node.names]
         out.append(["f", node.lineno, module, names])
-        if any(alias == "__all__" for _, alias in names) and not self._locals:
+        if any(alias == "__all__" for _, alias in names) and not self.locals:
             out.append(["a", "of", module])
 
     def _expression(self, node: ast.Expr, out: list[Node]) -> None:
         value = node.value
         if type(value) is ast.Call:
             changed = table_all(value)
-            self.lists |= changed is not None and bool(self._locals)
-            if changed is not None and not self._locals:
+            self.lists |= changed is not None and bool(self.locals)
+            if changed is not None and not self.locals:
                 out.append(changed)
                 return
-            added = None if self._locals else self.literals.updated(value)
+            added = None if self.locals else self.literals.updated(value)
             out.extend([added] if added is not None else [])
         out.extend(self.uses.of(value))
-        if type(value) is ast.Call and not value.args and not self._locals:
+        if type(value) is ast.Call and not value.args and not self.locals:
             # a helper that is given names may bind them: public(name=value)
             self._perhaps([word.arg for word in value.keywords if word.arg is not None], out)
 
@@ -153,11 +123,11 @@ class Skeleton:
         if node.value is not None:
             out.extend(self.uses.of(node.value))
         out.extend(self.uses.all_of(places([node.target])))
-        if not self._locals:
+        if not self.locals:
             self._notes([node.annotation], out)
         if node.value is not None:
             bind_targets(self, [node.target], node.value, out)
-        elif not self._locals:
+        elif not self.locals:
             self._perhaps(bound_names(node.target), out)  # declared: somebody puts it there
 
     def _notes(self, annotations: Sequence[ast.expr | None], out: list[Node]) -> None:
@@ -169,7 +139,7 @@ class Skeleton:
     def _augmented(self, node: ast.AugAssign, out: list[Node]) -> None:
         out.extend(self.uses.all_of([*places([node.target]), node.value]))
         if type(node.target) is ast.Name:
-            if node.target.id == "__all__" and not self._locals:
+            if node.target.id == "__all__" and not self.locals:
                 out.append(added_all(node.value))
             else:
                 self.lists |= node.target.id == "__all__"
@@ -202,12 +172,12 @@ class Skeleton:
         else:
             out.extend(self.uses.of(node.iter))
             self.bind(bound_names(node.target), out)
-            names = stored_names(node) or ([] if self._locals else member_names(node, self._enums))
+            names = stored_names(node) or ([] if self.locals else member_names(node, self._enums))
             if names:
                 self.bind(names, body)
                 self.decided.append((node.lineno, node.end_lineno or node.lineno))
         body.extend(self.block(node.body))
-        once = isinstance(node, ast.For) and not self._locals and self.literals.comes_once(node)
+        once = isinstance(node, ast.For) and not self.locals and self.literals.comes_once(node)
         if once and any(one[0] in _ASKING for one in body):
             out.extend(body)  # and again, since other values may decide otherwise then
         body.extend(self.block(node.orelse))
@@ -287,13 +257,13 @@ class Skeleton:
         self._qualified.append(name)  # which of two that one condition chooses from matters
         key = ".".join(self._qualified)
         self._classes.add(key)
-        saved, self._locals = self._locals, []  # methods do not see the class's names
+        saved, self.locals = self.locals, []  # methods do not see the class's names
         try:
             body = self.block(node.body)
         finally:
-            self._locals = saved
+            self.locals = saved
             self._qualified.pop()
-        if not self._qualified and not self._locals:
+        if not self._qualified and not self.locals:
             assigned = [one for one in node.body if isinstance(one, ast.Assign)]
             targets = [target for one in assigned for target in one.targets]
             self._enums[node.name] = [name for target in targets for name in bound_names(target)]
@@ -307,13 +277,13 @@ class Skeleton:
         self._signature(node, [*every, *more], out)
         params = [one.arg for one in every]
         extra = [one.arg for one in more]
-        nested = bool(self._locals)
+        nested = bool(self.locals)
         self._qualified.append(node.name)
-        self._locals.append({*params, *extra})
+        self.locals.append({*params, *extra})
         try:
             body = self.block(node.body)
         finally:
-            known = sorted(self._locals.pop())
+            known = sorted(self.locals.pop())
             qualified = ".".join(self._qualified)
             self._qualified.pop()
         if self._scans and (files := scanned_files(node)) is not None:
@@ -339,6 +309,37 @@ class Skeleton:
         out.extend(self.uses.all_of([*decorators, *defaults(node.args)]))
         self._notes([*(one.annotation for one in every), node.returns], out)
 
+    _STATEMENTS: ClassVar[dict[type, Any]] = {
+        ast.Import: _import,
+        ast.ImportFrom: _import_from,
+        ast.Expr: _expression,
+        ast.Assign: _assign,
+        ast.AnnAssign: _annotated,
+        ast.AugAssign: _augmented,
+        ast.Delete: _delete,
+        ast.If: _if,
+        ast.For: _loop,
+        ast.AsyncFor: _loop,
+        ast.While: _loop,
+        ast.With: _with,
+        ast.AsyncWith: _with,
+        ast.Try: _try,
+        ast.TryStar: _try,
+        ast.Raise: _raise,
+        ast.Return: _return,
+        ast.Match: _match,
+        ast.Global: _global,
+        ast.Nonlocal: _global,
+        ast.ClassDef: _class,
+        ast.FunctionDef: _function,
+        ast.AsyncFunctionDef: _function,
+        ast.Pass: None,
+        ast.Break: None,
+        ast.Continue: None,
+    }
+    if sys.version_info >= (3, 12):
+        _STATEMENTS[ast.TypeAlias] = _alias
+
 
 def _as_name(node: Node, key: str) -> Node:
     """Reduce the definition of a method to a name of its class, which decorators may use."""
@@ -347,35 +348,3 @@ def _as_name(node: Node, key: str) -> Node:
 
 def _children(statement: ast.stmt) -> list[ast.expr]:
     return [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.expr)]
-
-
-_STATEMENTS: dict[type, Any] = {
-    ast.Import: Skeleton._import,  # noqa: SLF001
-    ast.ImportFrom: Skeleton._import_from,  # noqa: SLF001
-    ast.Expr: Skeleton._expression,  # noqa: SLF001
-    ast.Assign: Skeleton._assign,  # noqa: SLF001
-    ast.AnnAssign: Skeleton._annotated,  # noqa: SLF001
-    ast.AugAssign: Skeleton._augmented,  # noqa: SLF001
-    ast.Delete: Skeleton._delete,  # noqa: SLF001
-    ast.If: Skeleton._if,  # noqa: SLF001
-    ast.For: Skeleton._loop,  # noqa: SLF001
-    ast.AsyncFor: Skeleton._loop,  # noqa: SLF001
-    ast.While: Skeleton._loop,  # noqa: SLF001
-    ast.With: Skeleton._with,  # noqa: SLF001
-    ast.AsyncWith: Skeleton._with,  # noqa: SLF001
-    ast.Try: Skeleton._try,  # noqa: SLF001
-    ast.TryStar: Skeleton._try,  # noqa: SLF001
-    ast.Raise: Skeleton._raise,  # noqa: SLF001
-    ast.Return: Skeleton._return,  # noqa: SLF001
-    ast.Match: Skeleton._match,  # noqa: SLF001
-    ast.Global: Skeleton._global,  # noqa: SLF001
-    ast.Nonlocal: Skeleton._global,  # noqa: SLF001
-    ast.ClassDef: Skeleton._class,  # noqa: SLF001
-    ast.FunctionDef: Skeleton._function,  # noqa: SLF001
-    ast.AsyncFunctionDef: Skeleton._function,  # noqa: SLF001
-    ast.Pass: None,
-    ast.Break: None,
-    ast.Continue: None,
-}
-if sys.version_info >= (3, 12):
-    _STATEMENTS[ast.TypeAlias] = Skeleton._alias  # noqa: SLF001

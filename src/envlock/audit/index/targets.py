@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from envlock.audit.index.exports import listed
 from envlock.audit.index.expressions import UNKNOWN, dotted
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from envlock.audit.index.literals import Literals
     from envlock.audit.index.uses import Uses
-
-Node = list[Any]
+    from envlock.audit.nodes import Node
 
 _TELLING = frozenset(
     {
@@ -48,7 +47,7 @@ class Binder(Protocol):
 
     uses: Uses
     literals: Literals
-    _locals: list[set[str]]
+    locals: list[set[str]]
 
     def bind(self, names: Sequence[str], out: list[Node]) -> None:
         """Record plain bindings."""
@@ -122,7 +121,7 @@ def bind_targets(
 
 
 def _bind_name(skeleton: Binder, name: str, value: ast.expr, out: list[Node]) -> None:
-    local = bool(skeleton._locals)  # noqa: SLF001
+    local = bool(skeleton.locals)
     if name == "__all__" and not local:
         out.extend(listed(value, skeleton.uses.grows))
         return
@@ -132,7 +131,7 @@ def _bind_name(skeleton: Binder, name: str, value: ast.expr, out: list[Node]) ->
         skeleton.bind([name], out)
         return
     if local:
-        skeleton._locals[-1].add(name)  # noqa: SLF001
+        skeleton.locals[-1].add(name)
         out.append(["=", name, value])
         return
     reduced = skeleton.literals.reduced(value)
@@ -153,8 +152,8 @@ def _bind_tuple(
             return
         item = type(value) is ast.Subscript and type(value.value) is ast.Name
         if type(value) is ast.Call or item:
-            if skeleton._locals:  # noqa: SLF001
-                skeleton._locals[-1].update(names)  # noqa: SLF001
+            if skeleton.locals:
+                skeleton.locals[-1].update(names)
             out.append(["=t", names, value])
             return
     skeleton.bind(names, out)
@@ -167,12 +166,12 @@ def _bind_item(skeleton: Binder, target: ast.Subscript, out: list[Node]) -> None
     if text is not None and dotted(target.value) == "sys.modules":
         out.append(["M", text])
         return
-    added = None if skeleton._locals else skeleton.literals.stored(target)  # noqa: SLF001
+    added = None if skeleton.locals else skeleton.literals.stored(target)
     if added is not None:
         out.append(added)
         return
     called = dotted(target.value.func) if type(target.value) is ast.Call else ""
-    if called == "globals" and not skeleton._locals:  # noqa: SLF001
+    if called == "globals" and not skeleton.locals:
         out.append(["b", [text]] if text is not None else ["G"])
 
 

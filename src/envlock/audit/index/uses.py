@@ -13,7 +13,7 @@ from envlock.audit.index.targets import bound_names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-Node = list[Any]
+    from envlock.audit.nodes import Node
 
 _LEAVES = frozenset({ast.Constant, ast.Name, type(None)})
 _ITERATED = frozenset({ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp})

@@ -9,9 +9,9 @@ from envlock.audit.resolve.state import BranchEndError, CaughtError, Frame, Name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from envlock.audit.nodes import Node
     from envlock.audit.resolve.execute import Executor
     from envlock.audit.resolve.run import Run
-    from envlock.audit.resolve.state import Node
 
 
 def run_try(executor: Executor, run: Run, node: Node, frame: Frame) -> None:

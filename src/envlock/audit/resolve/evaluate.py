@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from envlock.audit.model import Need, Place
 from envlock.audit.resolve.library import (
@@ -67,7 +67,7 @@ class Evaluator:
 
     def value(self, reduced: Any, frame: Frame, line: int = 0) -> Value:
         """Evaluate a reduced expression."""
-        handler = _HANDLERS.get(reduced[0]) if reduced else None
+        handler = self._HANDLERS.get(reduced[0]) if reduced else None
         return handler(self, reduced, frame, line) if handler else DATA
 
     def _constant(self, reduced: Any, _frame: Frame, _line: int) -> Value:
@@ -330,21 +330,20 @@ class Evaluator:
         finally:
             run.clauses, run.unsure, run.importing = saved
 
-
-_HANDLERS: dict[str, Any] = {
-    "c": Evaluator._constant,  # noqa: SLF001
-    "keys": Evaluator._keys,  # noqa: SLF001
-    "set": Evaluator._set,  # noqa: SLF001
-    "not": Evaluator._not,  # noqa: SLF001
-    "and": Evaluator._and,  # noqa: SLF001
-    "or": Evaluator._or,  # noqa: SLF001
-    "cmp": Evaluator._compare,  # noqa: SLF001
-    "sub": Evaluator._item,  # noqa: SLF001
-    "own": Evaluator._own,  # noqa: SLF001
-    "tup": Evaluator._tuple,  # noqa: SLF001
-    "if": Evaluator._choice,  # noqa: SLF001
-    "ints": Evaluator._ints,  # noqa: SLF001
-    "n": Evaluator._name,  # noqa: SLF001
-    "call": Evaluator._call,  # noqa: SLF001
-    "meth": Evaluator._method_call,  # noqa: SLF001
-}
+    _HANDLERS: ClassVar[dict[str, Any]] = {
+        "c": _constant,
+        "keys": _keys,
+        "set": _set,
+        "not": _not,
+        "and": _and,
+        "or": _or,
+        "cmp": _compare,
+        "sub": _item,
+        "own": _own,
+        "tup": _tuple,
+        "if": _choice,
+        "ints": _ints,
+        "n": _name,
+        "call": _call,
+        "meth": _method_call,
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from envlock.audit.resolve.clauses import run_try, settle
 from envlock.audit.resolve.exporting import exports
@@ -20,8 +20,8 @@ from envlock.audit.resolve.values import DATA, ENV, NONE, Value, is_unknown, tru
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from envlock.audit.nodes import Node
     from envlock.audit.resolve.run import Run
-    from envlock.audit.resolve.state import Node
 
 
 class Executor:
@@ -32,8 +32,9 @@ class Executor:
 
     def block(self, nodes: Sequence[Node], frame: Frame) -> None:
         """Run nodes one after another."""
+        handlers = self._HANDLERS
         for node in nodes:
-            _HANDLERS[node[0]](self, node, frame)
+            handlers[node[0]](self, node, frame)
 
     def function(self, entry: Any, frame: Frame) -> None:
         """Run a function's body whose arguments nobody knows."""
@@ -320,37 +321,36 @@ class Executor:
             if len(inner) <= 2 and inner[-1] in stems:
                 self._run.imports.statement(name, frame, node[1])
 
+    _HANDLERS: ClassVar[dict[str, Any]] = {
+        "i": _import,
+        "f": _from,
+        "x": _chain,
+        "x!": _annotation,
+        "e": _effect,
+        "=": _assign,
+        "U": _update,
+        "=t": _assign_tuple,
+        "b": _names,
+        "d": _delete,
+        "g": _global,
+        "D": _define,
+        "N": _nested,
+        "k": _class,
+        "s": _set,
+        "G": _any_global,
+        "M": _inject,
+        "T": _tables,
+        "a": _exports,
+        "r": _raise,
+        "v": _return,
+        "l": _loop,
+        "w": _with,
+        "?": _if,
+        "t": _try,
+        "L": _scan,
+        "S": _invalid,
+    }
+
 
 def _top(name: str) -> str:
     return name.partition(".")[0]
-
-
-_HANDLERS: dict[str, Any] = {
-    "i": Executor._import,  # noqa: SLF001
-    "f": Executor._from,  # noqa: SLF001
-    "x": Executor._chain,  # noqa: SLF001
-    "x!": Executor._annotation,  # noqa: SLF001
-    "e": Executor._effect,  # noqa: SLF001
-    "=": Executor._assign,  # noqa: SLF001
-    "U": Executor._update,  # noqa: SLF001
-    "=t": Executor._assign_tuple,  # noqa: SLF001
-    "b": Executor._names,  # noqa: SLF001
-    "d": Executor._delete,  # noqa: SLF001
-    "g": Executor._global,  # noqa: SLF001
-    "D": Executor._define,  # noqa: SLF001
-    "N": Executor._nested,  # noqa: SLF001
-    "k": Executor._class,  # noqa: SLF001
-    "s": Executor._set,  # noqa: SLF001
-    "G": Executor._any_global,  # noqa: SLF001
-    "M": Executor._inject,  # noqa: SLF001
-    "T": Executor._tables,  # noqa: SLF001
-    "a": Executor._exports,  # noqa: SLF001
-    "r": Executor._raise,  # noqa: SLF001
-    "v": Executor._return,  # noqa: SLF001
-    "l": Executor._loop,  # noqa: SLF001
-    "w": Executor._with,  # noqa: SLF001
-    "?": Executor._if,  # noqa: SLF001
-    "t": Executor._try,  # noqa: SLF001
-    "L": Executor._scan,  # noqa: SLF001
-    "S": Executor._invalid,  # noqa: SLF001
-}

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from envlock.audit.nodes import Node
     from envlock.audit.resolve.run import Run
-    from envlock.audit.resolve.state import Frame, Module, Node
+    from envlock.audit.resolve.state import Frame, Module
     from envlock.audit.resolve.values import Value
 
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from envlock.audit.resolve.notes import Event, Notes
     from envlock.audit.resolve.values import Value
 
-Node = list[Any]
-
 
 @dataclass(eq=False, slots=True)
 class Failure:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from envlock.audit.resolve.state import TABLES
 
 if TYPE_CHECKING:
+    from envlock.audit.nodes import Node
     from envlock.audit.resolve.run import Run
-    from envlock.audit.resolve.state import Frame, Module, Node
+    from envlock.audit.resolve.state import Frame, Module
 
 _TELLING = 3
 """A key that is shorter stands in too many names to say that they are made of it."""
