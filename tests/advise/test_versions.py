@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from envlock.advise.versions import chosen_versions, distance, usable_versions
-from envlock.solve.pypi.uv import wheel_tags
+from envlock.solve.pypi.choosing import wheel_tags
 from envlock.spec.model import Target
 
 TAGS = wheel_tags("3.11", Target(name="linux-64", glibc="2.36"))

@@ -42,8 +42,8 @@ from envlock.lock.plain import seal
 from envlock.progress import SILENT
 from envlock.solve.conda.archive import read_info
 from envlock.solve.conda.archive import read_members as read_conda_members
+from envlock.solve.pypi.choosing import Chosen
 from envlock.solve.pypi.metadata import MetadataReader
-from envlock.solve.pypi.uv import Chosen
 from envlock.spec.document import parse_document
 from envlock.spec.parse import parse_spec
 from envlock.spec.projection import project

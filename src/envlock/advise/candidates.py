@@ -13,7 +13,7 @@ from envlock.advise.change import pins_against
 from envlock.advise.model import Change
 from envlock.advise.versions import chosen_versions, distance, usable_versions
 from envlock.errors import FetchError
-from envlock.solve.pypi.uv import wheel_tags
+from envlock.solve.pypi.choosing import wheel_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -20,7 +20,7 @@ def metadata_of(state: Context, places: Places) -> Callable[[Artifact], bytes]:
 
     def find(artifact: Artifact) -> bytes:
         from envlock.errors import FetchError
-        from envlock.solve.pypi.uv import Chosen
+        from envlock.solve.pypi.choosing import Chosen
 
         known = state.metadata.known(artifact.sha256, artifact.size, artifact.file)
         if known is not None:

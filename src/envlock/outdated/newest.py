@@ -14,7 +14,7 @@ from envlock.solve.conda.solver import Rattler
 from envlock.solve.debian import DebianRequest
 from envlock.solve.debian.indexes import read_indexes
 from envlock.solve.debian.versions import version_key
-from envlock.solve.pypi.uv import wheel_tags
+from envlock.solve.pypi.choosing import wheel_tags
 from envlock.solve.pypi.words import one_line
 
 if TYPE_CHECKING:

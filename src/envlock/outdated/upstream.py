@@ -12,7 +12,7 @@ from envlock.advise.versions import usable_versions
 from envlock.progress import SILENT
 from envlock.solve.conda.channels import Channels
 from envlock.solve.conda.solver import Rattler
-from envlock.solve.pypi.uv import Chosen, wheel_tags
+from envlock.solve.pypi.choosing import Chosen, wheel_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from envlock.solve.provided import Provided
+    from envlock.solve.pypi.choosing import Chosen
     from envlock.solve.pypi.metadata import Described
-    from envlock.solve.pypi.uv import Chosen, Question, Uv
+    from envlock.solve.pypi.uv import Question, Uv
     from envlock.spec.model import Asked, Spec
 
     Pin = tuple[Described, Requirement]

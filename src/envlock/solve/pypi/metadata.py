@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from envlock.fetch.http import Http
     from envlock.lock.model import Artifact
     from envlock.progress import Reporter
-    from envlock.solve.pypi.uv import Chosen
+    from envlock.solve.pypi.choosing import Chosen
 
 _LIMIT = 16 * 1024 * 1024
 _UNREADABLE: tuple[type[Exception], ...] = (FetchError, *BROKEN_ZIP)

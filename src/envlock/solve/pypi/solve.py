@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from envlock.progress import Reporter
     from envlock.solve.provided import Provided
+    from envlock.solve.pypi.choosing import Chosen
     from envlock.solve.pypi.metadata import Described, MetadataReader
-    from envlock.solve.pypi.uv import Chosen, Uv
+    from envlock.solve.pypi.uv import Uv
     from envlock.spec.model import Spec, Target
 
 

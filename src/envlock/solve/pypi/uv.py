@@ -14,14 +14,13 @@ import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from packaging.pylock import Pylock, PylockSelectError
 from packaging.requirements import Requirement
-from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name
 
 from envlock.errors import UnsatisfiableError
 from envlock.files import temporary_folder
 from envlock.platforms import PLATFORMS
+from envlock.solve.pypi.choosing import Chosen, as_chosen, selected
 from envlock.solve.pypi.stubs import NAME as STUBS
 from envlock.solve.pypi.stubs import write_stub_index
 from envlock.solve.pypi.words import complaint, yanked
@@ -30,9 +29,6 @@ from envlock.urls import redact
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from packaging.pylock import PackageWheel
-    from packaging.tags import Tag
 
     from envlock.solve.provided import Provided
     from envlock.spec.model import Index, Target
@@ -67,24 +63,6 @@ class Question:
     """Versions that are kept where they fit, by name."""
     stubs: Sequence[Provided] = ()
     """Distributions that are there already and are never chosen."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """A wheel that uv chose; ``url`` is for this run only, never for the lock.
-
-    size: bytes, 0 where its index does not tell it (only PEP 700 asks that of one);
-    yanked: why its index has withdrawn it, in one line (PEP 592), None where it has not.
-    """
-
-    name: str
-    version: str
-    index: str
-    url: str
-    file: str
-    sha256: str
-    size: int
-    yanked: str | None = None
 
 
 class Uv:
@@ -162,14 +140,14 @@ class Uv:
             needless = hidden & self._wanted_by_nobody(here, question) if hidden else set()
         pinned = _bound(question)
         withdrawn = yanked(said)
-        chosen = tuple(
+        wheels = tuple(
             dataclasses.replace(
-                _chosen(name, version, wheel, pinned.get(name) or places.get(name, "pypi")),
+                as_chosen(name, version, wheel, pinned.get(name) or places.get(name, "pypi")),
                 yanked=withdrawn.get((name, version)),
             )
-            for name, version, wheel in _select(locked, question)
+            for name, version, wheel in selected(locked, question)
         )
-        return chosen, needless
+        return wheels, needless
 
     def _project(self, question: Question, stubs: str | None) -> dict[str, Any]:
         """Return the pyproject.toml that puts the question (uv's settings reference)."""
@@ -272,17 +250,6 @@ def _write(path: Path, table: dict[str, Any]) -> None:
     path.write_text(tomli_w.dumps(table), "utf-8")
 
 
-def wheel_tags(python: str, target: Target) -> list[Tag]:
-    """Return the tags that CPython ``python`` takes on the target, best first (PEP 425)."""
-    version = tuple(int(part) for part in python.split("."))
-    platforms = PLATFORMS[target.name].wheel_platforms(target.glibc)
-    interpreter = "cp" + "".join(python.split("."))
-    return [
-        *cpython_tags(version, platforms=platforms, abis=[interpreter, "abi3", "none"]),
-        *compatible_tags(version, interpreter=interpreter, platforms=platforms),
-    ]
-
-
 def _bound(question: Question) -> dict[str, str]:
     """Return the index of each distribution that is taken from it and from no other."""
     stubs = {stub.name for stub in question.stubs}
@@ -307,44 +274,6 @@ def _override(override: ScopedOverride) -> str | dict[str, Any]:
 def _preferences(versions: Mapping[str, str]) -> dict[str, Any]:
     packages = [{"name": name, "version": versions[name]} for name in sorted(versions)]
     return {"lock-version": "1.0", "created-by": "envlock", "packages": packages}
-
-
-def _select(locked: dict[str, Any], question: Question) -> list[tuple[str, str, PackageWheel]]:
-    """Return (name, version, wheel) for the target, as PEP 751 says to install."""
-    platform = PLATFORMS[question.target.name]
-    environment = platform.marker_environment(question.python)
-    tags = wheel_tags(question.python, question.target)
-    try:
-        selected = Pylock.from_dict(locked).select(
-            environment=environment,  # type: ignore[arg-type]
-            tags=tags,
-        )
-        found = [(package, wheel) for package, wheel in selected]
-    except PylockSelectError as error:
-        raise UnsatisfiableError(f"{question.name}: {error}") from None
-    return sorted(
-        (str(package.name), str(package.version), wheel)  # type: ignore[misc]
-        for package, wheel in found
-    )
-
-
-def _chosen(name: str, version: str, wheel: PackageWheel, index: str) -> Chosen:
-    sha256 = wheel.hashes.get("sha256")
-    if not sha256 or wheel.url is None:
-        raise UnsatisfiableError(
-            f"the index {index!r} does not tell the sha256 of {name} {version}",
-            hint="envlock locks nothing that it cannot verify; the index must tell the sha256 of "
-            "its files (PEP 503, PEP 691)",
-        )
-    return Chosen(
-        name=name,
-        version=version,
-        index=index,
-        url=wheel.url,
-        file=wheel.name or wheel.url.rpartition("/")[2],
-        sha256=sha256,
-        size=wheel.size or 0,
-    )
 
 
 def _project_name(question: Question) -> str:
