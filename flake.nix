@@ -43,7 +43,11 @@
         in { inherit envlock; default = envlock; });
 
       apps = each everywhere (system: {
-        default = { type = "app"; program = "${self.packages.${system}.envlock}/bin/envlock"; };
+        default = {
+          type = "app";
+          program = "${self.packages.${system}.envlock}/bin/envlock";
+          meta.description = "Declared environments into locks and images";
+        };
       });
 
       devShells = each everywhere (system: {

@@ -10,7 +10,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 RECORDED = '#!/bin/sh\necho "$(basename "$0") $*" >> "$RECORD"\n'
 NEEDED = "bubblewrap ca-certificates debian-archive-keyring"
-JUDGES = "skopeo umoci podman buildah docker-registry containerd uidmap pigz nix-bin chromium"
+JUDGES = (
+    "skopeo umoci podman buildah docker-registry containerd uidmap pigz zstd nix-bin chromium "
+    "gcc libc6-dev python3-dev"
+)
 
 
 @pytest.fixture

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from hashlib import sha256 as digest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from envlock.apt_sources import apt_archives, parse_check_valid_until
 from envlock.errors import FetchError, IntegrityError
 from envlock.platforms import PLATFORMS
 from envlock.progress import SILENT
 from envlock.solve.debian import DebianRequest, solve_debian
 from envlock.solve.debian.solver import BASE
 
+from ..makers.apt import SUITE, apt_get, archives
 from ..makers.debs import MissingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from envlock.debian_archive import Archive
 
 PACKAGES = (
     "python3.11-minimal",
@@ -76,48 +74,21 @@ class _Http:
         return path
 
 
-def _archives() -> list[Archive]:
-    dump = ""
-    if shutil.which("apt-config"):
-        dump = subprocess.run(
-            ["apt-config", "dump"], check=False, capture_output=True, text=True
-        ).stdout
-    check = parse_check_valid_until(dump)
-    return apt_archives(Path("/"), suite="bookworm", check_valid_until=check)
-
-
 def _apt_answer(folder: Path) -> set[tuple[str, str]]:
-    """Return what apt would install into an empty root, from lists of its own."""
-    folder.mkdir()
-    (folder / "status").touch()
-    (folder / "lists/partial").mkdir(parents=True)
-    options = [
-        *("-o", f"Dir::State::status={folder}/status"),
-        *("-o", f"Dir::State::lists={folder}/lists"),
-        *("-o", f"Dir::Cache={folder}"),
-        *("-o", "APT::Architecture=amd64", "-o", "APT::Install-Recommends=0"),
-        *("-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root"),
-    ]
-    subprocess.run(["apt-get", *options, "update"], check=True, capture_output=True)
-    text = subprocess.run(
-        ["apt-get", *options, "-s", "install", *PACKAGES, *BASE],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
+    """Return what apt would install into an empty root."""
+    command = [*apt_get(folder), "-s", "install", *PACKAGES, *BASE]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return set(re.findall(r"^Inst (\S+) \((\S+) ", text, re.MULTILINE))
 
 
 @pytest.mark.network
 def test_agrees_with_apt(tmp_path: Path) -> None:
-    archives = _archives()
-    if not archives or shutil.which("apt-get") is None:
-        pytest.skip("this machine's apt has no sources for Debian bookworm")
+    apt = _apt_answer(tmp_path / "apt")
     start = time.monotonic()
-    request = DebianRequest(suite="bookworm", packages=PACKAGES)
+    request = DebianRequest(suite=SUITE, packages=PACKAGES)
     silent: Any = SILENT
-    solution = solve_debian(request, PLATFORMS["linux-64"], archives, _Http(tmp_path), silent)
+    solution = solve_debian(request, PLATFORMS["linux-64"], archives(), _Http(tmp_path), silent)
     print(f"solved and fetched in {time.monotonic() - start:.1f} s")
     chosen = {(artifact.name, artifact.version) for artifact in solution.artifacts}
-    assert chosen == _apt_answer(tmp_path / "apt")
+    assert chosen == apt
     assert {script.package for script in solution.section.scripts} >= {"base-files", "gcc"}

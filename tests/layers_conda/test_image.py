@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from envlock.layers.plan import COMPILED, plan_layers
 from envlock.lock.model import BuiltImage, BuiltLayer, DebianSection
 from envlock.progress import SILENT
 
+from ..container.judges import need
 from ..image.making import Environment, check_layout, drive, leftovers, read_json, write_job
 from ..image.test_determinism import other_pythons
 from ..layers_deb.making import Item, write_deb
@@ -56,6 +58,8 @@ def job(environment: Environment, tmp_path: Path) -> Path:
     ids=str,
 )
 def test_settings_of_the_machine(variables: dict[str, str], job: Path, tmp_path: Path) -> None:
+    if "STDLIB_ONLY" in variables and sys.version_info < (3, 14):
+        need("zstd")
     assert drive(job, **variables) == GOLDEN
     assert check_layout(tmp_path / "image") == GOLDEN
 
@@ -64,6 +68,7 @@ def test_settings_of_the_machine(variables: dict[str, str], job: Path, tmp_path:
 def test_other_pythons(python: Path | None, job: Path) -> None:
     if python is None:
         pytest.skip("no other Python here")
+    need("zstd")
     assert drive(job, python=python, STDLIB_ONLY="1") == GOLDEN
 
 

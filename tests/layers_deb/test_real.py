@@ -14,6 +14,7 @@ from envlock.layers.deb import merged_path, read_control, read_entries
 from envlock.layers.debtree import Tree
 from envlock.layers.system import system_entries
 
+from ..makers.apt import apt_get
 from .making import collect
 
 if TYPE_CHECKING:
@@ -47,20 +48,10 @@ def write(root: Path, entry: Entry) -> None:
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Download the closure as apt sees it on a machine where nothing is installed."""
-    if not shutil.which("apt-get"):
-        pytest.skip("no apt-get here")
     folder = tmp_path_factory.mktemp("debs")
-    (folder / "partial").mkdir()
-    (folder / "status").touch()
-    options = {
-        "Dir::State::status": folder / "status",
-        "Dir::Cache::archives": folder,
-        "APT::Install-Recommends": "0",
-    }
-    given = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-    command = ["apt-get", "install", "-qq", "-y", "--download-only", *given, *WANTED]
+    command = [*apt_get(folder), "install", "-y", "--download-only", *WANTED]
     subprocess.run(command, check=True, capture_output=True)
-    return sorted(folder.glob("*.deb"))
+    return sorted((folder / "archives").glob("*.deb"))
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..container.judges import need
 from .cells import Cell, cells, find_clock
 from .reproduce import Outcome, made_up, run, table, verdict
 
@@ -18,6 +19,7 @@ def outcome(*digests: str, error: str = "") -> Outcome:
 
 
 def test_a_bounded_matrix(tmp_path: Path) -> None:
+    need("zstd")  # what the builder reads conda packages with, alone with the standard library
     axes = ("as it is", "user", "workers", "file system", "folder", "clock")
     outcomes = run(made_up(tmp_path), tmp_path, axes, find_clock())
     assert verdict(outcomes, None), "\n".join(table("made-up", outcomes, None))

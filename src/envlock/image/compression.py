@@ -53,7 +53,7 @@ def recompress(
     write zstd, IntegrityError, DiskError.
     """
     if method == "zstd":
-        needed_zstd_module()
+        needed_zstd_module("the layers are to be compressed with zstd")
     by_digest = {layer.digest: layer for layer in digests.layers}
     plain = sum(layer.plain_size for layer in by_digest.values())
     amount = plain if method == "gzip" else 0

@@ -108,13 +108,17 @@ def zstd_module() -> Any:
     return None
 
 
-def needed_zstd_module(what: str = "package") -> Any:
-    """Return the module of :func:`zstd_module`; raises ArtifactError where there is none."""
+def needed_zstd_module(need: str = "the package is compressed with zstd") -> Any:
+    """Return the module of :func:`zstd_module`; raises ArtifactError where there is none.
+
+    need: what it is needed for, a sentence without its full stop.
+    """
     zstd = zstd_module()
     if zstd is None:
         raise ArtifactError(
-            f"the {what} is compressed with zstd, which this Python cannot read",
-            hint="install backports.zstd, or run envlock with Python 3.14 or newer",
+            f"{need}, which this Python does not know",
+            hint="install backports.zstd, or run envlock with Python 3.14 or newer"
+            "\n(for conda and Debian packages the program zstd will do as well)",
         )
     return zstd
 

@@ -38,7 +38,7 @@ class LayerStream:
         self._tar_hash = hashlib.sha256()
         self._blob_size = 0
         self._inflate = decompressor(GZIP) if layer.gzipped else None
-        self._zstd = needed_zstd_module("layer") if layer.zstd else None
+        self._zstd = needed_zstd_module("the layer is compressed with zstd") if layer.zstd else None
         self._frame = self._zstd.ZstdDecompressor() if self._zstd else None
         self._pending = b""
         self._chunk = memoryview(b"")

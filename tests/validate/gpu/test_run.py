@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from envlock.validate.unprotected import Unprotected
 from ..images import SILENT, SITE, Layout, dist, lock_of, member, python_layer
 from .making import COMPILER, LIB, VERSION, Machine
 
+HEADERS = Path(sysconfig.get_path("include"), "Python.h")
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs gcc")
+needs_headers = pytest.mark.skipif(not HEADERS.is_file(), reason="needs Python's headers")
 
 
 def here(**env: str) -> Inside:
@@ -147,14 +150,17 @@ class TestCompiler:
     def test_none(self, tmp_path: Path) -> None:
         assert "neither CC, gcc nor clang" in harness(tmp_path)
 
+    @needs_headers
     def test_one_that_has_to_be_named(self, tmp_path: Path) -> None:
         program(tmp_path, "tcc", "exit 0")
         assert "set CC=tcc" in harness(tmp_path)
         assert harness(tmp_path, CC="tcc") == "ran"
 
+    @needs_headers
     def test_one_that_is_not_there(self, tmp_path: Path) -> None:
         assert "gone-cc does not run" in harness(tmp_path, CC="/gone-cc")
 
+    @needs_headers
     def test_one_without_headers(self, tmp_path: Path) -> None:
         program(tmp_path, "gcc", "echo 'x.c:1: fatal error: stdlib.h: No such file' >&2; exit 1")
         told = harness(tmp_path)
@@ -162,6 +168,7 @@ class TestCompiler:
         assert "stdlib.h: No such file" in told
 
     @needs_compiler
+    @needs_headers
     def test_a_real_one(self, tmp_path: Path) -> None:
         assert harness(tmp_path, PATH=os.environ["PATH"]) == "ran"
 
