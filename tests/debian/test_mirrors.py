@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envlock.debian_archive import Archive
-from envlock.errors import FetchError, IntegrityError
+from envlock.errors import FetchError, IntegrityError, UsageError
 from envlock.fetch.artifacts import Fetcher
 from envlock.fetch.http import Http
 from envlock.fetch.indexes import DebianMirrors
@@ -69,17 +70,19 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         thread.join()
 
 
+ARTIFACT = Artifact(
+    kind="debian",
+    name="app",
+    version="1.0",
+    source="debian",
+    file="app_1.0_amd64.deb",
+    path=POOL,
+    sha256=sha256(DATA).hexdigest(),
+    size=len(DATA),
+)
+
+
 def _fetch(server: Server, folder: Path, *, snapshot: bool = True) -> bytes:
-    artifact = Artifact(
-        kind="debian",
-        name="app",
-        version="1.0",
-        source="debian",
-        file="app_1.0_amd64.deb",
-        path=POOL,
-        sha256=sha256(DATA).hexdigest(),
-        size=len(DATA),
-    )
     archive = Archive(
         name="debian",
         suites=("bookworm",),
@@ -91,8 +94,8 @@ def _fetch(server: Server, folder: Path, *, snapshot: bool = True) -> bytes:
     locator = DebianMirrors([archive], [INDEX], template if snapshot else None)
     fetcher = Fetcher(Store(folder), http, jobs=2)
     try:
-        paths = fetcher.all([artifact], {"debian": locator}, SilentReporter())
-        return paths[artifact.sha256].read_bytes()
+        paths = fetcher.all([ARTIFACT], {"debian": locator}, SilentReporter())
+        return paths[ARTIFACT.sha256].read_bytes()
     finally:
         http.session().close()
 
@@ -117,6 +120,13 @@ def test_a_mirror_with_other_bytes_is_passed_over(server: Server, tmp_path: Path
     server.files[f"/one/{POOL}"] = DATA[:-1] + b"X"
     server.files[f"/archive/debian/20250520T120000Z/{POOL}"] = DATA
     assert _fetch(server, tmp_path) == DATA
+
+
+def test_an_archive_without_a_mirror_is_named() -> None:
+    security = replace(ARTIFACT, source="debian-security")
+    with pytest.raises(UsageError, match="no mirror of debian-security is known") as caught:
+        list(DebianMirrors([], [INDEX]).urls(security))
+    assert "ENVLOCK_MIRROR_DEBIAN_SECURITY" in (caught.value.hint or "")
 
 
 def test_gone_everywhere(server: Server, tmp_path: Path) -> None:

@@ -133,10 +133,16 @@ class DebianMirrors:
         self._snapshot = snapshot
 
     def urls(self, artifact: Artifact) -> Iterator[str]:
-        for archive in self._archives:
-            if archive.name == artifact.source:
-                for url in archive.urls:
-                    yield f"{url}/{artifact.path}"
+        """Yield mirrors, then snapshots; raises UsageError where the machine knows neither."""
+        mirrors = [u for one in self._archives if one.name == artifact.source for u in one.urls]
+        if not mirrors and not self._snapshot:
+            variable = artifact.source.upper().replace("-", "_")
+            raise UsageError(
+                f"{artifact.file}: no mirror of {artifact.source} is known to this machine",
+                hint=f"set ENVLOCK_MIRROR_{variable} or [mirrors] in config.toml, or add the "
+                "archive to apt's sources",
+            )
+        yield from (f"{url}/{artifact.path}" for url in mirrors)
         if self._snapshot:
             for index in self._indexes:
                 if index.archive == artifact.source:
