@@ -23,8 +23,10 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
+from envlock.layers.huffman import canonical, code_lengths, low_first, tables
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 END = b"\x03\x00"
 """A final, empty block with fixed codes."""
@@ -47,7 +49,6 @@ LITERALS_CHUNK = 1024 * 1024
 _SAMPLED = 16  # every which byte is counted
 _WORTH = 0.9  # of the plain size, at most; else a chunk is stored
 _ZEROS = re.compile(rb"\x00{259,}")
-_CODE_LENGTH_ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
 _LENGTH_EXTRA = [0] * 8 + [extra for extra in range(1, 6) for _ in range(4)] + [0]
 _DISTANCE_EXTRA = [0] * 4 + [extra for extra in range(1, 14) for _ in range(2)]
 
@@ -118,17 +119,17 @@ def _literals_chunk(chunk: bytes) -> bytes | None:
     counts = Counter(chunk[::_SAMPLED])
     frequencies = {byte: 2 * counts[byte] + 1 for byte in range(256)}  # each byte has a code
     frequencies |= {_END_OF_BLOCK: 1, _LONGEST: 64}
-    lengths = _code_lengths(frequencies, 15)
+    lengths = code_lengths(frequencies, 15)
     zeros = [match.span() for match in _ZEROS.finditer(chunk)]
     left = len(chunk) - sum(end - start for start, end in zeros)
     width = sum(counts[byte] * lengths[byte] for byte in counts if byte or not zeros)
     sampled = sum(counts[byte] for byte in counts if byte or not zeros)
     if sampled and left * width / sampled > _WORTH * 8 * len(chunk):
         return None
-    codes = _canonical(lengths)
+    codes = canonical(lengths)
     table = [codes[byte] for byte in range(256)]
     again = codes[_LONGEST] + "0"  # 258 bytes more of the byte before: distance 1
-    bits, here = ["001", _tables(lengths, {0: 1})], 0
+    bits, here = ["001", tables(lengths, {0: 1})], 0
     for start, end in zeros:
         bits += map(table.__getitem__, chunk[here : start + 1])
         repeats = (end - start - 1) // _MAX_MATCH
@@ -210,17 +211,13 @@ def _match_length(data: bytes, keys: list[int], here: int, there: int) -> int:
 # --- symbols (RFC 1951, 3.2.5) ---
 
 
-def _extra_bits(value: int, width: int) -> str:
-    return format(value, f"0{width}b")[::-1] if width else ""
-
-
 def _symbol_table(first: int, extras: list[int], most: int) -> tuple[list[int], list[str]]:
     symbols, extra_bits = [0] * first, [""] * first
     for symbol, width in enumerate(extras):
         for value in range(1 << width):
             if len(symbols) <= most:
                 symbols.append(symbol)
-                extra_bits.append(_extra_bits(value, width))
+                extra_bits.append(low_first(value, width))
     return symbols, extra_bits
 
 
@@ -238,39 +235,11 @@ def _distances() -> tuple[list[int], list[str]]:
 # --- codes ---
 
 
-def _canonical(lengths: Mapping[int, int]) -> dict[int, str]:
-    """Return the canonical code of each symbol as bits (RFC 1951, 3.2.2)."""
-    code, width, codes = 0, 0, {}
-    for length, symbol in sorted((length, symbol) for symbol, length in lengths.items()):
-        code <<= length - width
-        width = length
-        codes[symbol] = format(code, f"0{width}b")
-        code += 1
-    return codes
-
-
-def _code_lengths(frequencies: Mapping[int, int], limit: int) -> dict[int, int]:
-    """Return optimal code lengths of at most ``limit`` bits (package-merge)."""
-    leaves: list[tuple[int, tuple[int, ...]]]
-    leaves = sorted((count, (symbol,)) for symbol, count in frequencies.items())
-    if len(leaves) == 1:
-        return {leaves[0][1][0]: 1}
-    packages = leaves
-    for _ in range(limit - 1):
-        pairs = zip(packages[::2], packages[1::2], strict=False)
-        merged = [(one[0] + two[0], one[1] + two[1]) for one, two in pairs]
-        packages = sorted([*leaves, *merged])
-    lengths: Counter[int] = Counter()
-    for _, symbols in packages[: 2 * len(leaves) - 2]:
-        lengths.update(symbols)
-    return dict(lengths)
-
-
 @cache
 def _fixed_codes() -> tuple[dict[int, str], dict[int, str]]:
     widths = dict.fromkeys(range(144), 8) | dict.fromkeys(range(144, 256), 9)
     widths |= dict.fromkeys(range(256, 280), 7) | dict.fromkeys(range(280, 288), 8)
-    return _canonical(widths), _canonical(dict.fromkeys(range(32), 5))
+    return canonical(widths), canonical(dict.fromkeys(range(32), 5))
 
 
 def _fixed_block(tokens: list[int]) -> str:
@@ -307,55 +276,10 @@ def _dynamic_block(tokens: list[int]) -> str:
         else:
             literals[_LENGTH_SYMBOL[token >> 16]] += count
             distances[symbols[token & 0xFFFF]] += count
-    literal_lengths = _code_lengths(literals, 15)
-    distance_lengths = _code_lengths(distances, 15) if distances else {0: 1}
+    literal_lengths = code_lengths(literals, 15)
+    distance_lengths = code_lengths(distances, 15) if distances else {0: 1}
     return (
         "001"
-        + _tables(literal_lengths, distance_lengths)
-        + _body(tokens, counts, _canonical(literal_lengths), _canonical(distance_lengths))
+        + tables(literal_lengths, distance_lengths)
+        + _body(tokens, counts, canonical(literal_lengths), canonical(distance_lengths))
     )
-
-
-def _tables(literals: dict[int, int], distances: dict[int, int]) -> str:
-    """Return both code length tables, run-length encoded (RFC 1951, 3.2.7)."""
-    literal_count = max(257, max(literals) + 1)
-    distance_count = max(distances) + 1
-    lengths = [literals.get(symbol, 0) for symbol in range(literal_count)]
-    lengths += [distances.get(symbol, 0) for symbol in range(distance_count)]
-    runs = list(_runs(lengths))
-    widths = _code_lengths(Counter(symbol for symbol, _ in runs), 7)
-    if len(widths) == 1:
-        widths |= {next(symbol for symbol in (0, 18) if symbol not in widths): 1}
-    codes = _canonical(widths)
-    used = max(place for place, symbol in enumerate(_CODE_LENGTH_ORDER) if symbol in widths) + 1
-    used = max(used, 4)
-    head = _extra_bits(literal_count - 257, 5) + _extra_bits(distance_count - 1, 5)
-    head += _extra_bits(used - 4, 4)
-    head += "".join(_extra_bits(widths.get(symbol, 0), 3) for symbol in _CODE_LENGTH_ORDER[:used])
-    return head + "".join(codes[symbol] + extra for symbol, extra in runs)
-
-
-def _runs(lengths: list[int]) -> Iterable[tuple[int, str]]:
-    """Yield code length symbols with their extra bits."""
-    place = 0
-    while place < len(lengths):
-        value, run = lengths[place], 1
-        while place + run < len(lengths) and lengths[place + run] == value:
-            run += 1
-        place += run
-        if value:
-            yield value, ""
-            run -= 1
-        while run >= 3:
-            if value:
-                step = min(run, 6)
-                yield 16, _extra_bits(step - 3, 2)
-            elif run < 11:
-                step = run
-                yield 17, _extra_bits(step - 3, 3)
-            else:
-                step = min(run, 138)
-                yield 18, _extra_bits(step - 11, 7)
-            run -= step
-        for _ in range(run):
-            yield value, ""
