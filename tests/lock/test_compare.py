@@ -11,7 +11,7 @@ import jsonschema
 from envlock.cli.difference import as_data, as_markdown, as_text
 from envlock.layers.changed import changed_layers
 from envlock.lock.compare import compare
-from envlock.lock.model import Lock
+from envlock.lock.model import Kind, Lock, LockedOverride
 
 from .locks import SPEC, conda, wheel
 
@@ -53,3 +53,13 @@ def test_the_same_files_are_no_difference() -> None:
     assert not compare(lock(*PATHS), lock(*PATHS))
     assert compare(None, lock()).clobbered[1] == compare(lock(), None).clobbered[0]
     assert json.dumps(as_data(compare(None, lock()), changed_layers(None, lock())))
+
+
+def test_a_conda_package_and_a_distribution_of_one_name_have_an_override_each() -> None:
+    def forced(version: str, kind: Kind) -> LockedOverride:
+        return LockedOverride(package="numpy", version=version, voids=(), kind=kind)
+
+    old = replace(lock(), overrides=(forced("1.26.0", "conda"), forced("1.25.0", "pypi")))
+    new = replace(lock(), overrides=(forced("1.26.4", "conda"), forced("1.25.0", "pypi")))
+    (change,) = compare(old, new).overrides
+    assert (change.old, change.new) == (old.overrides[0], new.overrides[0])

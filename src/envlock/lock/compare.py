@@ -117,12 +117,12 @@ def _other(old: Artifact | None, new: Artifact | None) -> bool:
 
 
 def _overrides(old: Lock | None, new: Lock | None) -> tuple[OverrideChange, ...]:
-    before = {override.package: override for override in (old.overrides if old else ())}
-    after = {override.package: override for override in (new.overrides if new else ())}
+    before = {(one.package, one.kind): one for one in (old.overrides if old else ())}
+    after = {(one.package, one.kind): one for one in (new.overrides if new else ())}
     return tuple(
-        OverrideChange(package=package, old=before.get(package), new=after.get(package))
-        for package in sorted({*before, *after})
-        if before.get(package) != after.get(package)
+        OverrideChange(package=key[0], old=before.get(key), new=after.get(key))
+        for key in sorted({*before, *after})
+        if before.get(key) != after.get(key)
     )
 
 
