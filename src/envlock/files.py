@@ -96,8 +96,10 @@ def sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def written_beside(folder: Path, prefix: str) -> Iterator[tuple[BinaryIO, Path]]:
+def written_beside(folder: Path, prefix: str, mode: int = 0o644) -> Iterator[tuple[BinaryIO, Path]]:
     """Yield a new file of ``folder`` to write to and to rename; it is gone if that fails.
+
+    mode: its permissions, whatever the umask; others may read what a shared cache holds.
 
     The file is locked as long as it is written, so that :func:`sweep` knows it from one
     that a killed process left before this one first wrote there.  ``prefix`` starts with a dot.
@@ -110,6 +112,7 @@ def written_beside(folder: Path, prefix: str) -> Iterator[tuple[BinaryIO, Path]]
                 _remove_unless_locked(folder / name)
         descriptor, beside = locked_file(folder, prefix)
     try:
+        os.fchmod(descriptor, mode)
         with disk_errors(folder), os.fdopen(descriptor, "wb") as out:
             yield out, beside
     except BaseException:
@@ -231,9 +234,8 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644, *, sync: bool =
     sync: wait for the disk.  Without it the file may be damaged after the power failed, which
     is for what can be made anew, and whose readers know damage.
     """
-    with written_beside(path.parent, f".{path.name}.") as (out, beside):
+    with written_beside(path.parent, f".{path.name}.", mode) as (out, beside):
         out.write(data)
-        beside.chmod(mode)
         out.flush()
         if sync:
             os.fsync(out.fileno())

@@ -69,7 +69,10 @@ def test_workers_and_warm_and_cold_caches(environment: Environment, tmp_path: Pa
         )  # fmt: skip
 
     first = at("one", "cache", 3)
-    assert drive(first, LARGE=LARGE) == GOLDEN  # cold
+    assert drive(first, LARGE=LARGE, UMASK="077") == GOLDEN  # cold
+    kept = [one for one in (tmp_path / "cache" / "segments").iterdir() if one.suffix == ".gz"]
+    assert kept
+    assert {one.stat().st_mode & 0o777 for one in kept} == {0o644}  # for all who share the cache
     assert drive(first, LARGE=LARGE) == GOLDEN  # everything is there
     assert drive(at("two", "cache", 2), LARGE=LARGE) == GOLDEN  # digests, but no layers
     shutil.rmtree(tmp_path / "cache" / "layers")
@@ -141,7 +144,7 @@ def other_pythons() -> list[Path]:
 
 
 @pytest.mark.parametrize("python", other_pythons() or [None], ids=str)
-def testother_pythons(python: Path | None, job: Path) -> None:
+def test_other_pythons(python: Path | None, job: Path) -> None:
     if python is None:
         pytest.skip("no other Python here")
     assert drive(job, python=python, LARGE=LARGE, STDLIB_ONLY="1") == GOLDEN

@@ -67,7 +67,6 @@ def pack(
         out.write(bytes(_RECORD))  # at least two empty blocks end a tar
         size = out.tell()
         out.flush()
-        beside.chmod(0o644)
         beside.replace(path)
     return size
 

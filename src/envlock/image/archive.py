@@ -37,7 +37,6 @@ def write_archive(layout: Path, target: Path) -> None:
     """Write ``layout`` as the tar file ``target``; the same layout gives the same bytes."""
     with written_beside(target.parent, f".{target.name}.writing-") as (out, beside):
         stream_archive(layout, out)
-        beside.chmod(0o644)
         out.flush()
         os.fsync(out.fileno())
         beside.replace(target)

@@ -135,7 +135,6 @@ def place(source: Path, target: Path) -> bool:
         with written_beside(target.parent, ".blob-") as (out, beside), source.open("rb") as stream:
             shutil.copyfileobj(stream, out, 1 << 20)
             out.flush()
-            beside.chmod(0o644)
             beside.replace(target)
     return True
 

@@ -60,6 +60,5 @@ def layer_blob(folder: Path) -> Iterator[tuple[BinaryIO, list[StreamDigests]]]:
     done: list[StreamDigests] = []
     with written_beside(folder, ".layer-") as (out, beside):
         yield out, done
-        beside.chmod(0o644)
         out.flush()
         beside.replace(folder / done[0].digest.removeprefix("sha256:"))
